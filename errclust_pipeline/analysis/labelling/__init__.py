@@ -1,0 +1,1 @@
+"""Names for clusters: key phrases, exemplars, and what a label writer is."""

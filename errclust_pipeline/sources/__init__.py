@@ -1,0 +1,1 @@
+"""Readers, one a format: each turns result files into the canonical responses schema."""

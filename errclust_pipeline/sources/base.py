@@ -1,0 +1,231 @@
+"""What a reader is: from files to batches of the canonical `responses` schema, plus rejects.
+
+A reader does two things and nothing else. `find` looks at a file or folder and says which
+submissions (one model on one benchmark) it holds; `read` streams one submission as batches. It
+writes nothing, knows no warehouse and holds one batch in memory, whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from errclust_pipeline.tables import REJECTS, RESPONSES
+
+BATCH_ROWS = 1_000
+EXCERPT_CHARACTERS = 500
+DEFAULT_THRESHOLD = 0.5
+"""A response whose score is below this is an error, unless the submission says otherwise."""
+
+
+class SourceError(ValueError):
+    """A file or folder that cannot be used; the message names it and says what was expected."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One model's results on one benchmark at one revision.
+
+    `options` are the reader's own settings (a metric, a filter, a column mapping, a threshold):
+    plain JSON values, kept with the submission so that reading it again gives the same rows.
+    """
+
+    benchmark: str
+    model: str
+    reader: str
+    files: tuple[str, ...]
+    revision: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Serialise for the submission's record in the warehouse."""
+        return json.dumps(
+            {
+                "benchmark": self.benchmark,
+                "model": self.model,
+                "reader": self.reader,
+                "files": list(self.files),
+                "revision": self.revision,
+                "options": dict(self.options),
+            },
+            sort_keys=True,
+            indent=2,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Submission:
+        """Restore what `to_json` wrote."""
+        record = json.loads(text)
+        return cls(**{**record, "files": tuple(record["files"])})
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a submission: usable ones, unusable ones, and how many were passed over.
+
+    `passed_over` counts rows that are fine but not this submission's to use (another answer
+    filter's row of the same question, another model's row in a shared file).
+    """
+
+    responses: pa.RecordBatch
+    rejects: pa.RecordBatch
+    passed_over: int = 0
+
+
+class Reader(Protocol):
+    """A format this project can read."""
+
+    name: str
+    expects: str
+    """One line on the files it takes, for error messages and `--help`."""
+
+    def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
+        """List the submissions at a path; empty if the path is not in this format.
+
+        Raises
+        ------
+        SourceError
+            If the path is in this format but cannot be used.
+        """
+        ...
+
+    def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+        """Stream a submission. Rows come in file order.
+
+        Raises
+        ------
+        SourceError
+            If a file is missing or damaged, or if no row at all is usable.
+        """
+        ...
+
+
+def question_id(question: str, choices: Sequence[str] | None) -> str:
+    """Hash a question's identity: normalised text and choices, 32 hexadecimal digits.
+
+    Normalised means Unicode NFC and runs of white space as one blank, so that the same question
+    is the same point of the map in every submission, whatever its row number.
+    """
+    parts = [question, *(choices or ())]
+    normalised = [" ".join(unicodedata.normalize("NFC", part).split()) for part in parts]
+    payload = json.dumps(normalised, ensure_ascii=True).encode()
+    return hashlib.blake2b(payload, digest_size=16).hexdigest()
+
+
+def file_fingerprint(*paths: Path) -> str:
+    """Hash the content of files, 32 hexadecimal digits; the revision of a submission."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+class BatchBuilder:
+    """Collects rows and rejects of one submission and hands them out as `Batch` objects.
+
+    It fills in what is the same for every row (names, revision, the question's id), refuses a
+    second row with the same `example_id`, and counts, so that a reader's loop only has to map
+    fields. Unusable text (lone surrogates) is replaced before it reaches Arrow.
+    """
+
+    def __init__(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> None:
+        self._submission = submission
+        self._batch_rows = batch_rows
+        self._threshold = float(submission.options.get("threshold", DEFAULT_THRESHOLD))
+        self._responses: list[dict[str, Any]] = []
+        self._rejects: list[dict[str, Any]] = []
+        self._passed_over = 0
+        self._seen: set[str] = set()
+        self.usable = 0
+        self.rejected = 0
+
+    def add(self, row: Mapping[str, Any], *, source: str, position: int) -> None:
+        """Add a usable row: columns of `responses`, less those that the builder fills in.
+
+        A row whose `example_id` came before, or whose score is not a number in [0, 1], is
+        rejected instead.
+        """
+        example_id = str(row["example_id"])
+        score = row["score"]
+        if example_id in self._seen:
+            detail = f"example_id {example_id!r} stands in an earlier row, which was kept"
+            self.reject("duplicate_id", detail, source=source, position=position, row=row)
+            return
+        if not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
+            detail = (
+                f"score {score!r} is not a number from 0 to 1: rescale it or map another column"
+            )
+            self.reject("score_out_of_range", detail, source=source, position=position, row=row)
+            return
+        self._seen.add(example_id)
+        self.usable += 1
+        complete = dict.fromkeys(RESPONSES.schema.names) | {
+            **row,
+            "example_id": example_id,
+            "question_id": question_id(row["question"], row.get("choices")),
+            "score": float(score),
+            "correct": float(score) >= self._threshold,
+            "model_name": self._submission.model,
+            "benchmark_name": self._submission.benchmark,
+            "source": source,
+            "position": position,
+            "revision": self._submission.revision,
+        }
+        self._responses.append({name: _storable(value) for name, value in complete.items()})
+
+    def reject(
+        self, reason: str, detail: str, *, source: str, position: int, row: object = None
+    ) -> None:
+        """Keep a row that cannot be used, with the reason."""
+        self.rejected += 1
+        excerpt = row if isinstance(row, str) else repr(row)
+        self._rejects.append(
+            {
+                "source": source,
+                "position": position,
+                "reason": reason,
+                "detail": _storable(detail),
+                "excerpt": None if row is None else _storable(excerpt[:EXCERPT_CHARACTERS]),
+                "revision": self._submission.revision,
+            }
+        )
+
+    def pass_over(self) -> None:
+        """Count a row that is fine but not this submission's to use."""
+        self._passed_over += 1
+
+    def full(self) -> bool:
+        """Whether a batch's worth has been collected."""
+        return len(self._responses) + len(self._rejects) >= self._batch_rows
+
+    def take(self) -> Batch:
+        """Hand out what was collected since the last call, possibly nothing."""
+        batch = Batch(
+            pa.RecordBatch.from_pylist(self._responses, schema=RESPONSES.schema),
+            pa.RecordBatch.from_pylist(self._rejects, schema=REJECTS.schema),
+            self._passed_over,
+        )
+        self._responses, self._rejects, self._passed_over = [], [], 0
+        return batch
+
+
+def _storable(value: Any) -> Any:
+    """Replace lone surrogates, which Arrow and UTF-8 cannot hold, by the replacement character."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-8", "replace").decode()
+        return value
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value

@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import re
 import string
+from dataclasses import dataclass
 
 MAX_KEY_LENGTH = 150
 _HASH_MARK = "~~"
@@ -117,3 +118,20 @@ def is_key(text: str) -> bool:
     except KeyCodecError:
         return False
     return True
+
+
+@dataclass(frozen=True, order=True)
+class Partition:
+    """One benchmark and one model, by their keys: the unit in which most tables are kept."""
+
+    benchmark: str
+    model: str
+
+    @classmethod
+    def of_names(cls, benchmark: str, model: str) -> Partition:
+        """Encode the true names of a benchmark and a model."""
+        return cls(encode_key(benchmark), encode_key(model))
+
+    def __str__(self) -> str:
+        """Return the form Dagster shows: ``benchmark|model``."""
+        return f"{self.benchmark}|{self.model}"

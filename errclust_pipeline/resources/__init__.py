@@ -1,1 +1,1 @@
-"""What touches the outside: the warehouse and the embedder."""
+"""What touches the outside: the warehouse, its settings and the embedder."""

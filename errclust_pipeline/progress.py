@@ -1,0 +1,93 @@
+"""Progress of long work: rows done, rate and time left, for logs and for the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ProgressReport:
+    """How far a piece of work is. `total` is None where it is not known beforehand."""
+
+    work: str
+    done: int
+    total: int | None
+    seconds: float
+    unit: str
+
+    @property
+    def rate(self) -> float:
+        """Units a second so far."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated from the rate so far; None if there is nothing to go by."""
+        if self.total is None or not self.rate:
+            return None
+        return (self.total - self.done) / self.rate
+
+    def __str__(self) -> str:
+        """Return the line for a log."""
+        of_total = f" of {self.total:,}" if self.total is not None else ""
+        line = f"{self.work}: {self.done:,}{of_total} {self.unit}, {self.rate:,.0f}/s"
+        if self.seconds_left:
+            line += f", {self.seconds_left:,.0f} s left"
+        return line
+
+
+Listener = Callable[[ProgressReport], None]
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def listen(listener: Listener) -> Iterator[None]:
+    """Call `listener` on every advance of any work in this process, while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+class ProgressCounter:
+    """Counts work done; tells listeners at each step and a log every few seconds.
+
+    Parameters
+    ----------
+    work : str
+        What is being done, e.g. ``"embedding"``.
+    total : int, optional
+        How many units there are.
+    unit : str
+        What is counted, e.g. ``"texts"``.
+    log : callable, optional
+        Takes a line; called at most once in `log_seconds`, and at the end of long work.
+    """
+
+    def __init__(
+        self,
+        work: str,
+        total: int | None,
+        unit: str = "rows",
+        log: Callable[[str], None] | None = None,
+        log_seconds: float = 10.0,
+    ) -> None:
+        self._work, self._total, self._unit = work, total, unit
+        self._log, self._log_seconds = log, log_seconds
+        self._started = self._logged = time.monotonic()
+        self.done = 0
+
+    def advance(self, count: int) -> None:
+        """Count `count` more units as done."""
+        self.done += count
+        now = time.monotonic()
+        report = ProgressReport(self._work, self.done, self._total, now - self._started, self._unit)
+        for listener in _listeners:
+            listener(report)
+        if self._log is not None and now - self._logged >= self._log_seconds:
+            self._logged = now
+            self._log(str(report))

@@ -1,0 +1,351 @@
+"""The warehouse: Parquet, one file a partition, with DuckDB as its SQL face.
+
+::
+
+    <root>/submissions/benchmark=<b>/model=<m>/submission.json   what was ingested, and from where
+    <root>/lake/<table>/benchmark=<b>/model=<m>/part-0.parquet   the tables
+    <root>/embedding_store/<embedder>/…                          every text's embedding, once
+    <root>/catalog.duckdb                                        one view a table, no data
+
+A partition's file says in its Parquet metadata which version of its data it is and what it was
+made from, so that "is this up to date?" is answered by the files alone: no event log to lose or to
+drift from them. Nothing in a file depends on when or where it was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.storage import Storage, hive_folder, hive_values
+from errclust_pipeline.sources.base import Submission
+from errclust_pipeline.tables import TABLES, Table
+
+_METADATA_PREFIX = "errclust."
+_ROW_GROUP_ROWS = 50_000
+
+
+class WarehouseError(RuntimeError):
+    """Something that was asked for is not in the warehouse; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a partition's data come from; kept in its file's metadata.
+
+    `data_version` is a hash of the rest, so that two files with the same one hold the same data.
+    """
+
+    stage: str
+    code_version: str
+    data_version: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """Encode as Parquet key-value metadata."""
+        values = {
+            "stage": self.stage,
+            "code_version": self.code_version,
+            "data_version": self.data_version,
+            "inputs": json.dumps(dict(self.inputs), sort_keys=True),
+            "settings": json.dumps(dict(self.settings), sort_keys=True),
+        }
+        return {(_METADATA_PREFIX + key).encode(): text.encode() for key, text in values.items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[bytes, bytes] | None) -> Provenance | None:
+        """Decode what `to_metadata` made; None if it is not there or is not ours."""
+        prefix = _METADATA_PREFIX.encode()
+        values = {
+            key.removeprefix(prefix).decode(): text.decode()
+            for key, text in (metadata or {}).items()
+            if key.startswith(prefix)
+        }
+        try:
+            return cls(
+                values["stage"],
+                values["code_version"],
+                values["data_version"],
+                json.loads(values["inputs"]),
+                json.loads(values["settings"]),
+            )
+        except (KeyError, json.JSONDecodeError):
+            return None
+
+
+class TableWriter:
+    """Appends to one partition's file that is being written; see `Warehouse.writer`."""
+
+    def __init__(self, table: Table, parquet: pq.ParquetWriter) -> None:
+        self._schema = table.schema
+        self._parquet = parquet
+        self.rows = 0
+
+    def append(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Append rows.
+
+        Raises
+        ------
+        pyarrow.ArrowInvalid
+            If the rows do not fit the table's schema or a required column holds a null.
+        """
+        if not rows.num_rows:
+            return
+        data = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        data = data.select(self._schema.names).cast(self._schema)
+        data.validate()
+        self._parquet.write_table(data, row_group_size=_ROW_GROUP_ROWS)
+        self.rows += data.num_rows
+
+
+class Warehouse:
+    """All tables under one root.
+
+    Parameters
+    ----------
+    root : str
+        A local path or an fsspec URL (``s3://…``).
+    """
+
+    def __init__(self, root: str) -> None:
+        self.storage = Storage(root)
+
+    # Submissions -------------------------------------------------------------------------------
+
+    def register(self, submission: Submission, files_fingerprint: str) -> bool:
+        """Record a submission, so that `raw_results` can read it.
+
+        Returns
+        -------
+        bool
+            Whether the record is new or says something else than before.
+        """
+        path = self._submission_path(Partition.of_names(submission.benchmark, submission.model))
+        record = {**json.loads(submission.to_json()), "files_fingerprint": files_fingerprint}
+        text = json.dumps(record, sort_keys=True, indent=2) + "\n"
+        if self.storage.exists(path) and self.storage.read_text(path) == text:
+            return False
+        self.storage.write_text(path, text)
+        return True
+
+    def submission(self, partition: Partition) -> tuple[Submission, str]:
+        """Return the submission recorded for a partition and its files' fingerprint.
+
+        Raises
+        ------
+        WarehouseError
+            If none was ingested.
+        """
+        path = self._submission_path(partition)
+        if not self.storage.exists(path):
+            raise WarehouseError(
+                f"nothing was ingested for model {partition.model} on benchmark "
+                f"{partition.benchmark}: run `errclust ingest` on its result files first"
+            )
+        record = json.loads(self.storage.read_text(path))
+        fingerprint = record.pop("files_fingerprint")
+        return Submission.from_json(json.dumps(record)), fingerprint
+
+    def has_submission(self, partition: Partition) -> bool:
+        """Whether a submission was ingested for a partition."""
+        return self.storage.exists(self._submission_path(partition))
+
+    def submissions(self) -> list[Partition]:
+        """Return the partitions that have a submission, sorted."""
+        return _partitions(self.storage.glob("submissions/benchmark=*/model=*/submission.json"))
+
+    def _submission_path(self, partition: Partition) -> str:
+        return self.storage.path("submissions", _folder(partition), "submission.json")
+
+    # Tables ------------------------------------------------------------------------------------
+
+    def path(self, table: Table, partition: Partition) -> str:
+        """Return the full path of a partition's file."""
+        return self.storage.path("lake", table.name, _folder(partition), "part-0.parquet")
+
+    def partitions(self, table: Table) -> list[Partition]:
+        """Return the partitions that a table has, sorted."""
+        return _partitions(
+            self.storage.glob(f"lake/{table.name}/benchmark=*/model=*/part-0.parquet")
+        )
+
+    @contextmanager
+    def writer(
+        self, table: Table, partition: Partition, provenance: Provenance
+    ) -> Iterator[TableWriter]:
+        """Write a partition piece by piece; it replaces the old one when the block ends well.
+
+        A block that appends nothing writes a file with no row: "done, and there is nothing" is
+        not the same as "not done".
+        """
+        schema = table.schema.with_metadata(provenance.to_metadata())
+        first_of_table = not self.storage.exists(self.storage.path("lake", table.name))
+        with (
+            self.storage.write(self.path(table, partition)) as file,
+            pq.ParquetWriter(file, schema, compression="zstd") as parquet,
+        ):
+            yield TableWriter(table, parquet)
+        if first_of_table:
+            self.publish_catalog()
+
+    def write(
+        self, table: Table, partition: Partition, rows: pa.Table, provenance: Provenance
+    ) -> int:
+        """Write a whole partition and return its number of rows."""
+        with self.writer(table, partition, provenance) as writer:
+            writer.append(rows)
+        return writer.rows
+
+    def read(
+        self,
+        table: Table,
+        partition: Partition,
+        columns: Sequence[str] | None = None,
+        filters: Any = None,
+    ) -> pa.Table:
+        """Read a partition.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Only these.
+        filters : pyarrow.compute.Expression, optional
+            Only rows for which it is true.
+
+        Raises
+        ------
+        WarehouseError
+            If the partition does not exist.
+        """
+        path = self.path(table, partition)
+        if not self.storage.exists(path):
+            raise WarehouseError(
+                f"table {table.name} has no partition for model {partition.model} on benchmark "
+                f"{partition.benchmark}: run `errclust run --benchmark {partition.benchmark} "
+                f"--model {partition.model}`"
+            )
+        # With a hive path the partition columns would be added; the file's own are what is asked.
+        return pq.read_table(
+            path,
+            columns=list(columns) if columns is not None else None,
+            filters=filters,
+            partitioning=None,
+            filesystem=self.storage.filesystem,
+        )
+
+    def provenance(self, table: Table, partition: Partition) -> Provenance | None:
+        """Return what a partition was made from; None if it does not exist."""
+        path = self.path(table, partition)
+        if not self.storage.exists(path):
+            return None
+        with self.storage.open(path) as file:
+            return Provenance.from_metadata(pq.ParquetFile(file).metadata.metadata)
+
+    def count(self, table: Table, partition: Partition) -> int | None:
+        """Return a partition's number of rows, from the file's footer; None if there is none."""
+        path = self.path(table, partition)
+        if not self.storage.exists(path):
+            return None
+        with self.storage.open(path) as file:
+            return int(pq.ParquetFile(file).metadata.num_rows)
+
+    # SQL ---------------------------------------------------------------------------------------
+
+    @property
+    def catalog_path(self) -> str:
+        """The DuckDB file that holds the views."""
+        return self.storage.path("catalog.duckdb")
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Open an in-memory DuckDB with a view of every table.
+
+        It holds no lock on anything: any number of these, and any number of writers, may be open
+        at once.
+        """
+        connection = duckdb.connect(":memory:")
+        self._create_views(connection)
+        return connection
+
+    def publish_catalog(self) -> None:
+        """Rewrite `catalog.duckdb`, for those who open it with DuckDB themselves.
+
+        The views look up their files when they are queried, so this is needed only when a table
+        gets its first partition. A catalog is a local file: for a remote root there is none.
+        """
+        if not self.storage.is_local:
+            return
+        from dagster_duckdb import DuckDBResource
+
+        # Not through Storage.write: DuckDB opens the file by its name, not by a handle.
+        with self.storage.lock(self.storage.path(".catalog.lock")):
+            draft = self.storage.path(".catalog.duckdb.draft")
+            for leftover in (draft, f"{draft}.wal"):
+                if self.storage.exists(leftover):
+                    self.storage.remove(leftover)
+            with DuckDBResource(database=draft).get_connection() as connection:
+                self._create_views(connection)
+                connection.close()
+            Path(draft).replace(self.catalog_path)
+
+    def _create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if not self.storage.is_local:
+            connection.register_filesystem(self.storage.filesystem)
+        for table in TABLES.values():
+            connection.execute(f"CREATE OR REPLACE VIEW {table.name} AS {self._select(table)}")
+            connection.execute(f"COMMENT ON VIEW {table.name} IS {_literal(table.grain)}")
+            for column in table.schema:
+                description = (column.metadata or {}).get(b"description", b"").decode()
+                connection.execute(
+                    f'COMMENT ON COLUMN {table.name}."{column.name}" IS {_literal(description)}'
+                )
+
+    def _select(self, table: Table) -> str:
+        names = ["benchmark", "model", *table.schema.names]
+        if not self.partitions(table):
+            # A glob over no file is an error in DuckDB; a table that is still empty is not.
+            types = ["VARCHAR", "VARCHAR", *(_sql_type(column.type) for column in table.schema)]
+            columns = ", ".join(
+                f'NULL::{type_} AS "{name}"' for name, type_ in zip(names, types, strict=True)
+            )
+            return f"SELECT {columns} WHERE false"
+        root = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in self.storage.url)
+        pattern = f"{root}/lake/{table.name}/*/*/part-0.parquet"
+        columns = ", ".join(f'"{name}"' for name in names)
+        # Nothing but column names of this project and a quoted path goes into the statement.
+        return (
+            f"SELECT {columns} FROM read_parquet({_literal(pattern)}, hive_partitioning = true, "  # noqa: S608
+            "hive_types = {'benchmark': VARCHAR, 'model': VARCHAR}, union_by_name = true)"
+        )
+
+
+def _folder(partition: Partition) -> str:
+    return hive_folder(benchmark=partition.benchmark, model=partition.model)
+
+
+def _partitions(paths: list[str]) -> list[Partition]:
+    # The root's own path may hold a "benchmark=…" too: only the last two folders count.
+    values = (hive_values("/".join(path.split("/")[-3:])) for path in paths)
+    return sorted(Partition(value["benchmark"], value["model"]) for value in values)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _sql_type(type_: pa.DataType) -> str:
+    """Return DuckDB's type for an Arrow type, asked from DuckDB itself."""
+    empty = pa.table({"column": pa.array([], type_)})
+    connection = duckdb.connect(":memory:")
+    connection.register("empty", empty)
+    described = connection.execute("DESCRIBE SELECT * FROM empty").fetchall()
+    return str(described[0][1])

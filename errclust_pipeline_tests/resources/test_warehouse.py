@@ -1,0 +1,144 @@
+import json
+import threading
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.warehouse import Provenance, Warehouse, WarehouseError
+from errclust_pipeline.sources.base import Submission
+from errclust_pipeline.tables import REJECTS, TABLES
+
+PARTITION = Partition("trivia", "org__model")
+PROVENANCE = Provenance("raw_results", "1", "v1", {"submission": "r"}, {"text": "question"})
+
+
+def rejects(count: int, reason: str = "not_json") -> pa.Table:
+    return pa.table(
+        {
+            "source": ["file.jsonl"] * count,
+            "position": range(count),
+            "reason": [reason] * count,
+            "detail": ["it's broken"] * count,
+            "excerpt": pa.nulls(count, pa.string()),
+            "revision": ["r"] * count,
+        },
+        schema=REJECTS.schema,
+    )
+
+
+@pytest.fixture(params=["local", "memory"])
+def warehouse(request, tmp_path):
+    root = f"{tmp_path}/it's [a] root" if request.param == "local" else f"memory://{tmp_path.name}"
+    return Warehouse(root)
+
+
+def test_what_was_written_is_read_back_with_its_provenance(warehouse):
+    assert warehouse.write(REJECTS, PARTITION, rejects(3), PROVENANCE) == 3
+    assert warehouse.read(REJECTS, PARTITION).equals(rejects(3))
+    assert warehouse.count(REJECTS, PARTITION) == 3
+    assert warehouse.provenance(REJECTS, PARTITION) == PROVENANCE
+    assert warehouse.partitions(REJECTS) == [PARTITION]
+
+
+def test_the_same_rows_make_the_same_bytes(tmp_path):
+    contents = []
+    for name in ("one", "two"):
+        warehouse = Warehouse(str(tmp_path / name))
+        warehouse.write(REJECTS, PARTITION, rejects(100), PROVENANCE)
+        with warehouse.storage.open(warehouse.path(REJECTS, PARTITION)) as file:
+            contents.append(file.read())
+    assert contents[0] == contents[1]
+
+
+def test_no_rows_are_a_partition_too(warehouse):
+    warehouse.write(REJECTS, PARTITION, rejects(0), PROVENANCE)
+    assert warehouse.count(REJECTS, PARTITION) == 0
+    with warehouse.connect() as connection:
+        assert connection.execute("select count(*) from rejects").fetchall() == [(0,)]
+
+
+def test_rows_that_break_the_schema_leave_the_old_partition(warehouse):
+    warehouse.write(REJECTS, PARTITION, rejects(1), PROVENANCE)
+    broken = rejects(1).set_column(0, "source", pa.nulls(1, pa.string()))
+    with pytest.raises(ValueError, match="source"):
+        warehouse.write(REJECTS, PARTITION, broken, PROVENANCE)
+    assert warehouse.count(REJECTS, PARTITION) == 1
+
+
+def test_a_missing_partition_is_an_error_that_says_what_to_run(warehouse):
+    assert warehouse.provenance(REJECTS, PARTITION) is None
+    assert warehouse.count(REJECTS, PARTITION) is None
+    with pytest.raises(WarehouseError, match="errclust run --benchmark trivia --model org__model"):
+        warehouse.read(REJECTS, PARTITION)
+
+
+def test_a_file_of_someone_else_has_no_provenance(warehouse):
+    warehouse.write(REJECTS, PARTITION, rejects(1), PROVENANCE)
+    with warehouse.storage.write(warehouse.path(REJECTS, PARTITION)) as file:
+        pa.parquet.write_table(rejects(1), file)
+    assert warehouse.provenance(REJECTS, PARTITION) is None
+
+
+def test_views_show_the_partitions_and_empty_tables_can_be_queried(warehouse):
+    strange = Partition("007", "a+b@c~7C")
+    warehouse.write(REJECTS, strange, rejects(2), PROVENANCE)
+    with warehouse.connect() as connection:
+        rows = connection.execute("select benchmark, model, detail from rejects").fetchall()
+        assert rows == [("007", "a+b@c~7C", "it's broken")] * 2
+        for table in TABLES.values():
+            described = connection.execute(f"describe {table.name}").fetchall()
+            assert [row[0] for row in described] == ["benchmark", "model", *table.schema.names]
+
+
+def test_the_catalog_holds_the_views_and_no_data(tmp_path):
+    warehouse = Warehouse(str(tmp_path))
+    warehouse.write(REJECTS, PARTITION, rejects(1), PROVENANCE)
+    warehouse.write(REJECTS, Partition("trivia", "later"), rejects(1), PROVENANCE)
+    with duckdb.connect(warehouse.catalog_path, read_only=True) as connection:
+        assert connection.execute("select count(*) from rejects").fetchall() == [(2,)]
+        assert connection.execute("select count(*) from duckdb_tables()").fetchall() == [(0,)]
+    assert not list(tmp_path.glob(".catalog.duckdb*"))
+
+
+def test_readers_see_the_old_or_the_new_partition_while_it_is_rewritten(tmp_path):
+    warehouse = Warehouse(str(tmp_path))
+    warehouse.write(REJECTS, PARTITION, rejects(10, "a"), PROVENANCE)
+    seen, stop = set(), threading.Event()
+
+    def read_on():
+        while not stop.is_set():
+            with warehouse.connect() as connection:
+                seen.update(
+                    connection.execute("select reason, count(*) from rejects group by 1").fetchall()
+                )
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    for _ in range(20):
+        warehouse.write(REJECTS, PARTITION, rejects(500, "b"), PROVENANCE)
+        warehouse.write(REJECTS, PARTITION, rejects(10, "a"), PROVENANCE)
+    stop.set()
+    reader.join()
+    assert seen <= {("a", 10), ("b", 500)}
+    assert seen
+
+
+def test_a_submission_is_recorded_once_and_revised_when_it_changes(warehouse):
+    submission = Submission(
+        "trivia", "org/model", "table", ("/x/file.csv",), "r1", {"threshold": 1}
+    )
+    assert warehouse.register(submission, "f1")
+    assert not warehouse.register(submission, "f1")
+    assert warehouse.submission(PARTITION) == (submission, "f1")
+    assert warehouse.submissions() == [PARTITION]
+    assert warehouse.register(submission, "f2")
+    with pytest.raises(WarehouseError, match="errclust ingest"):
+        warehouse.submission(Partition("trivia", "unknown"))
+
+
+def test_provenance_survives_encoding():
+    decoded = Provenance.from_metadata(PROVENANCE.to_metadata())
+    assert decoded == PROVENANCE
+    assert json.loads(PROVENANCE.to_metadata()[b"errclust.settings"]) == {"text": "question"}

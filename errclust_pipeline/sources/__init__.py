@@ -1,1 +1,121 @@
 """Readers, one a format: each turns result files into the canonical responses schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from errclust_pipeline.sources.base import (
+    BATCH_ROWS,
+    Batch,
+    Reader,
+    SourceError,
+    Submission,
+)
+from errclust_pipeline.sources.lm_eval import LmEvalReader
+from errclust_pipeline.sources.mmlu_pro import MmluProReader
+from errclust_pipeline.sources.rows import files_below, leaves
+from errclust_pipeline.sources.table import TableReader
+
+__all__ = [
+    "READERS",
+    "Batch",
+    "Reader",
+    "SourceError",
+    "Submission",
+    "find_submissions",
+    "read_submission",
+]
+
+READERS: Mapping[str, Reader] = MappingProxyType(
+    {reader.name: reader for reader in (LmEvalReader(), MmluProReader(), TableReader())}
+)
+"""The readers by name, in the order they are asked: the table, which takes most, comes last."""
+
+
+def find_submissions(
+    path: Path, *, reader: str | None = None, options: Mapping[str, Any] = MappingProxyType({})
+) -> list[Submission]:
+    """List the submissions in a file or folder.
+
+    Parameters
+    ----------
+    reader : str, optional
+        The format. If it is not given, the first reader that knows a file takes it; in a folder,
+        each reader takes its files, and files nobody knows are left out.
+    options : mapping
+        The reader's settings.
+
+    Raises
+    ------
+    SourceError
+        If nothing there can be used, or two files hold results of the same model on the same
+        benchmark.
+    """
+    if not path.exists():
+        raise SourceError(f"{path} does not exist")
+    if reader is not None and reader not in READERS:
+        raise SourceError(f"there is no reader {reader!r}; there are: {', '.join(READERS)}")
+    asked = [READERS[reader]] if reader is not None else list(READERS.values())
+    found: list[Submission] = []
+    taken: set[str] = set()
+    for one in asked:
+        try:
+            here = [item for item in one.find(path, options) if taken.isdisjoint(item.files)]
+        except SourceError as error:
+            if reader is not None or one.name != "table":
+                raise
+            # The table takes whatever has the ending of one, so what is meant may be another.
+            raise SourceError(f"{error}\nThe other formats:\n{_expected(asked[:-1])}") from error
+        found += here
+        taken.update(file for item in here for file in item.files)
+        if found and not path.is_dir():
+            break
+    if not found:
+        raise SourceError(f"{path} {_what_is_there(path)}. Expected one of:\n{_expected(asked)}")
+    first: dict[tuple[str, str], Submission] = {}
+    for item in found:
+        other = first.setdefault((item.benchmark, item.model), item)
+        if other is not item:
+            raise SourceError(
+                f"{other.files[0]} and {item.files[0]} both hold results of {item.model} on "
+                f"{item.benchmark}: keep one, or give them one at a time with option model or "
+                "benchmark to name them apart"
+            )
+    return found
+
+
+def read_submission(submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    """Stream a submission with the reader that found it.
+
+    Raises
+    ------
+    SourceError
+        If that reader does not exist, a file is missing or damaged, or no row is usable.
+    """
+    if submission.reader not in READERS:
+        raise SourceError(
+            f"there is no reader {submission.reader!r}, with which {submission.files[0]} was "
+            f"found; there are: {', '.join(READERS)}"
+        )
+    return READERS[submission.reader].read(submission, batch_rows)
+
+
+def _expected(readers: Sequence[Reader]) -> str:
+    return "\n".join(f"  {one.name}: {one.expects}" for one in readers)
+
+
+def _what_is_there(path: Path) -> str:
+    if not path.is_dir():
+        size = path.stat().st_size
+        return f"is not a result file that is known ({size:,} bytes)" if size else "is empty"
+    names = [
+        str(file.relative_to(path.resolve()))
+        for _, file in zip(range(5), files_below(path), strict=False)
+    ]
+    links = sum(leaves(file, path) for file in path.rglob("*"))
+    held = f"e.g. {', '.join(names)}" if names else "no files"
+    note = f"; {links} links lead out of it and were not followed" if links else ""
+    return f"holds no results that are known (found: {held}{note})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from errclust_pipeline.tables import REJECTS, RESPONSES
 
 BATCH_ROWS = 1_000
 EXCERPT_CHARACTERS = 500
+DETAIL_CHARACTERS = 1_000
 DEFAULT_THRESHOLD = 0.5
 """A response whose score is below this is an error, unless the submission says otherwise."""
 
@@ -113,9 +115,15 @@ def question_id(question: str, choices: Sequence[str] | None) -> str:
     Normalised means Unicode NFC and runs of white space as one blank, so that the same question
     is the same point of the map in every submission, whatever its row number.
     """
+    # All parts at once, since this runs for every row of every file. A NUL stands between them
+    # (it is no white space and composes with nothing); one inside a text is no separator.
     parts = [question, *(choices or ())]
-    normalised = [" ".join(unicodedata.normalize("NFC", part).split()) for part in parts]
-    payload = json.dumps(normalised, ensure_ascii=True).encode()
+    text = " \0 ".join(parts)
+    if text.count("\0") >= len(parts):
+        text = " \0 ".join([part.replace("\0", "\ufffd") for part in parts])
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    payload = " ".join(text.split()).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(payload, digest_size=16).hexdigest()
 
 
@@ -134,7 +142,8 @@ class BatchBuilder:
 
     It fills in what is the same for every row (names, revision, the question's id), refuses a
     second row with the same `example_id`, and counts, so that a reader's loop only has to map
-    fields. Unusable text (lone surrogates) is replaced before it reaches Arrow.
+    fields. Unusable text (lone surrogates) is replaced before it reaches Arrow, and a row that
+    Arrow cannot hold at all (a choice number beyond 32 bits) becomes a reject.
     """
 
     def __init__(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> None:
@@ -147,6 +156,10 @@ class BatchBuilder:
         self._seen: set[str] = set()
         self.usable = 0
         self.rejected = 0
+        self.reasons: Counter[str] = Counter()
+        """How often each reason for rejecting a row came up."""
+        self.first_reject = ""
+        """What was wrong with the first row rejected."""
 
     def add(self, row: Mapping[str, Any], *, source: str, position: int) -> None:
         """Add a usable row: columns of `responses`, less those that the builder fills in.
@@ -168,40 +181,41 @@ class BatchBuilder:
             return
         self._seen.add(example_id)
         self.usable += 1
-        complete = dict.fromkeys(RESPONSES.schema.names) | {
-            **row,
-            "example_id": example_id,
-            "question_id": question_id(row["question"], row.get("choices")),
-            "score": float(score),
-            "correct": float(score) >= self._threshold,
-            "model_name": self._submission.model,
-            "benchmark_name": self._submission.benchmark,
-            "source": source,
-            "position": position,
-            "revision": self._submission.revision,
-        }
-        self._responses.append({name: _storable(value) for name, value in complete.items()})
+        score = float(score)
+        self._responses.append(
+            {
+                **row,
+                "example_id": example_id,
+                "question_id": question_id(row["question"], row.get("choices")),
+                "score": score,
+                "correct": score >= self._threshold,
+                "source": source,
+                "position": position,
+            }
+        )
 
     def reject(
         self, reason: str, detail: str, *, source: str, position: int, row: object = None
     ) -> None:
         """Keep a row that cannot be used, with the reason."""
+        if not self.rejected:
+            self.first_reject = f"row {position}: {detail[:DETAIL_CHARACTERS]}"
         self.rejected += 1
-        excerpt = row if isinstance(row, str) else repr(row)
+        self.reasons[reason] += 1
         self._rejects.append(
             {
                 "source": source,
                 "position": position,
                 "reason": reason,
-                "detail": _storable(detail),
-                "excerpt": None if row is None else _storable(excerpt[:EXCERPT_CHARACTERS]),
+                "detail": _storable(detail[:DETAIL_CHARACTERS]),
+                "excerpt": None if row is None else _storable(_excerpt(row)),
                 "revision": self._submission.revision,
             }
         )
 
-    def pass_over(self) -> None:
-        """Count a row that is fine but not this submission's to use."""
-        self._passed_over += 1
+    def pass_over(self, rows: int = 1) -> None:
+        """Count rows that are fine but not this submission's to use."""
+        self._passed_over += rows
 
     def full(self) -> bool:
         """Whether a batch's worth has been collected."""
@@ -209,13 +223,56 @@ class BatchBuilder:
 
     def take(self) -> Batch:
         """Hand out what was collected since the last call, possibly nothing."""
+        try:
+            responses = self._record_batch(self._responses)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            responses = self._record_batch(self._storable_rows())
         batch = Batch(
-            pa.RecordBatch.from_pylist(self._responses, schema=RESPONSES.schema),
+            responses,
             pa.RecordBatch.from_pylist(self._rejects, schema=REJECTS.schema),
             self._passed_over,
         )
         self._responses, self._rejects, self._passed_over = [], [], 0
         return batch
+
+    def _record_batch(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+        same = {
+            "model_name": _storable(self._submission.model),
+            "benchmark_name": _storable(self._submission.benchmark),
+            "revision": self._submission.revision,
+        }
+        # Column by column: several times as fast as handing Arrow whole rows.
+        columns = [
+            pa.repeat(pa.scalar(same[column.name], column.type), len(rows))
+            if column.name in same
+            else pa.array([row.get(column.name) for row in rows], column.type)
+            for column in RESPONSES.schema
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=RESPONSES.schema)
+
+    def _storable_rows(self) -> list[dict[str, Any]]:
+        """Repair the collected rows one by one, and reject those that cannot be repaired."""
+        kept = []
+        for row in self._responses:
+            repaired = {name: _storable(value) for name, value in row.items()}
+            try:
+                self._record_batch([repaired])
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                self.usable -= 1
+                place = {"source": row["source"], "position": row["position"]}
+                self.reject("unstorable_value", str(error), **place, row=row)
+            else:
+                kept.append(repaired)
+        return kept
+
+
+def _excerpt(row: object) -> str:
+    try:
+        text = row if isinstance(row, str) else repr(row)
+    except (RecursionError, ValueError):
+        # Nested too deeply, or a whole number with too many digits, to be shown.
+        text = f"a {type(row).__name__} that cannot be shown"
+    return text[:EXCERPT_CHARACTERS]
 
 
 def _storable(value: Any) -> Any:
@@ -224,7 +281,7 @@ def _storable(value: Any) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError:
-            return value.encode("utf-8", "replace").decode()
+            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return value
     if isinstance(value, list | tuple):
         return [_storable(item) for item in value]

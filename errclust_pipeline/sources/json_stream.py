@@ -1,0 +1,315 @@
+"""Streaming JSON: the rows of a JSON list or of JSON lines, one at a time, with their positions.
+
+A row that cannot be read does not end the file: it comes as a `Fault`, and the rows after it
+follow. Time is linear in the file's size and memory is bounded by one row, whatever the rows hold.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from json.scanner import make_scanner
+from pathlib import Path
+from typing import Any
+
+from errclust_pipeline.sources.archive import open_result_file
+from errclust_pipeline.sources.base import EXCERPT_CHARACTERS, SourceError
+
+MAX_ROW_BYTES = 64 << 20
+"""A row longer than this (in a list: as many characters) is not read."""
+
+CHUNK_BYTES = 1 << 20
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_WHITE_SPACE = b" \t\r\n"
+# Single character classes, each character looked at once: no pattern here can backtrack.
+_SEPARATORS = re.compile(r"[ \t\r\n,]*")
+_SCALAR_END = re.compile(r"[ \t\r\n,\]]")
+_STRUCTURE = re.compile(r'["\[\]{}]')
+_STRING_END = re.compile(r'["\\]')
+_INVALID_BYTE = re.compile("[\udc80-\udcff]")
+
+_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+
+
+class WrongEncodingError(ValueError):
+    """A file that is not in UTF-8."""
+
+
+def skip_byte_order_mark(stream: io.BufferedReader[Any]) -> None:
+    """Skip the mark of UTF-8 at a stream's start, and refuse UTF-16."""
+    head = stream.peek(4)[:4]
+    if head.startswith(_UTF16):
+        raise WrongEncodingError("is in UTF-16: convert it to UTF-8, e.g. with iconv")
+    if head.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What stands in place of a row that cannot be read."""
+
+    reason: str
+    detail: str
+    excerpt: str | None = None
+
+
+def rows_of_json_file(path: Path, member: str | None = None) -> Iterator[tuple[int, Any]]:
+    """Yield the rows of a plain, gzip or zip file; see `read_json_rows`.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, damaged, in UTF-16, or decompresses to more than is believable.
+    """
+    with open_result_file(path, member) as stream:
+        try:
+            yield from read_json_rows(stream)
+        except WrongEncodingError as error:
+            raise SourceError(f"{path} {error}") from error
+
+
+def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield the position and value of each row of a JSON list, or of JSON lines.
+
+    Which of the two it is, the first character says. An element of a list is numbered from 0; a
+    line has its line number, from 0, and blank lines are no rows. `NaN` and `Infinity` are read.
+
+    Yields
+    ------
+    tuple of int and any
+        The value is a `Fault` where the row cannot be read: `invalid_json`, `invalid_utf8`,
+        `nested_too_deeply`, `row_too_large`, and `truncated_file` where the file breaks off.
+
+    Raises
+    ------
+    WrongEncodingError
+        If the file is in UTF-16.
+    """
+    skip_byte_order_mark(stream)
+    line = 0
+    first = b""
+    while not first:
+        # In pieces: the white space before the first row may be larger than memory.
+        ahead = stream.peek(1)
+        if not ahead:
+            return
+        blank = len(ahead) - len(ahead.lstrip(_WHITE_SPACE))
+        line += stream.read(blank).count(b"\n")
+        first = ahead[blank : blank + 1]
+    if first == b"[":
+        stream.read(1)
+        yield from _ListRows(stream)
+    else:
+        yield from _read_lines(stream, line)
+
+
+def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[int, Any]]:
+    while raw := stream.readline(MAX_ROW_BYTES + 1):
+        if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
+            excerpt = raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace")
+            while (rest := stream.readline(CHUNK_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            yield number, _too_large(excerpt)
+        elif raw.strip(_WHITE_SPACE):
+            row = _parse_line(raw)
+            if isinstance(row, Fault) and row.reason == "invalid_json" and raw[-1:] != b"\n":
+                detail = f"the file breaks off in this line ({row.detail}): fetch it again"
+                row = Fault("truncated_file", detail, row.excerpt)
+            yield number, row
+        number += 1
+
+
+def _parse_line(raw: bytes) -> Any:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        return _invalid_utf8(raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace"), str(error))
+    return _parse(text)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        detail = "lists or objects stand inside each other more deeply than can be read"
+        return Fault("nested_too_deeply", detail, text[:EXCERPT_CHARACTERS])
+    except ValueError as error:  # JSONDecodeError, or a whole number of thousands of digits
+        return Fault("invalid_json", f"not valid JSON: {error}", text[:EXCERPT_CHARACTERS])
+
+
+class _ListRows:
+    """The elements of a JSON list, from the character after its opening bracket.
+
+    Most elements are decoded straight from the buffer by the standard decoder. An element that
+    it fails on is incomplete or faulty, and only looking for its end tells which; that search
+    never goes back, so no character is looked at more than a few times.
+    """
+
+    def __init__(self, stream: io.BufferedReader[Any]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._buffer = ""
+        self._start = 0
+        self._ended = False
+        self._any_invalid = False
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        number = 0
+        while True:
+            self._start = _SEPARATORS.match(self._buffer, self._start).end()  # type: ignore[union-attr]
+            if self._start == len(self._buffer):
+                if not self._more():
+                    yield number, _truncated("after this row the closing bracket is missing")
+                    return
+                continue
+            if self._buffer[self._start] == "]":
+                self._start += 1
+                yield from self._after_list(number)
+                return
+            value, end = self._decode()
+            if end < 0:
+                value = yield from self._decode_slowly(number)
+                if value is _ENDED:
+                    return
+            else:
+                self._start = end
+            yield number, value
+            number += 1
+
+    def _decode(self) -> tuple[Any, int]:
+        """Decode the element at the start; end -1 if it is faulty or not all there."""
+        try:
+            value, end = _scan(self._buffer, self._start)
+        except (StopIteration, ValueError, RecursionError):
+            return None, -1
+        # At the buffer's end a number may go on in the next chunk.
+        if end == len(self._buffer) and not isinstance(value, dict | list | str):
+            return None, -1
+        # Glued to what follows, e.g. 12abc or {}{}: not one element.
+        if end < len(self._buffer) and self._buffer[end] not in " \t\r\n,]":
+            return None, -1
+        if self._any_invalid and (bad := _INVALID_BYTE.search(self._buffer, self._start, end)):
+            excerpt = self._buffer[self._start : self._start + EXCERPT_CHARACTERS]
+            return _invalid_utf8(excerpt, f"byte 0x{ord(bad[0]) - 0xDC00:02x}"), end
+        return value, end
+
+    def _decode_slowly(self, number: int) -> Any:
+        """Find the element's end first, reading on as needed; a generator for `yield from`."""
+        pieces = _ElementEnd()
+        kept: list[str] = []
+        size = 0
+        while True:
+            end = pieces.search(self._buffer, self._start)
+            piece = self._buffer[self._start : end]
+            size += len(piece)
+            # An element too large is followed to its end but not kept.
+            if size <= MAX_ROW_BYTES or not kept:
+                kept.append(piece)
+            elif len(kept) > 1:
+                kept = [kept[0][:EXCERPT_CHARACTERS]]
+            self._start = end
+            if pieces.complete:
+                break
+            if not self._more():
+                excerpt = "".join(kept)[:EXCERPT_CHARACTERS]
+                yield number, _truncated("it ends inside this row", excerpt)
+                return _ENDED
+        if size > MAX_ROW_BYTES:
+            return _too_large(kept[0][:EXCERPT_CHARACTERS])
+        text = "".join(kept)
+        if self._any_invalid and (bad := _INVALID_BYTE.search(text)):
+            return _invalid_utf8(text[:EXCERPT_CHARACTERS], f"byte 0x{ord(bad[0]) - 0xDC00:02x}")
+        return _parse(text)
+
+    def _after_list(self, number: int) -> Iterator[tuple[int, Any]]:
+        while True:
+            rest = self._buffer[self._start :].strip(" \t\r\n")
+            if rest:
+                detail = "more follows after the list's closing bracket, and was not read"
+                yield number, Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])
+                return
+            self._start = len(self._buffer)
+            if not self._more():
+                return
+
+    def _more(self) -> bool:
+        """Drop what has been used and add a chunk; False at the end of the file."""
+        if self._ended:
+            return False
+        raw = self._stream.read(CHUNK_BYTES)
+        self._ended = not raw
+        text = self._decoder.decode(raw, final=self._ended)
+        kept = self._buffer[self._start :]
+        # Looked for once a chunk, so that clean files pay nothing for it in each row.
+        here = not text.isascii() and _INVALID_BYTE.search(text) is not None
+        self._any_invalid = here or (self._any_invalid and bool(kept))
+        self._buffer = kept + text
+        self._start = 0
+        return bool(text) or not self._ended
+
+
+_ENDED = object()
+
+
+class _ElementEnd:
+    """Finds where an element of a list ends, over any number of pieces of text."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._started = False
+        self._scalar = False
+
+    def search(self, text: str, at: int) -> int:
+        """Return the end of the element in this piece, or the piece's end, and set `complete`."""
+        if not self._started and at < len(text):
+            self._started = True
+            self._scalar = text[at] not in '"[{'
+            if text[at] == "}":
+                at += 1  # A stray brace: it must not count as a closing one.
+        if self._scalar:
+            match = _SCALAR_END.search(text, at)
+            self.complete = match is not None
+            return match.start() if match else len(text)
+        while at < len(text):
+            if self._escaped:
+                self._escaped = False
+                at += 1
+                continue
+            match = (_STRING_END if self._in_string else _STRUCTURE).search(text, at)
+            if match is None:
+                return len(text)
+            at = match.end()
+            mark = match[0]
+            if mark == "\\":
+                self._escaped = True
+            elif mark == '"':
+                self._in_string = not self._in_string
+            else:
+                self._depth += 1 if mark in "[{" else -1
+            if self._depth <= 0 and not self._in_string and not self._escaped:
+                self.complete = True
+                return at
+        return at
+
+
+def _too_large(excerpt: str) -> Fault:
+    detail = f"the row is longer than {MAX_ROW_BYTES >> 20} MiB: shorten the texts in it"
+    return Fault("row_too_large", detail, excerpt)
+
+
+def _truncated(where: str, excerpt: str | None = None) -> Fault:
+    detail = f"the file breaks off ({where}): the rows before were read; fetch the file again"
+    return Fault("truncated_file", detail, excerpt)
+
+
+def _invalid_utf8(excerpt: str, detail: str) -> Fault:
+    detail = f"the row is not valid UTF-8 ({detail}): convert the file to UTF-8"
+    return Fault("invalid_utf8", detail, excerpt)

@@ -1,0 +1,153 @@
+"""What the readers share: from a stream of rows to batches, values to text, and finding files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from errclust_pipeline.sources.base import Batch, BatchBuilder, SourceError, Submission
+from errclust_pipeline.sources.json_stream import Fault
+
+METADATA_CHARACTERS = 2_000
+_LARGEST_CHOICE = 1_000
+"""A question with more options than this is not a question; such a number is not a choice."""
+
+
+def batches(
+    submission: Submission,
+    batch_rows: int,
+    rows: Iterable[tuple[int, Any]],
+    to_row: Callable[[int, Any], Mapping[str, Any] | Fault | None],
+    expects: str,
+) -> Iterator[Batch]:
+    """Turn a submission's rows into batches.
+
+    Parameters
+    ----------
+    rows : iterable of (position, value)
+        The file's rows; a `Fault` is rejected as it stands.
+    to_row : callable
+        Maps a position and a value to columns of `responses`; to a `Fault` if the row is
+        unusable; to None if it is fine but not this submission's.
+    expects : str
+        What the reader takes, for the message if no row is usable.
+
+    Raises
+    ------
+    SourceError
+        If no row is usable.
+    """
+    builder = BatchBuilder(submission, batch_rows)
+    source = submission.files[0]
+    count = 0
+    for position, value in rows:
+        count += 1
+        try:
+            row = value if isinstance(value, Fault) else to_row(position, value)
+        except RecursionError:
+            row = Fault("nested_too_deeply", "lists or objects stand inside each other too deeply")
+        except (ValueError, OverflowError) as error:
+            # E.g. a whole number too large to be converted.
+            row = Fault("unreadable_value", f"a value of the row cannot be used: {error}")
+        if row is None:
+            builder.pass_over()
+        elif isinstance(row, Fault):
+            shown = value if row.excerpt is None and row is not value else row.excerpt
+            builder.reject(row.reason, row.detail, source=source, position=position, row=shown)
+        else:
+            builder.add(row, source=source, position=position)
+        if builder.full():
+            yield builder.take()
+    # Taking may reject rows that Arrow cannot hold: the count is final only after it.
+    last = builder.take()
+    if last.responses.num_rows or last.rejects.num_rows or last.passed_over:
+        yield last
+    if not builder.usable:
+        reasons = ", ".join(f"{reason} {times}x" for reason, times in builder.reasons.items())
+        found = f"{reasons}; first, {builder.first_reject}" if reasons else "nothing in it"
+        raise SourceError(
+            f"{source}: none of its {count:,} rows can be used as results of {submission.model} "
+            f"on {submission.benchmark} ({found}). Expected {expects}"
+        )
+
+
+def text_of(value: Any) -> str | None:
+    """Return text as it is, anything else as JSON; None stays None."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def texts_of(values: Any) -> list[str] | None:
+    """Return the options of a question as texts; None if the value is not a non-empty list."""
+    if not isinstance(values, list | tuple) or not values:
+        return None
+    return [value if isinstance(value, str) else text_of(value) or "" for value in values]
+
+
+def choice_number(value: Any, choices: int | None = None) -> int | None:
+    """Return a choice's position if the value is one, given how many choices there are."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < (_LARGEST_CHOICE if choices is None else choices) else None
+
+
+def metadata_json(values: Mapping[str, Any]) -> str | None:
+    """Write what else a source says of a row as JSON, leaving out what would make it large."""
+    kept: dict[str, Any] = {}
+    size = 2
+    for name, value in values.items():
+        if value is None:
+            continue
+        try:
+            entry = len(json.dumps({name: value}, default=str, allow_nan=False))
+        except ValueError:  # NaN and Infinity are no JSON, and others would stumble over them.
+            value = str(value)
+            entry = len(json.dumps({name: value}))
+        if size + entry <= METADATA_CHARACTERS:
+            kept[name] = value
+            size += entry
+    return json.dumps(kept, default=str) if kept else None
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and its folders, sorted; hidden ones are left out.
+
+    A link to a folder is not followed, nor one to a file outside `folder`: who shares a tree of
+    results shares what is in it, not what its links lead to.
+    """
+    root = folder.resolve()
+    for parent, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if name.startswith(".") or leaves(path, root):
+                continue
+            if path.is_file():
+                yield path
+
+
+def leaves(path: Path, folder: Path) -> bool:
+    """Whether a path is a link that leads out of the folder."""
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+
+
+def first_row(rows: Iterator[tuple[int, Any]]) -> dict[str, Any] | None:
+    """Return the first row that is an object, among the first few; None if there is none."""
+    for _, (_, value) in zip(range(50), rows, strict=False):
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def constant_option(options: Mapping[str, Any], name: str) -> str | None:
+    """Return an option that names the model or benchmark, or None if it is not given."""
+    value = options.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise SourceError(f"option {name} is {value!r}: give a name")
+    return value

@@ -1,0 +1,46 @@
+"""What the tests of readers share: reading a submission to the end, and writing small files."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from errclust_pipeline.sources import Submission, read_submission
+
+
+class Read:
+    """All that reading a submission gave."""
+
+    def __init__(self, submission: Submission, batch_rows: int = 1_000) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.rejects: list[dict[str, Any]] = []
+        self.passed_over = 0
+        for batch in read_submission(submission, batch_rows):
+            self.rows += batch.responses.to_pylist()
+            self.rejects += batch.rejects.to_pylist()
+            self.passed_over += batch.passed_over
+
+    @property
+    def total(self) -> int:
+        """All rows accounted for."""
+        return len(self.rows) + len(self.rejects) + self.passed_over
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why rows were rejected, in order."""
+        return [reject["reason"] for reject in self.rejects]
+
+
+def write_lines(path: Path, rows: list[Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path

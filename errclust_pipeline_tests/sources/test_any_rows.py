@@ -1,0 +1,82 @@
+"""Whatever JSON values stand in the fields a reader looks at, every row is accounted for."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from errclust_pipeline.sources import SourceError, find_submissions
+from errclust_pipeline_tests.sources import test_lm_eval, test_mmlu_pro, test_table
+from errclust_pipeline_tests.sources.reading import Read, write_lines
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 12)
+    | st.sampled_from([2**70, 10**400, 1e300, 0.5, float("nan"), float("inf")])
+    | st.sampled_from(["", "A", "(B)", "1", "²", "True", "-1.5", "text", "\ud800", "nan", "[{"])
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["text", "question", "choices", "label", "role", "content", "score"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+CHOSEN = test_lm_eval.chosen(0, [["-1", "True"], ["-2", "False"]], metrics=["acc_norm"])
+
+
+def changed(good: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """A good row with some of its fields replaced or left out."""
+    fields = st.dictionaries(st.sampled_from(list(good)), VALUES, max_size=4)
+    gone = st.sets(st.sampled_from(list(good)), max_size=2)
+    return VALUES | st.builds(
+        lambda new, without: {
+            name: value for name, value in (good | new).items() if name not in without
+        },
+        fields,
+        gone,
+    )
+
+
+@pytest.mark.parametrize(
+    ("reader", "name", "good"),
+    [
+        ("lm_eval", f"samples_task_{test_lm_eval.TIME}.jsonl", test_lm_eval.generated(0)),
+        ("lm_eval", f"samples_task_{test_lm_eval.TIME}.jsonl", CHOSEN),
+        ("mmlu_pro", "model_outputs_m_5shots.json", test_mmlu_pro.row(0)),
+        ("table", "t.jsonl", test_table.row(0, subject="s", choices=["a"], metadata={})),
+    ],
+    ids=["lm_eval generated", "lm_eval chosen", "mmlu_pro", "table"],
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_row_is_accounted_for(
+    reader: str, name: str, good: dict[str, Any], data: st.DataObject
+) -> None:
+    rows = [good, *data.draw(st.lists(changed(good), min_size=1, max_size=6))]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        if reader == "mmlu_pro":
+            path.write_text(json.dumps(rows))
+        else:
+            write_lines(path, rows)
+        submissions = find_submissions(path, reader=reader)
+        for submission in submissions:
+            try:
+                read = Read(submission)
+            except SourceError:
+                # Another owner's rows in a table may all be unusable; the good row's may not.
+                if submission is submissions[0]:
+                    raise
+                continue
+            assert read.total == len(rows)

@@ -1,0 +1,140 @@
+"""Exact nearest neighbours by cosine similarity, and the undirected graph they make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatMatrix = npt.NDArray[np.float32]
+IndexMatrix = npt.NDArray[np.int32]
+
+_STEPS_PER_UNIT = np.float32(2**20)
+"""Similarities are kept to 2^-20 (1e-6), what a float32 dot product of 384 terms is good for."""
+
+
+def unit_vectors(embeddings: npt.ArrayLike) -> FloatMatrix:
+    """Scale vectors to length 1.
+
+    Parameters
+    ----------
+    embeddings : array, shape (n, dimensions)
+
+    Returns
+    -------
+    float32 array, shape (n, dimensions)
+
+    Raises
+    ------
+    ValueError
+        If the array is not two-dimensional, or a vector is zero or not finite: such a vector has
+        no direction, hence no cosine with anything.
+    """
+    vectors = np.asarray(embeddings, dtype=np.float32)
+    if vectors.ndim != 2:
+        raise ValueError(f"embeddings must be a matrix (n, dimensions), got shape {vectors.shape}")
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    unusable = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if unusable.size:
+        raise ValueError(
+            f"{unusable.size} of {len(vectors)} embeddings are zero or not finite, "
+            f"the first in row {unusable[0]}"
+        )
+    scaled: FloatMatrix = (vectors / lengths[:, None]).astype(np.float32)
+    return scaled
+
+
+def cosine_neighbours(
+    embeddings: npt.ArrayLike, k: int, block_rows: int = 1024
+) -> tuple[IndexMatrix, FloatMatrix]:
+    """Find each vector's k nearest others by cosine similarity, exactly.
+
+    A vector is excluded from its own neighbours by its index, so exact duplicates are found as
+    neighbours at similarity 1. Similarities are rounded to 2^-20; equal ones are ordered by index,
+    which makes the answer the same on every run. Memory beyond the result is that of
+    ``block_rows`` times n float32 similarities and their partial order.
+
+    Parameters
+    ----------
+    embeddings : array, shape (n, dimensions)
+        Need not be of unit length.
+    k : int
+        Neighbours wanted; at most n - 1 are returned.
+    block_rows : int
+        Rows compared with all others at a time.
+
+    Returns
+    -------
+    indices : int32 array, shape (n, min(k, n - 1))
+        Nearest first.
+    similarities : float32 array of the same shape
+        Cosine similarities, -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        If a vector is zero or not finite, or k or ``block_rows`` is not positive.
+    """
+    if k < 1 or block_rows < 1:
+        raise ValueError(f"k and block_rows must be positive, got {k} and {block_rows}")
+    vectors = unit_vectors(embeddings)
+    n = len(vectors)
+    k = max(min(k, n - 1), 0)
+    indices = np.empty((n, k), dtype=np.int32)
+    similarities = np.empty((n, k), dtype=np.float32)
+    for start in range(0, n if k else 0, block_rows):
+        rows = slice(start, min(start + block_rows, n))
+        steps = vectors[rows] @ vectors.T
+        steps *= _STEPS_PER_UNIT
+        np.rint(steps, out=steps)
+        steps[np.arange(len(steps)), np.arange(rows.start, rows.stop)] = -np.inf
+        indices[rows], similarities[rows] = _largest(steps, k)
+    return indices, np.clip(similarities / _STEPS_PER_UNIT, -1, 1)
+
+
+def _largest(values: FloatMatrix, k: int) -> tuple[IndexMatrix, FloatMatrix]:
+    """Return column and value of each row's k largest values; of equal ones, the leftmost."""
+    columns = np.argpartition(values, values.shape[1] - k, axis=1)[:, -k:]
+    kth = np.take_along_axis(values, columns, axis=1).min(axis=1)
+    reaching = np.count_nonzero(values >= kth[:, None], axis=1)
+    for row in np.flatnonzero(reaching > k):
+        candidates = np.flatnonzero(values[row] >= kth[row])
+        order = np.argsort(-values[row, candidates], kind="stable")
+        columns[row] = candidates[order[:k]]
+    chosen = np.take_along_axis(values, columns, axis=1)
+    order = np.lexsort((columns, -chosen), axis=1)
+    return (
+        np.take_along_axis(columns, order, axis=1).astype(np.int32),
+        np.take_along_axis(chosen, order, axis=1),
+    )
+
+
+def undirected_graph(indices: IndexMatrix, weights: FloatMatrix) -> Any:
+    """Join each point with its neighbours: the union of both directions.
+
+    An edge found from both ends, or only from one, has the larger of its weights. Edges of weight
+    zero or less are left out: modularity is not defined for them.
+
+    Parameters
+    ----------
+    indices : int32 array, shape (n, k)
+    weights : float32 array, shape (n, k)
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix, float64, shape (n, n)
+        Symmetric, with sorted indices and an empty diagonal.
+    """
+    from scipy import sparse
+
+    n, k = indices.shape
+    rows = np.repeat(np.arange(n, dtype=np.int32), k)
+    kept = weights.ravel() > 0
+    directed = sparse.csr_matrix(
+        (weights.ravel()[kept].astype(np.float64), (rows[kept], indices.ravel()[kept])),
+        shape=(n, n),
+    )
+    graph = directed.maximum(directed.T).tocsr()
+    graph.sort_indices()
+    return graph

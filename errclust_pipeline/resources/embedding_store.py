@@ -58,7 +58,7 @@ class EmbeddingStore:
         stored: set[str] = set()
         for shard, ids in _by_shard(text_ids).items():
             for segment in self._segments(shard):
-                found = pc.is_in(pa.array(ids), value_set=_column(segment, "text_id"))
+                found = pc.is_in(pa.array(ids, pa.string()), value_set=_column(segment, "text_id"))
                 stored.update(
                     text_id for text_id, is_in in zip(ids, found.to_pylist(), strict=True) if is_in
                 )
@@ -90,7 +90,9 @@ class EmbeddingStore:
         for shard, ids in _by_shard(text_ids).items():
             for segment in self._segments(shard):
                 wanted = [text_id for text_id in ids if text_id in rows_of]
-                positions = pc.index_in(pa.array(wanted), value_set=_column(segment, "text_id"))
+                positions = pc.index_in(
+                    pa.array(wanted, pa.string()), value_set=_column(segment, "text_id")
+                )
                 here = [
                     (text_id, position)
                     for text_id, position in zip(wanted, positions.to_pylist(), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import socket
 import tempfile
 import uuid
@@ -25,7 +26,7 @@ class Storage:
 
     A write goes to a temporary name beside its target, is flushed to the disk and renamed: a
     reader sees the old file or the new one, and a process killed half-way leaves at most a
-    temporary file, which the next write of the same target removes. For an object store the file is
+    temporary file, which the next write into that folder removes. For an object store the file is
     first written to this machine: an upload becomes visible only when it is complete.
 
     Parameters
@@ -88,7 +89,7 @@ class Storage:
             return
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(target)
+        _remove_abandoned(target.parent)
         owner = f"{quote(socket.gethostname(), safe='')}-{os.getpid()}"
         temporary = target.with_name(
             f".{target.name}.{owner}-{uuid.uuid4().hex[:8]}{_TEMPORARY_SUFFIX}"
@@ -140,13 +141,13 @@ def _protocols(filesystem: Any) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
 
-def _remove_abandoned(target: Path) -> None:
-    """Remove temporary files of this target whose process on this machine is gone."""
-    host = quote(socket.gethostname(), safe="")
-    prefix = f".{target.name}.{host}-"
-    for leftover in target.parent.glob(f".{target.name}.*{_TEMPORARY_SUFFIX}"):
-        process, _, _ = leftover.name.removeprefix(prefix).partition("-")
-        if leftover.name.startswith(prefix) and not psutil.pid_exists(int(process)):
+def _remove_abandoned(folder: Path) -> None:
+    """Remove temporary files in a folder whose process on this machine is gone."""
+    host = re.escape(quote(socket.gethostname(), safe=""))
+    name = re.compile(rf"\..*\.{host}-(\d+)-[0-9a-f]+{re.escape(_TEMPORARY_SUFFIX)}", re.DOTALL)
+    for leftover in folder.glob(f".*{_TEMPORARY_SUFFIX}"):
+        found = name.fullmatch(leftover.name)
+        if found and not psutil.pid_exists(int(found[1])):
             leftover.unlink(missing_ok=True)
 
 

@@ -1,0 +1,74 @@
+"""What every asset reports of the partition it wrote: version, rows, columns and a preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.warehouse import Provenance, Warehouse
+from errclust_pipeline.tables import Table
+
+PREVIEW_ROWS = 5
+PREVIEW_CHARACTERS = 120
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """Return a table's columns, as the Dagster UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=str(column.type),
+                description=(column.metadata or {}).get(b"description", b"").decode(),
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.schema
+        ]
+    )
+
+
+def materialized(
+    warehouse: Warehouse,
+    table: Table,
+    partition: Partition,
+    provenance: Provenance,
+    rows: int,
+    preview: pa.Table | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dg.MaterializeResult[Any]:
+    """Return an asset's result, with what a reader of its page in the UI wants to see."""
+    shown: dict[str, Any] = {
+        "dagster/row_count": rows,
+        "dagster/column_schema": column_schema(table),
+        "dagster/uri": warehouse.path(table, partition),
+        "made_from": dict(provenance.inputs) | {"settings": dict(provenance.settings)},
+        **(metadata or {}),
+    }
+    if preview is not None and preview.num_rows:
+        shown["preview"] = preview_table(preview)
+    return dg.MaterializeResult(
+        metadata=shown, data_version=dg.DataVersion(provenance.data_version)
+    )
+
+
+def preview_table(rows: pa.Table) -> dg.TableMetadataValue:
+    """Return the first rows as a table of plain text, long texts cut."""
+    records = [
+        dg.TableRecord({name: _cell(value) for name, value in row.items()})
+        for row in rows.slice(0, PREVIEW_ROWS).to_pylist()
+    ]
+    return dg.MetadataValue.table(
+        records=records,
+        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in rows.column_names]),
+    )
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value)
+    return text if len(text) <= PREVIEW_CHARACTERS else text[: PREVIEW_CHARACTERS - 1] + "…"

@@ -1,0 +1,76 @@
+"""Stage 1: a submission's files, read into the canonical `responses` and `rejects`."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.progress import ProgressCounter
+from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.sources import SourceError, read_submission
+from errclust_pipeline.sources.base import file_fingerprint
+from errclust_pipeline.stages import RAW_RESULTS, provenance
+from errclust_pipeline.tables import REJECTS, RESPONSES
+
+
+@dg.asset(
+    partitions_def=BENCHMARK_BY_MODEL,
+    group_name="submissions",
+    kinds={"python", "parquet"},
+    code_version=RAW_RESULTS.code_version,
+)
+def raw_results(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[Any]:
+    """Responses of a model to a benchmark, one schema for all sources, and unusable rows."""
+    store, partition = warehouse.open(), partition_of(context)
+    submission, fingerprint = store.submission(partition)
+    made_from = provenance(RAW_RESULTS, store, warehouse.settings(), partition)
+    files = [Path(file) for file in submission.files]
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise SourceError(
+            f"{missing[0]} is gone since it was ingested: put it back, or ingest the submission "
+            "from where it is now (`errclust ingest PATH`; --copy keeps a copy)"
+        )
+    if file_fingerprint(*files) != fingerprint:
+        raise SourceError(
+            f"{files[0]} changed since it was ingested: run `errclust ingest` on it again"
+        )
+
+    counter = ProgressCounter("reading", None, "rows", context.log.info)
+    passed_over = correct = 0
+    preview = None
+    with ExitStack() as stack:
+        # The block ends in reverse order: rejects get their name before responses do.
+        responses = stack.enter_context(store.writer(RESPONSES, partition, made_from))
+        rejects = stack.enter_context(store.writer(REJECTS, partition, made_from))
+        for batch in read_submission(submission):
+            responses.append(batch.responses)
+            rejects.append(batch.rejects)
+            passed_over += batch.passed_over
+            correct += batch.responses.column("correct").true_count
+            preview = preview or batch.responses
+            counter.advance(batch.responses.num_rows + batch.rejects.num_rows)
+    if rejects.rows:
+        context.log.warning(f"{rejects.rows:,} rows could not be used: see table rejects")
+    return materialized(
+        store,
+        RESPONSES,
+        partition,
+        made_from,
+        responses.rows,
+        preview,
+        {
+            "model": submission.model,
+            "benchmark": submission.benchmark,
+            "accuracy": correct / responses.rows if responses.rows else None,
+            "errors": responses.rows - correct,
+            "rejects": rejects.rows,
+            "passed_over": passed_over,
+            "reader": submission.reader,
+        },
+    )

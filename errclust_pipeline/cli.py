@@ -1,0 +1,576 @@
+"""`errclust …`: the same pipeline without the UI."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec
+
+import typer
+
+from errclust_pipeline import __version__, terminal
+
+if TYPE_CHECKING:
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.resources.warehouse import Warehouse
+
+PARTITION_FAILED = 1
+BAD_INPUT = 2
+
+app = typer.Typer(
+    name="errclust",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help=(
+        "Find the patterns in what language models get wrong.\n\n"
+        "Start with [bold]errclust demo[/], or with your own results:\n\n"
+        "[bold]errclust ingest results/ && errclust run && errclust status[/]\n\n"
+        "Exit codes: 0 done, 1 a partition failed, 2 wrong usage or unusable input."
+    ),
+)
+show = typer.Typer(no_args_is_help=True, help="Show what was found.")
+app.add_typer(show, name="show")
+
+Root = Annotated[
+    str | None,
+    typer.Option(
+        "--root",
+        help="The data root, a folder or fsspec URL.  [default: $ERRCLUST_ROOT, else data]",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+BenchmarkFilter = Annotated[
+    str | None, typer.Option("--benchmark", "-b", help="Only this benchmark.")
+]
+ModelFilter = Annotated[str | None, typer.Option("--model", "-m", help="Only this model.")]
+
+_Parameters = ParamSpec("_Parameters")
+
+
+def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Turn the errors that a user can do something about into a message and an exit code."""
+
+    @wraps(command)
+    def explained(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
+        import duckdb
+
+        from errclust_pipeline.keys import KeyCodecError
+        from errclust_pipeline.resources.embedder import EmbedderError
+        from errclust_pipeline.resources.warehouse import WarehouseError
+        from errclust_pipeline.settings import SettingsError
+        from errclust_pipeline.sources import SourceError
+
+        try:
+            command(*arguments, **options)
+        except (
+            SourceError,
+            WarehouseError,
+            SettingsError,
+            EmbedderError,
+            KeyCodecError,
+            duckdb.Error,
+            OSError,
+        ) as error:
+            _stop(str(error))
+
+    return explained
+
+
+def _stop(message: str) -> NoReturn:
+    terminal.messages().print(terminal.plain(f"error: {message}"), style="red", soft_wrap=True)
+    raise typer.Exit(BAD_INPUT)
+
+
+def _warehouse(root: str | None) -> Warehouse:
+    from errclust_pipeline.resources.warehouse import Warehouse
+
+    return Warehouse(_root(root))
+
+
+def _root(root: str | None) -> str:
+    return root or os.environ.get("ERRCLUST_ROOT") or "data"
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    root: Root = None,
+) -> None:
+    if root:
+        # Every command has the option too; given here, it is their default.
+        commands = ("ingest", "run", "status", "sql", "demo", "dev")
+        context.default_map = {
+            **{command: {"root": root} for command in commands},
+            "show": {"clusters": {"root": root}},
+        }
+    if version:
+        sys.stdout.write(f"errclust {__version__}\n")
+        raise typer.Exit
+
+
+@app.command()
+@_explain_errors
+def ingest(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Result files, or folders of them.", metavar="PATH..."),
+    ],
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            help="The format: lm_eval, mmlu_pro or table.  [default: found out from the files]",
+            show_default=False,
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option("--benchmark", "-b", help="The benchmark, where no file says it.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The model, where no file says it.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="The metric that decides what is correct (lm_eval)."),
+    ] = None,
+    answer_filter: Annotated[
+        str | None, typer.Option("--filter", help="The answer filter to use (lm_eval).")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="A score below this is an error.  [default: 0.5]")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For tables: the column that holds something, e.g. --column input_text=prompt. "
+            "Known: example_id, model, input_text, output_text, score, correct_answer, dataset, "
+            "subject, prediction, choices, finish_reason.",
+            metavar="WHAT=COLUMN",
+        ),
+    ] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Keep a copy of the files under the data root.")
+    ] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record result files, so that `errclust run` reads them.
+
+    Takes lm-evaluation-harness output folders, MMLU-Pro result zips, and tables (CSV, JSONL,
+    Parquet). Files are recorded where they lie; ingest them again after they change.
+    """
+    from errclust_pipeline.ingest import ingest as ingest_paths
+    from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.partitions import add_partitions
+
+    columns: dict[str, str] = {}
+    for pair in column or []:
+        what, equals, name = pair.partition("=")
+        if not equals or not what or not name:
+            _stop(f"--column {pair!r}: expected WHAT=COLUMN, e.g. input_text=prompt")
+        columns[what] = name
+    given = {
+        "benchmark": benchmark,
+        "model": model,
+        "metric": metric,
+        "filter": answer_filter,
+        "threshold": threshold,
+        "columns": columns or None,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    warehouse = _warehouse(root)
+    with terminal.run_progress(len(paths)):
+        ingested = ingest_paths(warehouse, paths, reader, options, copy)
+        with open_instance(warehouse.storage) as instance:
+            add_partitions(instance, [one.partition for one in ingested])
+        warehouse.publish_catalog()
+    rows = [
+        {
+            "benchmark": one.partition.benchmark,
+            "model": one.partition.model,
+            "reader": one.submission.reader,
+            "change": one.change,
+            "file": one.submission.files[0],
+        }
+        for one in ingested
+    ]
+    if as_json:
+        terminal.print_json(rows)
+        return
+    terminal.print_rows(rows)
+    terminal.messages().print(f"{len(rows)} submissions recorded. Next: errclust run")
+
+
+@app.command()
+@_explain_errors
+def run(
+    benchmark: BenchmarkFilter = None,
+    model: ModelFilter = None,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute what is new or out of date: errors, embeddings, clusters, labels.
+
+    What is up to date is left alone. If it is stopped, run it again: it goes on where it was.
+    """
+    from errclust_pipeline.run import select_partitions
+
+    warehouse = _warehouse(root)
+    partitions = select_partitions(
+        warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
+    )
+    if not partitions:
+        _stop("there is nothing to run: ingest some results first, with `errclust ingest PATH`")
+    _run(warehouse, partitions, as_json)
+
+
+def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = False) -> None:
+    """Run, print what was done, and leave with `PARTITION_FAILED` if something failed."""
+    from errclust_pipeline import run as runs
+    from errclust_pipeline.definitions import build_defs
+    from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.settings import load_settings
+
+    planned = runs.plan(warehouse, load_settings(warehouse.storage), partitions)
+    fresh = len(partitions) - len(planned)
+    started = time.monotonic()
+    finished = []
+    if planned:
+        definitions = build_defs(warehouse.storage.url)
+        with (
+            open_instance(warehouse.storage) as instance,
+            terminal.run_progress(len(planned)) as progress,
+        ):
+            progress.start_partition(str(planned[0].partition))
+            for position, one in enumerate(runs.execute(definitions, instance, planned), 1):
+                finished.append(one)
+                progress.finish_partition()
+                if position < len(planned):
+                    progress.start_partition(str(planned[position].partition))
+    warehouse.publish_catalog()
+
+    failed = [one for one in finished if one.failure is not None]
+    stages = sorted(
+        {stage for one in finished for stage in one.seconds},
+        key=_asset_names().index,
+    )
+    rows = [
+        {
+            "benchmark": one.planned.partition.benchmark,
+            "model": one.planned.partition.model,
+            **{f"{stage} (s)": one.seconds.get(stage) for stage in stages},
+            "outcome": "done" if one.failure is None else f"failed in {one.failed_asset}",
+        }
+        for one in finished
+    ]
+    if as_json:
+        terminal.print_json(
+            {
+                "fresh": fresh,
+                "seconds": time.monotonic() - started,
+                "runs": [
+                    {
+                        "benchmark": one.planned.partition.benchmark,
+                        "model": one.planned.partition.model,
+                        "run_id": one.run_id,
+                        "seconds": one.seconds,
+                        "failed_asset": one.failed_asset,
+                        "failure": one.failure,
+                    }
+                    for one in finished
+                ],
+            }
+        )
+    elif rows:
+        terminal.print_rows(rows)
+    message = f"{len(finished) - len(failed)} partitions computed, {fresh} were up to date"
+    terminal.messages().print(f"{message}; {time.monotonic() - started:,.1f} s")
+    for one in failed:
+        terminal.messages().print(
+            terminal.plain(f"failed: {one.planned.partition} in {one.failed_asset}: {one.failure}"),
+            style="red",
+            soft_wrap=True,
+        )
+    if failed:
+        raise typer.Exit(PARTITION_FAILED)
+
+
+def _asset_names() -> list[str]:
+    from errclust_pipeline.stages import STAGES
+
+    return [stage.asset for stage in STAGES]
+
+
+@app.command()
+@_explain_errors
+def status(
+    benchmark: BenchmarkFilter = None,
+    model: ModelFilter = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Leave with 1 unless everything is fresh.")
+    ] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what is fresh, stale or missing, and why."""
+    from errclust_pipeline import run as runs
+    from errclust_pipeline import stages
+    from errclust_pipeline.settings import load_settings
+    from errclust_pipeline.tables import ERRORS, REJECTS, RESPONSES
+
+    warehouse = _warehouse(root)
+    settings = load_settings(warehouse.storage)
+    partitions = runs.select_partitions(
+        warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
+    )
+    rows, reasons, all_fresh = [], [], True
+    for partition in partitions:
+        found = stages.status(warehouse, settings, partition)
+        rows.append(
+            {
+                "benchmark": partition.benchmark,
+                "model": partition.model,
+                **{asset: str(how.state) for asset, how in found.items()},
+                "responses": warehouse.count(RESPONSES, partition),
+                "rejects": warehouse.count(REJECTS, partition),
+                "errors": warehouse.count(ERRORS, partition),
+            }
+        )
+        first = next(
+            ((asset, how) for asset, how in found.items() if how.state is not stages.State.FRESH),
+            None,
+        )
+        if first is not None:
+            all_fresh = False
+            reasons.append(f"{partition}: {first[0]} is {first[1].state} ({first[1].reason})")
+    if as_json:
+        terminal.print_json({"root": warehouse.storage.url, "partitions": rows, "reasons": reasons})
+    else:
+        terminal.print_rows(rows, title=f"data root {warehouse.storage.url}")
+        for reason in reasons:
+            terminal.output().print(terminal.plain(reason), soft_wrap=True)
+        if not rows:
+            terminal.messages().print("nothing was ingested yet: errclust ingest PATH")
+    if check and not all_fresh:
+        raise typer.Exit(PARTITION_FAILED)
+
+
+@show.command("clusters")
+@_explain_errors
+def show_clusters(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    level: Annotated[
+        int | None, typer.Option(help="Only clusters down to this level; 1 is the coarsest.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many clusters of level 1.")] = None,
+    examples: Annotated[int, typer.Option(help="Examples shown of each cluster.")] = 1,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the clusters of a model's errors: where it fails, largest first."""
+    import pyarrow.compute as pc
+
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS
+
+    warehouse = _warehouse(root)
+    partition = Partition(
+        _known_key(warehouse, "benchmark", benchmark), _known_key(warehouse, "model", model)
+    )
+    clusters = warehouse.read(
+        ERROR_CLUSTERS, partition, columns=["cluster_id"], filters=pc.field("level") == 1
+    )
+    labels = warehouse.read(CLUSTER_LABELS, partition).to_pylist()
+    labels.sort(key=lambda row: (row["level"], -row["size"], row["cluster_id"]))
+    kept = {row["cluster_id"] for row in [row for row in labels if row["level"] == 1][:limit]}
+    labels = [
+        row
+        for row in labels
+        if row["cluster_id"].split(".")[0] in kept and (level is None or row["level"] <= level)
+    ]
+    if as_json:
+        terminal.print_json(labels)
+        return
+    terminal.print_clusters(
+        partition.benchmark,
+        partition.model,
+        labels,
+        errors=clusters.num_rows,
+        noise=clusters["cluster_id"].null_count,
+        examples=examples,
+    )
+
+
+class SqlFormat(enum.StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@app.command()
+@_explain_errors
+def sql(
+    query: Annotated[
+        str, typer.Argument(help="A query; tables are listed by: errclust sql 'SHOW TABLES'")
+    ],
+    limit: Annotated[int, typer.Option(help="Rows shown as a table; 0 shows all.")] = 100,
+    output_format: Annotated[
+        SqlFormat, typer.Option("--format", help="How to print the rows.")
+    ] = SqlFormat.TABLE,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Query all tables with SQL (DuckDB).
+
+    Every table has the columns benchmark and model. For example, the five largest clusters of a
+    model's errors:
+
+    errclust sql "select cluster_id, label, size from cluster_labels where model = 'Qwen1.5-110B'
+    and level = 1 order by size desc limit 5"
+    """
+    with _warehouse(root).connect() as connection:
+        result = connection.execute(query)
+        names = [str(column[0]) for column in result.description]
+        if as_json or output_format is SqlFormat.JSON:
+            terminal.print_json([dict(zip(names, row, strict=True)) for row in result.fetchall()])
+        elif output_format is SqlFormat.CSV:
+            import csv
+
+            writer = csv.writer(sys.stdout)
+            writer.writerow(names)
+            while rows := result.fetchmany(10_000):
+                writer.writerows(rows)
+        else:
+            shown = result.fetchmany(limit) if limit else result.fetchall()
+            terminal.print_rows([dict(zip(names, row, strict=True)) for row in shown], longest=200)
+            if limit and result.fetchmany(1):
+                terminal.messages().print(f"only the first {limit} rows are shown: see --limit")
+
+
+@app.command()
+@_explain_errors
+def demo(
+    root: Root = None, seed: Annotated[int, typer.Option(help="Another leaderboard.")] = 0
+) -> None:
+    """Generate the demo leaderboard, run everything on it and show what is found.
+
+    Four simulated models with known bugs answer two benchmarks. No key, no network.
+    """
+    from errclust_pipeline.demo import write_demo_leaderboard
+    from errclust_pipeline.ingest import ingest as ingest_paths
+
+    warehouse = _warehouse(root)
+    if not warehouse.storage.is_local:
+        _stop("the demo writes files: give it a local folder as --root")
+    folder = Path(warehouse.storage.path("demo", f"seed-{seed}"))
+    if not (folder / "ground_truth.parquet").exists():
+        terminal.messages().print(f"writing the demo leaderboard to {folder}")
+        write_demo_leaderboard(folder, seed)
+    ingested = ingest_paths(warehouse, [folder / "submissions"])
+    partitions = [one.partition for one in ingested]
+    _run(warehouse, partitions)
+    _print_telling_clusters(warehouse, partitions)
+    first = partitions[0]
+    option = "" if root is None else f" --root {root}"
+    count_forms = "select model, failure_form, count(*) from errors group by all order by all"
+    terminal.output().print(
+        "\nWhere to look next:\n"
+        f"  errclust show clusters {first.benchmark} {first.model}{option}\n"
+        f'  errclust sql{option} "{count_forms}"\n'
+        f"  errclust dev{option}   (the Dagster UI, on the same data)\n"
+        f"  {warehouse.catalog_path}   (the tables, for DuckDB)\n"
+        f"  {folder / 'ground_truth.parquet'}   (the planted bugs; for your eyes only)",
+        soft_wrap=True,
+    )
+
+
+def _print_telling_clusters(warehouse: Warehouse, partitions: Sequence[Partition]) -> None:
+    """Print three clusters that are large and tight, each of another model."""
+    from errclust_pipeline.tables import CLUSTER_LABELS
+
+    telling = []
+    for partition in partitions:
+        labels = warehouse.read(CLUSTER_LABELS, partition).to_pylist()
+        if labels:
+            best = max(labels, key=lambda row: row["size"] * row["mean_similarity"])
+            telling.append((best["share_of_errors"] * best["mean_similarity"], partition, best))
+    telling.sort(key=lambda one: (-one[0], one[1]))
+    chosen = {partition.model: (partition, row) for _, partition, row in reversed(telling)}
+    console = terminal.output()
+    console.print(
+        "\nThe most telling clusters (large and tight), each of another model:", style="bold"
+    )
+    ranked = sorted(chosen.values(), key=lambda one: -one[1]["share_of_errors"])
+    for partition, row in ranked[:3]:
+        console.print(
+            terminal.plain(
+                f"{partition.model} on {partition.benchmark}: {row['label']} "
+                f"({row['size']} errors, {row['share_of_errors']:.0%} of all)"
+            ),
+            style="cyan",
+        )
+        for exemplar in row["exemplars"][:2]:
+            console.print("   ", terminal.example_line(exemplar), soft_wrap=True)
+
+
+@app.command()
+@_explain_errors
+def dev(
+    root: Root = None,
+    port: Annotated[int, typer.Option(help="The UI's port.")] = 3000,
+) -> None:
+    """Open the Dagster UI on the data root (needs no other set-up; stop it with Ctrl-C)."""
+    from errclust_pipeline.instance import dagster_home, open_instance
+    from errclust_pipeline.partitions import add_partitions
+
+    warehouse = _warehouse(root)
+    home = dagster_home(warehouse.storage)
+    with open_instance(warehouse.storage) as instance:
+        add_partitions(instance, warehouse.submissions())
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "ERRCLUST_ROOT": warehouse.storage.url,
+    }
+    command = [
+        sys.executable, "-m", "dagster", "dev",
+        "--module-name", "errclust_pipeline.definitions", "--port", str(port),
+    ]  # fmt: skip
+    os.execve(sys.executable, command, environment)  # noqa: S606
+
+
+def _key(warehouse: Warehouse, dimension: str, name: str | None) -> str | None:
+    return None if name is None else _known_key(warehouse, dimension, name)
+
+
+def _known_key(warehouse: Warehouse, dimension: str, name: str) -> str:
+    """Return the key of a benchmark or model that was ingested, by its key or its true name."""
+    from errclust_pipeline.keys import encode_key
+
+    known = sorted({getattr(partition, dimension) for partition in warehouse.submissions()})
+    for candidate in (name, encode_key(name)):
+        if candidate in known:
+            return candidate
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
+    listed = ", ".join(close) if close else "none: nothing was ingested yet"
+    _stop(f"there is no {dimension} {name!r}. Known here: {listed}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The one Definitions object: wiring, nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from errclust_pipeline.assets import ASSETS
+from errclust_pipeline.resources.embedder import EmbedderResource
+from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.settings import load_settings
+
+ROOT_VARIABLE = "ERRCLUST_ROOT"
+DEFAULT_ROOT = "data"
+
+label_error_clusters = dg.define_asset_job(
+    "label_error_clusters",
+    selection=dg.AssetSelection.assets(*ASSETS),
+    description="From a submission's result files to labelled clusters of its errors.",
+)
+
+
+def build_defs(
+    root: str | None = None, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """Build a fresh Definitions object.
+
+    Parameters
+    ----------
+    root : str, optional
+        The data root, a path or fsspec URL; else ``$ERRCLUST_ROOT``, else ``data``.
+    resource_overrides : mapping, optional
+        Resources by name, in place of the usual ones.
+
+    Raises
+    ------
+    SettingsError
+        If the root has a settings file that cannot be used.
+    """
+    storage = Storage(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
+    embedding = load_settings(storage).embedding
+    resources = {
+        "warehouse": WarehouseResource(root=storage.url),
+        "embedder": EmbedderResource(model=embedding.model, revision=embedding.revision),
+    }
+    return dg.Definitions(
+        assets=ASSETS,
+        jobs=[label_error_clusters],
+        resources={**resources, **(resource_overrides or {})},
+        # In one process: the stages of a partition are short, and a process for each would load
+        # its libraries, and the embedding model, every time.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,38 @@
+"""Partitions: benchmark x model, both dynamic. Keys come from `errclust_pipeline.keys` only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from errclust_pipeline.keys import Partition
+
+BENCHMARKS = dg.DynamicPartitionsDefinition(name="benchmark")
+MODELS = dg.DynamicPartitionsDefinition(name="model")
+BENCHMARK_BY_MODEL = dg.MultiPartitionsDefinition({"benchmark": BENCHMARKS, "model": MODELS})
+"""All pairs of a known benchmark and a known model; only those with a submission are computed."""
+
+
+def partition_key(partition: Partition) -> dg.MultiPartitionKey:
+    """Return the Dagster key of a partition."""
+    return dg.MultiPartitionKey({"benchmark": partition.benchmark, "model": partition.model})
+
+
+def partition_of(context: dg.AssetExecutionContext) -> Partition:
+    """Return the partition that an asset is asked for."""
+    key = context.partition_key
+    assert isinstance(key, dg.MultiPartitionKey)
+    values = key.keys_by_dimension
+    return Partition(values["benchmark"], values["model"])
+
+
+def add_partitions(instance: dg.DagsterInstance, partitions: Iterable[Partition]) -> None:
+    """Make partitions known to a Dagster instance; those it knows are left as they are."""
+    wanted = list(partitions)
+    instance.add_dynamic_partitions(
+        "benchmark", list(dict.fromkeys(partition.benchmark for partition in wanted))
+    )
+    instance.add_dynamic_partitions(
+        "model", list(dict.fromkeys(partition.model for partition in wanted))
+    )

@@ -1,0 +1,114 @@
+"""Running the pipeline without the UI: what is not up to date, one partition after another."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+import psutil
+
+from errclust_pipeline import stages
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.partitions import add_partitions, partition_key
+from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.settings import Settings
+from errclust_pipeline.stages import State
+
+JOB = "label_error_clusters"
+PROCESS_TAG = "errclust/process"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A partition and the assets of it that are not up to date, in flow order."""
+
+    partition: Partition
+    assets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What became of a planned run. `failure` is None if all went well."""
+
+    planned: PlannedRun
+    run_id: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed_asset: str | None = None
+    failure: str | None = None
+
+
+def select_partitions(
+    warehouse: Warehouse, benchmark: str | None = None, model: str | None = None
+) -> list[Partition]:
+    """Return the partitions with a submission, of one benchmark or model if given (by key)."""
+    return [
+        partition
+        for partition in warehouse.submissions()
+        if benchmark in (None, partition.benchmark) and model in (None, partition.model)
+    ]
+
+
+def plan(
+    warehouse: Warehouse, settings: Settings, partitions: Sequence[Partition]
+) -> list[PlannedRun]:
+    """Return what has to be computed so that all these partitions are up to date."""
+    planned = []
+    for partition in partitions:
+        found = stages.status(warehouse, settings, partition)
+        assets = tuple(asset for asset, how in found.items() if how.state is not State.FRESH)
+        if assets:
+            planned.append(PlannedRun(partition, assets))
+    return planned
+
+
+def execute(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, planned: Sequence[PlannedRun]
+) -> Iterator[FinishedRun]:
+    """Materialise planned runs one after another, in this process.
+
+    A partition that fails does not stop the others. Every run is recorded in the instance, so
+    the Dagster UI shows it.
+    """
+    fail_abandoned_runs(instance)
+    add_partitions(instance, [run.partition for run in planned])
+    job = definitions.resolve_job_def(JOB)
+    for run in planned:
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=partition_key(run.partition),
+            asset_selection=[dg.AssetKey(asset) for asset in run.assets],
+            raise_on_error=False,
+            tags={PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        yield _finished(run, result)
+
+
+def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun:
+    seconds = {}
+    failed_asset = failure = None
+    for event in result.all_events:
+        if event.is_step_success and event.step_key:
+            seconds[event.step_key] = event.step_success_data.duration_ms / 1000
+        elif event.is_step_failure and failure is None:
+            failed_asset = event.step_key
+            error = event.step_failure_data.error
+            # Dagster wraps what an asset raised; the cause is what its reader can act on.
+            while error is not None and error.cause is not None:
+                error = error.cause
+            failure = error.message.strip() if error is not None else "unknown failure"
+    if failure is None and not result.success:
+        failure = "the run failed before any stage started: see it in the Dagster UI"
+    return FinishedRun(run, result.run_id, seconds, failed_asset, failure)
+
+
+def fail_abandoned_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs as failed whose process on this machine is gone, e.g. because it was killed."""
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(filters=unfinished):
+        host, _, process = run.tags.get(PROCESS_TAG, "").rpartition(":")
+        if host == socket.gethostname() and not psutil.pid_exists(int(process)):
+            instance.report_run_failed(run, "its process was killed before it had finished")

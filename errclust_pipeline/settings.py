@@ -1,0 +1,131 @@
+"""What a project can set, in `<root>/errclust.toml`; every setting has a default.
+
+::
+
+    [errors]
+    text = "question"             # what is embedded: question, question_and_answer or response
+
+    [embedding]
+    model = "all-MiniLM-L6-v2"    # or "hashing", a folder, or a model of the hub with revision
+    revision = "…"
+
+    [clustering]
+    method = "louvain"            # or "hdbscan"
+
+    [benchmarks.gsm8k.errors]     # the same sections again, for one benchmark (by its key)
+    text = "question_and_answer"
+
+Settings are part of the data version of what they influence: change one, and `errclust run`
+recomputes exactly that and what follows from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from typing import Any
+
+import pydantic
+
+from errclust_pipeline.analysis.clustering import ClusteringSettings
+from errclust_pipeline.analysis.errors import DEFAULT_TEXT, ErrorText
+from errclust_pipeline.resources.embedder import EMBEDDED_MODEL, embedder_identity
+from errclust_pipeline.resources.storage import Storage
+
+SETTINGS_FILE = "errclust.toml"
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; the message names the file, the key and the remedy."""
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class ErrorSettings(_Section):
+    """How errors are described."""
+
+    text: ErrorText = DEFAULT_TEXT
+
+
+class EmbeddingSettings(_Section):
+    """Which model embeds; the same for all benchmarks, so that texts are embedded only once."""
+
+    model: str = EMBEDDED_MODEL
+    revision: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same exactly where the vectors are."""
+        return embedder_identity(self.model, self.revision)
+
+
+class BenchmarkSettings(_Section):
+    """Settings that may differ between benchmarks."""
+
+    errors: ErrorSettings = ErrorSettings()
+    clustering: ClusteringSettings = ClusteringSettings()
+
+    @pydantic.field_validator("clustering", mode="before")
+    @classmethod
+    def _known_clustering_settings(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            names = [field.name for field in dataclasses.fields(ClusteringSettings)]
+            unknown = sorted(set(value) - set(names))
+            if unknown:
+                raise ValueError(f"unknown setting {unknown[0]!r}: known are {', '.join(names)}")
+        return value
+
+
+class Settings(BenchmarkSettings):
+    """All settings of a project."""
+
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    benchmarks: dict[str, dict[str, Any]] = {}
+
+    @pydantic.model_validator(mode="after")
+    def _benchmarks_are_valid(self) -> Settings:
+        for benchmark in self.benchmarks:
+            self.for_benchmark(benchmark)
+        return self
+
+    def for_benchmark(self, benchmark: str) -> BenchmarkSettings:
+        """Return the settings of a benchmark: its own where it has some, else the project's."""
+        own = self.benchmarks.get(benchmark, {})
+        common = self.model_dump(include={"errors", "clustering"})
+        unknown = sorted(set(own) - set(common))
+        if unknown:
+            raise ValueError(f"benchmarks.{benchmark}: unknown section {unknown[0]!r}")
+        return BenchmarkSettings.model_validate(
+            {section: {**values, **own.get(section, {})} for section, values in common.items()}
+        )
+
+    def with_embedder(self, model: str, revision: str | None) -> Settings:
+        """Return these settings with another embedding model."""
+        return self.model_copy(
+            update={"embedding": EmbeddingSettings(model=model, revision=revision)}
+        )
+
+
+def load_settings(storage: Storage) -> Settings:
+    """Read a project's settings; the defaults if it has no settings file.
+
+    Raises
+    ------
+    SettingsError
+        If the file is not valid TOML, or a key or value is not one of the known ones.
+    """
+    path = storage.path(SETTINGS_FILE)
+    if not storage.exists(path):
+        return Settings()
+    try:
+        return Settings.model_validate(tomllib.loads(storage.read_text(path)))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"{path}: {where + ': ' if where else ''}{first['msg']} (see the README on settings)"
+        ) from error

@@ -1,0 +1,232 @@
+"""The stages, through Dagster, on small real files."""
+
+import dataclasses
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from errclust_pipeline import run as runs
+from errclust_pipeline import stages
+from errclust_pipeline.assets import ASSETS
+from errclust_pipeline.definitions import build_defs
+from errclust_pipeline.ingest import ingest
+from errclust_pipeline.instance import open_instance
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.partitions import add_partitions, partition_key
+from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.settings import load_settings
+from errclust_pipeline.sources import SourceError
+from errclust_pipeline.tables import (
+    CLUSTER_LABELS,
+    ERROR_CLUSTERS,
+    ERROR_EMBEDDINGS,
+    ERRORS,
+    REJECTS,
+    RESPONSES,
+    TABLES,
+)
+from errclust_pipeline_tests.result_files import write_table
+
+A = Partition("trivia", "org__model-a")
+B = Partition("trivia", "org__model-b")
+ALL_STAGES = tuple(stage.asset for stage in stages.STAGES)
+
+
+def run_all(warehouse: Warehouse) -> list[runs.FinishedRun]:
+    planned = runs.plan(warehouse, load_settings(warehouse.storage), warehouse.submissions())
+    with open_instance(warehouse.storage) as instance:
+        return list(runs.execute(build_defs(warehouse.storage.url), instance, planned))
+
+
+def contents(warehouse: Warehouse) -> dict[str, bytes]:
+    return {
+        path: Path(path).read_bytes() for path in warehouse.storage.glob("lake/**/part-0.parquet")
+    }
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return write_table(tmp_path / "results.csv", ["org/model-a", "org/model-b"])
+
+
+def test_result_files_become_labelled_clusters(warehouse, results):
+    ingest(warehouse, [results])
+    finished = run_all(warehouse)
+    assert [(one.planned.partition, one.failure) for one in finished] == [(A, None), (B, None)]
+    assert warehouse.count(RESPONSES, A) == 60
+    assert warehouse.count(REJECTS, A) == 0
+    assert warehouse.count(ERRORS, A) == 40
+    assert warehouse.count(ERROR_EMBEDDINGS, A) == 40
+    clusters = warehouse.read(ERROR_CLUSTERS, A).to_pandas()
+    assert (clusters["level"] == 1).sum() == 40
+    labels = warehouse.read(CLUSTER_LABELS, A).to_pandas()
+    assert set(labels["cluster_id"]) == set(clusters["cluster_id"].dropna())
+    assert (labels["written_by"] == "key_phrases").all()
+
+
+def test_clusters_follow_topics_that_share_words(warehouse, results):
+    ingest(warehouse, [results])
+    run_all(warehouse)
+    with warehouse.connect() as connection:
+        topics = connection.execute(
+            "select cluster_id, count(distinct subject) from error_clusters "
+            "join errors using (benchmark, model, example_id) "
+            "where level = 1 and cluster_id is not null group by 1"
+        ).fetchall()
+    assert len(topics) == 4
+    assert {count for _, count in topics} == {1}
+
+
+def test_assets_materialise_with_plain_dagster(warehouse, results):
+    ingest(warehouse, [results])
+    with dg.instance_for_test() as instance:
+        add_partitions(instance, [A])
+        result = dg.materialize(
+            ASSETS,
+            instance=instance,
+            partition_key=partition_key(A),
+            resources=build_defs(warehouse.storage.url).resources,
+        )
+        event = instance.get_latest_materialization_event(dg.AssetKey("error_table"))
+    assert result.success
+    metadata = event.asset_materialization.metadata
+    assert metadata["dagster/row_count"].value == 40
+    assert len(metadata["preview"].records) == 5
+    assert {column.name for column in metadata["dagster/column_schema"].schema.columns} == set(
+        ERRORS.schema.names
+    )
+    stored = warehouse.provenance(ERRORS, A).data_version
+    assert event.asset_materialization.tags["dagster/data_version"] == stored
+
+
+def test_a_second_run_has_nothing_to_do(warehouse, results):
+    ingest(warehouse, [results])
+    run_all(warehouse)
+    assert runs.plan(warehouse, load_settings(warehouse.storage), warehouse.submissions()) == []
+
+
+def test_a_new_submission_computes_only_itself(warehouse, tmp_path):
+    ingest(warehouse, [write_table(tmp_path / "a.csv", ["org/model-a"])])
+    run_all(warehouse)
+    before = contents(warehouse)
+    ingest(warehouse, [write_table(tmp_path / "b.csv", ["org/model-b"])])
+    finished = run_all(warehouse)
+    assert [one.planned.partition for one in finished] == [B]
+    after = contents(warehouse)
+    assert {path: after[path] for path in before} == before
+    # All of B's texts were embedded for A already: the store holds no more than A's.
+    segments = warehouse.storage.glob("embedding_store/**/segment-*.arrow")
+    assert sum(int(Path(path).name.split("-")[1]) for path in segments) == 40
+
+
+def test_a_lost_table_is_restored_byte_for_byte(warehouse, results):
+    ingest(warehouse, [results])
+    run_all(warehouse)
+    before = contents(warehouse)
+    for table in TABLES.values():
+        Path(warehouse.path(table, A)).unlink()
+        found = stages.status(warehouse, load_settings(warehouse.storage), A)
+        assert stages.State.MISSING in {how.state for how in found.values()}
+        run_all(warehouse)
+        assert contents(warehouse) == before
+
+
+def test_a_changed_setting_recomputes_what_depends_on_it_and_no_more(warehouse, results, root):
+    ingest(warehouse, [results])
+    run_all(warehouse)
+    settings_file = root / "errclust.toml"
+    settings_file.write_text(settings_file.read_text() + "seed = 5\n")
+    planned = runs.plan(warehouse, load_settings(warehouse.storage), warehouse.submissions())
+    assert {run.assets for run in planned} == {("error_clusters", "cluster_labels")}
+    found = stages.status(warehouse, load_settings(warehouse.storage), A)
+    assert found["error_clusters"].reason == "setting seed changed"
+    assert found["cluster_labels"].reason == "error_clusters is stale"
+
+
+def test_a_changed_code_version_is_stale_and_says_so(warehouse, results, monkeypatch):
+    ingest(warehouse, [results])
+    run_all(warehouse)
+    newer = dataclasses.replace(stages.ERROR_TABLE, code_version="other")
+    changed = [newer if stage is stages.ERROR_TABLE else stage for stage in stages.STAGES]
+    monkeypatch.setattr(stages, "STAGES", tuple(changed))
+    found = stages.status(warehouse, load_settings(warehouse.storage), A)
+    assert found["raw_results"].state is stages.State.FRESH
+    assert found["error_table"].reason == "code version 1 is now other"
+
+
+def test_a_revised_submission_is_read_again(warehouse, tmp_path):
+    results = write_table(tmp_path / "results.csv", ["org/model-a"])
+    ingest(warehouse, [results])
+    run_all(warehouse)
+    write_table(results, ["org/model-a"], right_every=2)
+    (one,) = ingest(warehouse, [results])
+    assert one.change == "revised"
+    assert runs.plan(warehouse, load_settings(warehouse.storage), [A])[0].assets == ALL_STAGES
+    run_all(warehouse)
+    assert warehouse.count(ERRORS, A) == 30
+
+
+def test_a_file_changed_behind_our_back_fails_its_partition_only(warehouse, tmp_path):
+    for name in "ab":
+        write_table(tmp_path / f"{name}.csv", [f"org/model-{name}"])
+    ingest(warehouse, [tmp_path / "a.csv", tmp_path / "b.csv"])
+    write_table(tmp_path / "a.csv", ["org/model-a"], per_topic=3)
+    failed, done = run_all(warehouse)
+    assert failed.failed_asset == "raw_results"
+    assert "changed since it was ingested" in failed.failure
+    assert done.failure is None
+    assert warehouse.count(RESPONSES, A) is None
+    assert warehouse.count(CLUSTER_LABELS, B) is not None
+
+
+def test_a_file_that_is_gone_is_named_with_a_remedy(warehouse, tmp_path):
+    results = write_table(tmp_path / "results.csv", ["org/model-a"])
+    ingest(warehouse, [results])
+    results.unlink()
+    (failed,) = run_all(warehouse)
+    assert "results.csv is gone" in failed.failure
+
+
+def test_copies_outlive_the_originals(warehouse, tmp_path):
+    results = write_table(tmp_path / "results.csv", ["org/model-a"])
+    ingest(warehouse, [results], copy=True)
+    results.unlink()
+    assert [one.failure for one in run_all(warehouse)] == [None]
+
+
+def test_a_partition_that_was_never_ingested_fails_with_a_remedy(warehouse, results):
+    ingest(warehouse, [results])
+    with open_instance(warehouse.storage) as instance:
+        planned = [runs.PlannedRun(Partition("trivia", "unknown"), ALL_STAGES)]
+        (failed,) = runs.execute(build_defs(warehouse.storage.url), instance, planned)
+    assert "errclust ingest" in failed.failure
+
+
+def test_a_stage_without_its_upstream_fails_with_a_remedy(warehouse, results):
+    ingest(warehouse, [results])
+    settings = load_settings(warehouse.storage)
+    with pytest.raises(WarehouseError, match="error_table needs raw_results"):
+        stages.provenance(stages.ERROR_TABLE, warehouse, settings, A)
+
+
+@pytest.mark.parametrize("per_topic", [1, 2])
+def test_few_errors_go_through(warehouse, tmp_path, per_topic):
+    ingest(warehouse, [write_table(tmp_path / "few.csv", per_topic=per_topic, right_every=4)])
+    assert [one.failure for one in run_all(warehouse)] == [None]
+    assert warehouse.count(ERRORS, A) == 3 * per_topic
+
+
+def test_a_model_without_errors_has_empty_tables(warehouse, tmp_path):
+    ingest(warehouse, [write_table(tmp_path / "perfect.csv", right_every=1)])
+    assert [one.failure for one in run_all(warehouse)] == [None]
+    for table in (ERRORS, ERROR_EMBEDDINGS, ERROR_CLUSTERS, CLUSTER_LABELS):
+        assert warehouse.count(table, A) == 0
+
+
+def test_two_files_of_one_partition_are_refused_and_nothing_is_recorded(warehouse, tmp_path):
+    for name in ("one", "two"):
+        write_table(tmp_path / f"{name}.csv")
+    with pytest.raises(SourceError, match="both results of"):
+        ingest(warehouse, [tmp_path / "one.csv", tmp_path / "two.csv"])
+    assert warehouse.submissions() == []

@@ -1,0 +1,150 @@
+"""Processes that die in the middle of a stage, and processes that work at the same time."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from errclust_pipeline import run as runs
+from errclust_pipeline.definitions import build_defs
+from errclust_pipeline.ingest import ingest
+from errclust_pipeline.instance import open_instance
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.settings import load_settings
+from errclust_pipeline.tables import ERRORS, RESPONSES, TABLES
+from errclust_pipeline_tests.result_files import write_table
+
+pytestmark = pytest.mark.slow
+
+RUN_AND_DIE = """
+import os, pathlib, signal, sys
+from errclust_pipeline.cli import main
+
+rename = pathlib.Path.replace
+place = sys.argv[1]
+
+def die_before_the_rename(self, target):
+    if place in str(target):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, target)
+
+pathlib.Path.replace = die_before_the_rename
+sys.argv = ["errclust", "run"]
+main()
+"""
+
+
+def all_fresh(warehouse) -> bool:
+    settings = load_settings(warehouse.storage)
+    return not runs.plan(warehouse, settings, warehouse.submissions())
+
+
+@pytest.mark.parametrize("place", [*(f"lake/{name}/" for name in TABLES), "shard=7"])
+def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(
+    warehouse, root, tmp_path, place
+):
+    ingest(warehouse, [write_table(tmp_path / "results.csv")])
+    environment = {**os.environ, "ERRCLUST_ROOT": str(root)}
+    killed = subprocess.run(
+        [sys.executable, "-c", RUN_AND_DIE, place], env=environment, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL
+    # The temporary file is there, as the process had no chance to tidy up; its target is not.
+    assert list(root.rglob(".*.tmp"))
+    assert not [path for path in root.rglob("*.parquet") if place in str(path)]
+    for path in root.rglob("part-0.parquet"):
+        table = TABLES[path.parts[-4]]
+        assert warehouse.provenance(table, Partition(path.parts[-3][10:], path.parts[-2][6:]))
+
+    finished = subprocess.run(
+        [sys.executable, "-m", "errclust_pipeline.cli", "run"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert all_fresh(warehouse)
+    assert warehouse.count(ERRORS, Partition("trivia", "org__model-a")) == 40
+    assert [path for path in root.rglob(".*.tmp") if place in str(path)] == []
+    with open_instance(warehouse.storage) as instance:
+        unfinished = [run for run in instance.get_runs() if not run.is_finished]
+    assert unfinished == []
+
+
+MATERIALISE_TEN_TIMES = """
+import sys
+from errclust_pipeline import run as runs, stages
+from errclust_pipeline.definitions import build_defs
+from errclust_pipeline.instance import open_instance
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.warehouse import Warehouse
+
+root, model = sys.argv[1:]
+assets = tuple(stage.asset for stage in stages.STAGES)
+definitions = build_defs(root)
+for _ in range(10):
+    with open_instance(Warehouse(root).storage) as instance:
+        planned = [runs.PlannedRun(Partition("trivia", model), assets)]
+        for finished in runs.execute(definitions, instance, planned):
+            print(finished.failure)
+"""
+
+
+def test_two_processes_materialise_different_partitions_at_once_ten_times(
+    warehouse, root, tmp_path
+):
+    models = {"org__model-a": 0, "org__model-b": 10}
+    for key, first in models.items():
+        name = key.replace("__", "/")
+        ingest(warehouse, [write_table(tmp_path / f"{key}.csv", [name], first=first)])
+    seen, stop = [], threading.Event()
+
+    def query_all_the_while():
+        while not stop.is_set():
+            with warehouse.connect() as connection:
+                seen.append(
+                    connection.execute(
+                        "select model, count(*) from responses group by 1"
+                    ).fetchall()
+                )
+
+    reader = threading.Thread(target=query_all_the_while)
+    reader.start()
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", MATERIALISE_TEN_TIMES, str(root), model],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for model in models
+    ]
+    outcomes = [worker.communicate() for worker in workers]
+    stop.set()
+    reader.join()
+
+    for worker, (printed, errors) in zip(workers, outcomes, strict=True):
+        assert worker.returncode == 0, errors
+        assert printed.split() == ["None"] * 10, printed
+    assert all_fresh(warehouse)
+    for model in models:
+        assert warehouse.count(RESPONSES, Partition("trivia", model)) == 60
+    assert {row for rows in seen for row in rows} == {(model, 60) for model in models}
+    with open_instance(warehouse.storage) as instance:
+        assert len(instance.get_runs()) == 20
+        assert all(run.is_success for run in instance.get_runs())
+
+
+def test_a_run_whose_process_is_gone_is_marked_as_failed(warehouse, root, tmp_path):
+    ingest(warehouse, [write_table(tmp_path / "results.csv")])
+    environment = {**os.environ, "ERRCLUST_ROOT": str(root)}
+    subprocess.run(
+        [sys.executable, "-c", RUN_AND_DIE, "lake/errors/"], env=environment, capture_output=True
+    )
+    with open_instance(warehouse.storage) as instance:
+        assert [run.is_finished for run in instance.get_runs()] == [False]
+        assert list(runs.execute(build_defs(str(root)), instance, [])) == []
+        assert [run.is_failure_or_canceled for run in instance.get_runs()] == [True]

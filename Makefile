@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+export ERRCLUST_ROOT ?= data
+# pip's own notices are no concern of the reader's.
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test check constraints clean
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/.installed  ## Create .venv and install everything into it
+
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "installing into .venv (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) "torch==2.13.0"
+	@$(PIP) --editable ".[dev]"
+	@touch $@
+
+demo: install  ## Generate the demo leaderboard, run everything on it, show what is found
+	@$(BIN)/errclust demo
+
+dev: install  ## Open the Dagster UI on the same data
+	@$(BIN)/errclust dev
+
+test: install  ## Run the tests
+	$(BIN)/python -m pytest --numprocesses auto
+
+check: install  ## Lint, format and type checks, and whether the installed packages fit together
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pip check
+
+constraints:  ## Write constraints.txt from what is installed
+	@grep '^#' constraints.txt > constraints.txt.new
+	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' >> constraints.txt.new
+	@mv constraints.txt.new constraints.txt
+
+clean:  ## Remove the virtual environment and caches; data/ stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

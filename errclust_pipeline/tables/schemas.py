@@ -139,7 +139,11 @@ ERROR_CLUSTERS = Table(
             _QUESTION_ID,
             _key("level", pa.int32(), "1 is the coarsest; deeper only where a cluster splits"),
             _column("cluster_id", pa.string(), "the cluster, e.g. 2 or 2.1; null is noise"),
-            _column("strength", pa.float32(), "share of its neighbourhood in its cluster, 0 to 1"),
+            _column(
+                "strength",
+                pa.float32(),
+                "share of its neighbourhood in its cluster, 0 to 1; null for noise",
+            ),
             _column("x", pa.float32(), "2-D position, for display only"),
             _column("y", pa.float32(), "2-D position, for display only"),
         ]

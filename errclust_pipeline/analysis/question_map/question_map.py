@@ -1,0 +1,287 @@
+"""The map: which questions lie beside which, and in what region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from errclust_pipeline.analysis.clustering.communities import nested_communities
+from errclust_pipeline.analysis.clustering.layout import layout
+from errclust_pipeline.analysis.clustering.points import DistinctPoints
+from errclust_pipeline.analysis.clustering.settings import ClusteringSettings
+from errclust_pipeline.analysis.knn_graph import (
+    FloatMatrix,
+    IndexMatrix,
+    nearest_neighbours,
+    unit_vectors,
+)
+from errclust_pipeline.analysis.question_map.duplicates import near_duplicates
+from errclust_pipeline.analysis.question_map.regions import region_paths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DISPLAYED_IN_DEGREE = 30
+
+
+@dataclass(frozen=True)
+class QuestionMapSettings:
+    """Settings of `build_question_map`.
+
+    Attributes
+    ----------
+    neighbours : int
+        Neighbours kept of each question, k_max; statistics use the first k of them.
+    exact_up_to : int
+        Questions up to which neighbours are exact, by comparing all pairs; above, they are
+        approximate.
+    near_duplicate_similarity : float
+        Cosine similarity from which on questions with the same numbers are one (see
+        `near_duplicates`); above 1 nothing is collapsed.
+    """
+
+    neighbours: int = 300
+    exact_up_to: int = 50_000
+    near_duplicate_similarity: float = 0.98
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1:
+            raise ValueError(f"neighbours must be at least 1, got {self.neighbours}")
+        if self.near_duplicate_similarity <= 0:
+            raise ValueError(
+                f"near_duplicate_similarity must be above 0, got {self.near_duplicate_similarity}"
+            )
+
+
+_DEFAULTS = QuestionMapSettings()
+_REGION_DEFAULTS = ClusteringSettings()
+
+
+def build_question_map(
+    question_ids: Sequence[str],
+    texts: Sequence[str],
+    embeddings: npt.ArrayLike,
+    settings: QuestionMapSettings = _DEFAULTS,
+    region_settings: ClusteringSettings = _REGION_DEFAULTS,
+    previous_regions: Mapping[str, str | None] | None = None,
+) -> pd.DataFrame:
+    """Build the map of a benchmark's questions.
+
+    The cost is that of comparing all pairs of questions, which grows with their square up to
+    ``settings.exact_up_to``; memory grows with ``n * settings.neighbours``.
+
+    Parameters
+    ----------
+    question_ids : sequence of str, length n
+        Unique.
+    texts : sequence of str, length n
+        For telling near-duplicates from variants.
+    embeddings : array, shape (n, dimensions)
+    settings : QuestionMapSettings
+    region_settings : ClusteringSettings
+        How regions are found; its method must be "louvain".
+    previous_regions : mapping from question id to region, optional
+        Of the map before, so that regions keep their names (see `region_paths`).
+
+    Returns
+    -------
+    DataFrame
+        With the columns of the table `question_map`, ordered by ``question_id`` whatever the order
+        of the input. Only a question that stands for itself has neighbours; ``position`` counts
+        these, and ``neighbours`` are positions.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, an id repeats, an embedding is zero or not finite, or the regions'
+        method is another.
+    """
+    import pandas as pd
+
+    vectors = np.asarray(embeddings, dtype=np.float32)
+    if not len(question_ids) == len(texts) == len(vectors):
+        raise ValueError(
+            f"{len(question_ids)} question ids, {len(texts)} texts and {len(vectors)} embeddings: "
+            "must be as many of each"
+        )
+    if len(set(question_ids)) < len(question_ids):
+        raise ValueError("question ids must be unique")
+    if region_settings.method != "louvain":
+        raise ValueError(f"regions are found by louvain, not by {region_settings.method!r}")
+    n = len(question_ids)
+    order = sorted(range(n), key=lambda row: question_ids[row])
+    ids = [question_ids[row] for row in order]
+    vectors = unit_vectors(vectors[order]) if n else vectors.reshape(0, 0)
+    stands_for = near_duplicates(
+        [texts[row] for row in order], vectors, settings.near_duplicate_similarity
+    )
+    kept, position_of = np.unique(stands_for, return_inverse=True)
+    copies = np.bincount(position_of, minlength=len(kept)).astype(np.int32)
+    neighbours, similarities = nearest_neighbours(
+        vectors[kept], settings.neighbours, settings.exact_up_to, region_settings.seed
+    )
+    points = _points(vectors[kept], copies, neighbours, similarities, region_settings)
+    labels = (
+        nested_communities(points, region_settings)
+        if len(kept)
+        else np.empty((0, region_settings.levels), dtype=np.int32)
+    )
+    paths = region_paths(labels, [ids[row] for row in kept], previous_regions)
+    places: npt.NDArray[Any] = (
+        layout(points, region_settings.seed)
+        if region_settings.layout and len(kept)
+        else np.full((len(kept), 2), np.nan)
+    )
+    in_degree = np.bincount(neighbours[:, :_DISPLAYED_IN_DEGREE].ravel(), minlength=len(kept))
+    own = stands_for == np.arange(n)
+    return pd.DataFrame(
+        {
+            "question_id": pd.Series(ids, dtype="str"),
+            "position": position_of.astype(np.int32),
+            "stands_for_itself": own,
+            "near_duplicates": copies[position_of] - 1,
+            "region_id": pd.Series([paths[at] for at in position_of], dtype="str"),
+            "in_degree": in_degree[position_of].astype(np.int32),
+            "neighbours": _rows(neighbours, position_of, own),
+            "similarities": _rows(similarities, position_of, own),
+            "x": places[position_of, 0].astype(np.float32),
+            "y": places[position_of, 1].astype(np.float32),
+        }
+    )
+
+
+def _points(
+    vectors: FloatMatrix,
+    copies: npt.NDArray[np.int32],
+    neighbours: IndexMatrix,
+    similarities: FloatMatrix,
+    settings: ClusteringSettings,
+) -> DistinctPoints:
+    k = settings.neighbour_count(len(vectors))
+    return DistinctPoints(
+        vectors,
+        np.arange(len(vectors), dtype=np.int32),
+        copies,
+        np.ascontiguousarray(neighbours[:, :k]),
+        np.ascontiguousarray(similarities[:, :k]),
+    )
+
+
+def _rows(
+    matrix: npt.NDArray[Any], position_of: npt.NDArray[np.intp], own: npt.NDArray[np.bool_]
+) -> list[Any]:
+    return [matrix[at] if itself else None for at, itself in zip(position_of, own, strict=True)]
+
+
+@dataclass(frozen=True)
+class QuestionMap:
+    """A map read back, ready to take marks.
+
+    Attributes
+    ----------
+    question_ids : tuple of str, length n
+        The questions that stand for themselves, by position.
+    neighbours : int32 array, shape (n, k_max)
+        Positions of the nearest other questions, nearest first.
+    similarities : float32 array, shape (n, k_max)
+        Their cosine similarities.
+    region_ids : tuple of str or None, length n
+        Path of each question's smallest region.
+    position_of : mapping from question id to position
+        Of all questions, near-duplicates too.
+    """
+
+    question_ids: tuple[str, ...]
+    neighbours: IndexMatrix
+    similarities: FloatMatrix
+    region_ids: tuple[str | None, ...]
+    position_of: Mapping[str, int]
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame) -> QuestionMap:
+        """Make a map from the rows of the table `question_map`."""
+        own = table[table["stands_for_itself"]].sort_values("position")
+        k = len(own["neighbours"].iloc[0]) if len(own) else 0
+        regions = own["region_id"]
+        return cls(
+            tuple(own["question_id"]),
+            _matrix(own["neighbours"], k, np.int32),
+            _matrix(own["similarities"], k, np.float32),
+            tuple(
+                None if null else path
+                for path, null in zip(regions.tolist(), regions.isna().tolist(), strict=True)
+            ),
+            dict(zip(table["question_id"].tolist(), table["position"].tolist(), strict=True)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.question_ids)
+
+    def place(self, question_ids: Sequence[str], values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Put one value a question on the map.
+
+        A near-duplicate's value goes to the question that stands for it, unless that has a value
+        of its own; of several, the first in the order of question ids counts.
+
+        Parameters
+        ----------
+        question_ids : sequence of str, length m
+        values : array of float, shape (m,)
+
+        Returns
+        -------
+        float64 array, shape (n,)
+            NaN where there is no value.
+
+        Raises
+        ------
+        KeyError
+            If a question is not on the map.
+        """
+        marks = np.full(len(self), np.nan)
+        numbers = np.asarray(values, dtype=np.float64)
+        rows = sorted(
+            range(len(question_ids)),
+            key=lambda row: (
+                self.question_ids[self.position_of[question_ids[row]]] != question_ids[row],
+                question_ids[row],
+            ),
+        )
+        for row in reversed(rows):
+            marks[self.position_of[question_ids[row]]] = numbers[row]
+        return marks
+
+    def region_labels(self) -> tuple[npt.NDArray[np.int32], list[list[str]]]:
+        """Return the nested regions as numbers.
+
+        Returns
+        -------
+        labels : int32 array, shape (n, levels)
+            Coarsest level first; -1 where a question is in no region of that level. A region that
+            is not divided further has no label at deeper levels, so each is there once.
+        region_ids : list of list of str
+            At each level, the region of each label.
+        """
+        paths = [path.split(".") if path else [] for path in self.region_ids]
+        levels = max((len(path) for path in paths), default=0)
+        labels = np.full((len(paths), levels), -1, dtype=np.int32)
+        names: list[list[str]] = []
+        for level in range(levels):
+            at_level = [".".join(path[: level + 1]) if len(path) > level else "" for path in paths]
+            found = sorted(
+                set(at_level) - {""}, key=lambda name: [int(part) for part in name.split(".")]
+            )
+            number_of = {name: number for number, name in enumerate(found)} | {"": -1}
+            labels[:, level] = [number_of[name] for name in at_level]
+            names.append(found)
+        return labels, names
+
+
+def _matrix(rows: pd.Series[Any], k: int, dtype: Any) -> npt.NDArray[Any]:
+    if not len(rows):
+        return np.empty((0, k), dtype=dtype)
+    return np.stack([np.asarray(row, dtype=dtype) for row in rows])

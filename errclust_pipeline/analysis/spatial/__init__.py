@@ -1,0 +1,82 @@
+"""Spatial statistics of errors: questions are a map, errors are marks on it.
+
+All functions take marks (1 error, 0 none, NaN left out) and `neighbours`, an int32 array of shape
+(n, k_max) with the positions of every question's nearest others, nearest first; see
+`analysis.question_map` for how it is made, or `analysis.knn_graph.cosine_neighbours` for one's own
+embeddings.
+"""
+
+from errclust_pipeline.analysis.spatial.autocorrelation import (
+    GlobalStatistic,
+    global_statistics,
+    statistics_frame,
+)
+from errclust_pipeline.analysis.spatial.counts import (
+    DEFAULT_SCALES,
+    benjamini_hochberg,
+    neighbour_sums,
+    usable_scales,
+)
+from errclust_pipeline.analysis.spatial.difficulty import (
+    AdjustedTest,
+    TooFewModelsError,
+    adjusted_tests,
+    expected_errors,
+    fit_rasch,
+)
+from errclust_pipeline.analysis.spatial.hot_regions import (
+    HotRegion,
+    WalkTest,
+    clopper_pearson,
+    hot_regions,
+    regions_frame,
+    walk_test,
+)
+from errclust_pipeline.analysis.spatial.hubness import Hubness, hubness
+from errclust_pipeline.analysis.spatial.local import LocalTest, local_test, local_tests
+from errclust_pipeline.analysis.spatial.scan import ScanCluster, scan
+from errclust_pipeline.analysis.spatial.smoothing import GraphKernel, graph_kernel
+from errclust_pipeline.analysis.spatial.trust import (
+    Replication,
+    best_scale,
+    failure_form_association,
+    smallest_visible_excess,
+    split_half,
+    stability,
+)
+
+__all__ = [
+    "DEFAULT_SCALES",
+    "AdjustedTest",
+    "GlobalStatistic",
+    "GraphKernel",
+    "HotRegion",
+    "Hubness",
+    "LocalTest",
+    "Replication",
+    "ScanCluster",
+    "TooFewModelsError",
+    "WalkTest",
+    "adjusted_tests",
+    "benjamini_hochberg",
+    "best_scale",
+    "clopper_pearson",
+    "expected_errors",
+    "failure_form_association",
+    "fit_rasch",
+    "global_statistics",
+    "graph_kernel",
+    "hot_regions",
+    "hubness",
+    "local_test",
+    "local_tests",
+    "neighbour_sums",
+    "regions_frame",
+    "scan",
+    "smallest_visible_excess",
+    "split_half",
+    "stability",
+    "statistics_frame",
+    "usable_scales",
+    "walk_test",
+]

@@ -1,0 +1,358 @@
+"""Hot regions: connected places where errors concentrate, over several scales, in one short list.
+
+1. Errors are averaged over walks of one to four steps on the neighbour graph, and every average is
+   tested against errors lying anywhere (or, with expected errors, against what difficulty
+   explains). Benjamini-Hochberg runs over all questions *and* all lengths at once, so the share of
+   false discoveries is controlled across scales.
+2. Significant questions of any scale together are split into communities of the graph. So what
+   several scales found of one place is one find.
+3. A large scale bleeds over the edges of a strong weakness. Of the ways to cut a find off where the
+   error rate around falls, at any scale, the most likely one is kept (Kulldorff's likelihood
+   ratio). A question's own mark has no say in where it is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from errclust_pipeline.analysis.spatial.counts import (
+    FloatVector,
+    as_marks,
+    benjamini_hochberg,
+)
+from errclust_pipeline.analysis.spatial.smoothing import (
+    GraphKernel,
+    graph_kernel,
+    union_graph,
+    upper_tail,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SMALLEST_REGION = 10
+"""Questions; with fewer the error rate is known to no better than 30 points either way."""
+MOST_REGIONS = 20
+"""What a person reads."""
+_GRAPH_NEIGHBOURS = 15
+
+
+@dataclass(frozen=True)
+class HotRegion:
+    """One place where errors concentrate.
+
+    Attributes
+    ----------
+    members : int64 array
+        Positions on the map, ascending; questions left out are not among them.
+    size, errors : int
+    rate : float
+        Error rate inside.
+    low, high : float
+        95 % Clopper-Pearson interval of the rate. The region was chosen for its errors, so the
+        interval describes it and promises nothing of new questions; see `trust.split_half`.
+    outside_rate : float
+        Error rate of all other questions.
+    expected : float
+        Errors to expect: at the overall rate, or by difficulty where that was given.
+    log_likelihood_ratio : float
+        Of errors being more frequent inside than outside (or than expected).
+    walk : int
+        Length of the walk at which it stands out most.
+    q : float
+        Smallest q value of its members, over all questions and scales.
+    """
+
+    members: npt.NDArray[np.int64]
+    size: int
+    errors: int
+    rate: float
+    low: float
+    high: float
+    outside_rate: float
+    expected: float
+    log_likelihood_ratio: float
+    walk: int
+    q: float
+
+
+@dataclass(frozen=True)
+class WalkTest:
+    """Smoothed errors of every question at every length of walk; arrays of shape (steps, n).
+
+    ``around`` is the average excess of errors, the question's own left out; ``p`` and ``q`` are
+    one-sided for an excess of errors, q by Benjamini-Hochberg over all lengths.
+    """
+
+    around: npt.NDArray[np.float64]
+    p: npt.NDArray[np.float64]
+    q: npt.NDArray[np.float64]
+
+
+def walk_test(
+    marks: npt.ArrayLike, kernel: GraphKernel, expected: npt.ArrayLike | None = None
+) -> WalkTest:
+    """Test smoothed errors at every question and scale.
+
+    Without expected errors the null hypothesis is that the errors lie anywhere: mean and variance
+    are those over all permutations. With them it is that each question errs with its expected
+    probability, independently; its variance around a question is taken as the walk's average of
+    theirs. A question that is left out adds nothing to anyone's sum; its share of the variance
+    stays, which makes the test a little conservative around it.
+
+    Parameters
+    ----------
+    marks : array, shape (n,)
+        1 error, 0 none, NaN left out.
+    kernel : GraphKernel
+        Of the map.
+    expected : array, shape (n,), optional
+        Probabilities of an error.
+    """
+    own = as_marks(marks)
+    known = ~np.isnan(own)
+    if expected is None:
+        n = int(known.sum())
+        rate = float(np.nansum(own) / n) if n else 0.0
+        excess = np.where(known, own - rate, 0.0)
+        variance = np.full((len(kernel.steps), len(own)), rate * (1 - rate))
+        third = variance * (1 - 2 * rate)
+        # Drawing without replacement: what is one question's error cannot be another's.
+        spread = np.maximum(kernel.squares - 1 / max(n, 2), 0) * n / max(n - 1, 1)
+    else:
+        probability = np.asarray(expected, dtype=np.float64)
+        known &= ~np.isnan(probability)
+        excess = np.where(known, own - probability, 0.0)
+        trial = np.where(known, probability * (1 - probability), 0.0)
+        variance = kernel.averages(trial)
+        third = kernel.averages(trial * np.where(known, 1 - 2 * probability, 0.0))
+        spread = kernel.squares
+    scale = np.sqrt(variance * spread)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(scale > 0, kernel.averages(excess) / scale, 0.0)
+        skewness = np.where(scale > 0, third * kernel.cubes / scale**3, 0.0)
+    p = upper_tail(z, skewness)
+    p[:, ~known] = np.nan
+    q = benjamini_hochberg(p.ravel()).reshape(p.shape)
+    return WalkTest(kernel.averages_of_others(excess), p, q)
+
+
+def hot_regions(
+    marks: npt.ArrayLike,
+    neighbours: npt.NDArray[np.int32],
+    expected: npt.ArrayLike | None = None,
+    kernel: GraphKernel | None = None,
+    alpha: float = 0.05,
+    smallest: int = SMALLEST_REGION,
+    most: int = MOST_REGIONS,
+    seed: int = 0,
+) -> list[HotRegion]:
+    """Find the places where a model's errors concentrate.
+
+    Parameters
+    ----------
+    marks : array, shape (n,)
+        1 error, 0 none, NaN left out.
+    neighbours : int32 array, shape (n, k_max)
+    expected : array, shape (n,), optional
+        Probabilities of an error by `difficulty.expected_errors`: regions are then those where the
+        model errs more than difficulty explains.
+    kernel : GraphKernel, optional
+        Of the map, to build it only once for several models.
+    alpha : float
+        False discovery rate of questions, over all scales.
+    smallest : int
+        Questions that make a region.
+    most : int
+        Regions at most, those of the largest likelihood ratio.
+    seed : int
+        Of the community detection.
+
+    Returns
+    -------
+    list of HotRegion
+        Disjoint, largest likelihood ratio first.
+
+    Raises
+    ------
+    ValueError
+        If marks are not 0, 1 and NaN, or ``alpha`` is not between 0 and 1.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
+    own = as_marks(marks)
+    known = ~np.isnan(own)
+    probability = None
+    if expected is not None:
+        probability = np.asarray(expected, dtype=np.float64)
+        known &= ~np.isnan(probability)
+        own = np.where(known, own, np.nan)
+    if len(own) < 2 or known.sum() < 2 * smallest:
+        return []
+    kernel = graph_kernel(neighbours) if kernel is None else kernel
+    test = walk_test(own, kernel, probability)
+    significant = np.asarray((np.nan_to_num(test.q, nan=1.0) < alpha).any(axis=0))
+    regions = []
+    for members in _communities(significant, neighbours, seed):
+        cut = _most_likely_part(members, own, probability, test.around, smallest)
+        if len(cut) >= smallest:
+            regions.append(_region(cut, own, known, probability, test, kernel.steps))
+    regions.sort(key=lambda region: (-region.log_likelihood_ratio, int(region.members[0])))
+    return [region for region in regions if region.log_likelihood_ratio > 0][:most]
+
+
+def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
+    """Return one row a region, without the members, numbered from 1."""
+    import pandas as pd
+
+    names = (
+        "size", "errors", "rate", "low", "high", "outside_rate", "expected",
+        "log_likelihood_ratio", "walk", "q",
+    )  # fmt: skip
+    rows = [{name: getattr(region, name) for name in names} for region in regions]
+    frame = pd.DataFrame(rows, columns=list(names))
+    frame.insert(0, "rank", np.arange(1, len(frame) + 1))
+    return frame
+
+
+def _communities(
+    significant: npt.NDArray[np.bool_], neighbours: npt.NDArray[np.int32], seed: int
+) -> list[npt.NDArray[np.int64]]:
+    from sknetwork.clustering import Louvain
+
+    rows = np.flatnonzero(significant)
+    if not len(rows):
+        return []
+    graph = union_graph(neighbours, _GRAPH_NEIGHBOURS)[rows][:, rows]
+    if graph.nnz == 0:
+        return [rows[[position]] for position in range(len(rows))]
+    labels = Louvain(random_state=seed).fit_predict(graph)
+    return [rows[labels == label] for label in np.unique(labels)]
+
+
+def _most_likely_part(
+    members: npt.NDArray[np.int64],
+    own: FloatVector,
+    expected: FloatVector | None,
+    around: npt.NDArray[np.float64],
+    smallest: int,
+) -> npt.NDArray[np.int64]:
+    """Cut a find off where its likelihood ratio is largest, over all scales."""
+    best, chosen = -np.inf, members[:0]
+    if len(members) < smallest:
+        return chosen
+    # The shortest walk is left to testing: most of what it averages is a handful of marks.
+    for averages in around[1:] if len(around) > 1 else around:
+        ordered = members[np.argsort(-averages[members], kind="stable")]
+        errors = np.cumsum(own[ordered])
+        sizes = np.arange(1.0, len(ordered) + 1)
+        if expected is None:
+            ratio = bernoulli_log_likelihood_ratio(
+                errors, sizes, float(np.nansum(own)), float((~np.isnan(own)).sum())
+            )
+        else:
+            ratio = poisson_log_likelihood_ratio(errors, np.cumsum(expected[ordered]))
+        ratio[: smallest - 1] = -np.inf
+        last = int(np.argmax(ratio))
+        if ratio[last] > best:
+            best, chosen = float(ratio[last]), ordered[: last + 1]
+    return np.sort(chosen)
+
+
+def _region(
+    members: npt.NDArray[np.int64],
+    own: FloatVector,
+    known: npt.NDArray[np.bool_],
+    expected: FloatVector | None,
+    test: WalkTest,
+    steps: tuple[int, ...],
+) -> HotRegion:
+    size, errors = len(members), int(own[members].sum())
+    all_errors, all_known = float(np.nansum(own[known])), int(known.sum())
+    outside = all_known - size
+    low, high = clopper_pearson(errors, size)
+    if expected is None:
+        ratio = bernoulli_log_likelihood_ratio(
+            np.array([errors]), np.array([size]), all_errors, float(all_known)
+        )
+        wanted = size * all_errors / all_known
+    else:
+        wanted = float(expected[members].sum())
+        ratio = poisson_log_likelihood_ratio(np.array([errors]), np.array([wanted]))
+    q = test.q[:, members]
+    return HotRegion(
+        members=members.astype(np.int64),
+        size=size,
+        errors=errors,
+        rate=errors / size,
+        low=low,
+        high=high,
+        outside_rate=(all_errors - errors) / outside if outside else float("nan"),
+        expected=wanted,
+        log_likelihood_ratio=float(ratio[0]),
+        walk=steps[int(np.argmin(np.log(np.maximum(q, 1e-300)).mean(axis=1)))],
+        q=float(q.min()),
+    )
+
+
+def bernoulli_log_likelihood_ratio(
+    errors: npt.NDArray[Any], sizes: npt.NDArray[Any], all_errors: float, n: float
+) -> FloatVector:
+    """Return Kulldorff's Bernoulli log likelihood ratio of zones with more errors than outside.
+
+    Kulldorff (1997, Communications in Statistics 26, equation for the Bernoulli model); 0 where the
+    rate inside is not above that outside.
+
+    Parameters
+    ----------
+    errors, sizes : arrays of the same shape
+        Errors and questions of each zone.
+    all_errors, n : float
+        Errors and questions of the whole map.
+    """
+    inside, size = np.asarray(errors, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    outside, others = all_errors - inside, n - size
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (
+            _entropy(inside, size)
+            + _entropy(outside, others)
+            - _entropy(np.asarray(all_errors), np.asarray(n))
+        )
+        higher = inside * others > outside * size
+    return np.where(higher & (others > 0), ratio, 0.0)
+
+
+def poisson_log_likelihood_ratio(
+    errors: npt.NDArray[Any], expected: npt.NDArray[Any]
+) -> FloatVector:
+    """Return the expectation-based Poisson log likelihood ratio, 0 where errors are not above it.
+
+    ``c ln(c / E) - (c - E)`` (Neill 2009, International Journal of Forecasting 25).
+    """
+    from scipy.special import xlogy
+
+    c, e = np.asarray(errors, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    ratio = xlogy(c, c / np.maximum(e, 1e-12)) - (c - e)
+    return np.where(c > e, ratio, 0.0)
+
+
+def clopper_pearson(errors: int, size: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a binomial share (Clopper & Pearson 1934, Biometrika 26)."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(errors, size).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+def _entropy(count: npt.NDArray[Any], size: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    from scipy.special import xlogy
+
+    value: npt.NDArray[np.float64] = xlogy(count, count / np.maximum(size, 1)) + xlogy(
+        size - count, (size - count) / np.maximum(size, 1)
+    )
+    return value

@@ -1,0 +1,134 @@
+"""Smoothing on the neighbour graph: averages over walks of one to four steps.
+
+A neighbourhood of k nearest questions is a ball; weaknesses are not. A random walk follows the
+graph where questions are dense, so its average stays inside a topic longer, and in `benchmarks/
+planted_weaknesses.py` it finds half as much again as balls of any size do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from errclust_pipeline.analysis.spatial.counts import FloatVector
+
+NEIGHBOURS = 15
+"""Of the graph that is walked on; 15 is also UMAP's default."""
+STEPS = (1, 2, 3, 4)
+"""Walks looked at. On 12,000 questions they average over about 20, 100, 230 and 400 questions."""
+
+_BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class GraphKernel:
+    """Averages over random walks, and what is needed to test them.
+
+    It belongs to a map, not to a model: build it once and use it for all.
+
+    Attributes
+    ----------
+    transition : sparse matrix, shape (n, n)
+        One step: to any neighbour of the undirected graph, or nowhere, with equal probability.
+    steps : tuple of int
+        Lengths of the walks.
+    own_weight, squares, cubes : float64 arrays, shape (steps, n)
+        Of each question's weights at each length: the weight on itself, and the sums of their
+        squares and cubes.
+    """
+
+    transition: Any
+    steps: tuple[int, ...]
+    own_weight: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+    cubes: npt.NDArray[np.float64]
+
+    def averages(self, values: FloatVector) -> npt.NDArray[np.float64]:
+        """Average values over walks of each length; shape (steps, n)."""
+        found = []
+        average = values
+        for step in range(1, self.steps[-1] + 1):
+            average = self.transition @ average
+            if step in self.steps:
+                found.append(average)
+        return np.stack(found)
+
+    def averages_of_others(self, values: FloatVector) -> npt.NDArray[np.float64]:
+        """Average values over walks, each question's own left out; shape (steps, n)."""
+        of_others = (self.averages(values) - self.own_weight * values) / np.maximum(
+            1 - self.own_weight, 1e-12
+        )
+        return np.asarray(of_others)
+
+
+def graph_kernel(
+    neighbours: npt.NDArray[np.int32], k: int = NEIGHBOURS, steps: tuple[int, ...] = STEPS
+) -> GraphKernel:
+    """Build the kernel of a map.
+
+    Time grows linearly with n, but fast with k and the number of steps: about 4 s for 12,000
+    questions. Memory is that of a block of rows.
+
+    Parameters
+    ----------
+    neighbours : int32 array, shape (n, k_max)
+    k : int
+        Neighbours of each question in the graph, which is the union of both directions.
+    steps : tuple of int
+        Ascending.
+    """
+    transition = transition_matrix(neighbours, k)
+    n = len(neighbours)
+    own, squares, cubes = (np.empty((len(steps), n)) for _ in range(3))
+    for start in range(0, n, _BLOCK_ROWS):
+        rows = np.arange(start, min(start + _BLOCK_ROWS, n))
+        walk = transition[rows]
+        position = 0
+        for step in range(1, steps[-1] + 1):
+            if step > 1:
+                walk = walk @ transition
+            if step in steps:
+                squared = walk.multiply(walk)
+                own[position, rows] = np.asarray(walk[np.arange(len(rows)), rows]).ravel()
+                squares[position, rows] = np.asarray(squared.sum(axis=1)).ravel()
+                cubes[position, rows] = np.asarray(squared.multiply(walk).sum(axis=1)).ravel()
+                position += 1
+    return GraphKernel(transition, steps, own, squares, cubes)
+
+
+def union_graph(neighbours: npt.NDArray[np.int32], k: int) -> Any:
+    """Return the undirected graph of k nearest neighbours, unweighted: float64 CSR, (n, n)."""
+    from scipy import sparse
+
+    n = len(neighbours)
+    k = min(k, neighbours.shape[1])
+    rows = np.repeat(np.arange(n, dtype=np.int32), k)
+    directed = sparse.csr_matrix((np.ones(n * k), (rows, neighbours[:, :k].ravel())), shape=(n, n))
+    graph = directed.maximum(directed.T).tocsr()
+    graph.sort_indices()
+    return graph
+
+
+def transition_matrix(neighbours: npt.NDArray[np.int32], k: int) -> Any:
+    """Return one step of the lazy random walk on the union graph: float64 CSR, rows sum to 1."""
+    from scipy import sparse
+
+    graph = union_graph(neighbours, k) + sparse.eye(len(neighbours), format="csr")
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    return (sparse.diags(1 / degrees) @ graph).tocsr()
+
+
+def upper_tail(z: npt.ArrayLike, skewness: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return P(Z >= z) of a standardised sum with the given skewness, by a Pearson III law.
+
+    A weighted sum of few rare errors is skewed, and the normal law makes its upper tail too thin;
+    matching the third moment as well is the classical remedy for permutation statistics (Mielke &
+    Berry 2007, Permutation Methods, 2.3.2).
+    """
+    from scipy.stats import pearson3
+
+    tail: npt.NDArray[np.float64] = np.asarray(pearson3.sf(np.asarray(z), np.asarray(skewness)))
+    return np.clip(tail, 0, 1)

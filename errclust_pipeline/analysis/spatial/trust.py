@@ -1,0 +1,209 @@
+"""How far to trust a hot region: replication, stability over scales, power, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from errclust_pipeline.analysis.spatial.counts import FloatVector, as_marks, benjamini_hochberg
+from errclust_pipeline.analysis.spatial.hot_regions import HotRegion, hot_regions
+from errclust_pipeline.analysis.spatial.local import LocalTest
+from errclust_pipeline.analysis.spatial.smoothing import GraphKernel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Replication:
+    """Whether a region stands out on questions that had no part in finding it.
+
+    Attributes
+    ----------
+    halves : int
+        Of the two halves of the questions, in how many the part of the region found on the *other*
+        half has more errors than elsewhere (one-sided exact p below 0.05). 0 to 2.
+    excess : float
+        Error rate there less that of the rest of the half, over both halves; in points of rate,
+        not picked by its own errors. NaN if neither half finds anything of the region.
+    """
+
+    halves: int
+    excess: float
+
+
+def split_half(
+    regions: Sequence[HotRegion],
+    marks: npt.ArrayLike,
+    neighbours: npt.NDArray[np.int32],
+    kernel: GraphKernel,
+    expected: npt.ArrayLike | None = None,
+    seed: int = 0,
+) -> list[Replication]:
+    """Find regions anew on a random half of the questions and test them on the other, both ways.
+
+    Half the marks are left out, not half the map: regions found on one half cover questions of
+    both, and those of the other half had no part in it.
+
+    Parameters
+    ----------
+    regions : sequence of HotRegion
+    marks, neighbours, kernel, expected
+        As of `hot_regions`.
+    seed : int
+        Of the halves.
+
+    Returns
+    -------
+    list of Replication
+        One a region.
+    """
+    from scipy.stats import hypergeom
+
+    own = as_marks(marks)
+    probability = None if expected is None else np.asarray(expected, dtype=np.float64)
+    first = np.random.default_rng(seed).random(len(own)) < 0.5
+    halves = np.zeros(len(regions), dtype=np.int64)
+    found_errors, found_size = np.zeros(len(regions)), np.zeros(len(regions))
+    other_errors, other_size = np.zeros(len(regions)), np.zeros(len(regions))
+    for half in (first, ~first):
+        seen = np.where(half, own, np.nan)
+        # Which questions of the hidden half lie inside: those near what the seen half found.
+        inside = _covered(hot_regions(seen, neighbours, probability, kernel), kernel, len(own))
+        hidden = ~half & ~np.isnan(own)
+        n, total = int(hidden.sum()), int(own[hidden].sum())
+        for number, region in enumerate(regions):
+            rows = region.members[inside[region.members] & hidden[region.members]]
+            errors = int(own[rows].sum())
+            if not len(rows):
+                continue
+            halves[number] += hypergeom.sf(errors - 1, n, total, len(rows)) < 0.05
+            found_errors[number] += errors
+            found_size[number] += len(rows)
+            other_errors[number] += total - errors
+            other_size[number] += n - len(rows)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = found_errors / found_size - other_errors / other_size
+    return [Replication(int(count), float(gap)) for count, gap in zip(halves, excess, strict=True)]
+
+
+def _covered(regions: Sequence[HotRegion], kernel: GraphKernel, n: int) -> npt.NDArray[np.bool_]:
+    """Tell the questions most of whose graph neighbours of the seen half lie in a region.
+
+    A region found on half the marks holds questions of that half only; its hidden questions are
+    those with more of it around them than the region has on average at its edge: half.
+    """
+    inside = np.zeros(n)
+    for region in regions:
+        inside[region.members] = 1.0
+    # Members are half of the questions there, so a quarter of the neighbours is a majority.
+    covered: npt.NDArray[np.bool_] = np.asarray(kernel.transition @ inside >= 0.25)
+    return covered
+
+
+def stability(region: HotRegion, tests: Sequence[LocalTest], alpha: float = 0.05) -> list[float]:
+    """Return the share of a region's questions that are hot at each scale.
+
+    Parameters
+    ----------
+    region : HotRegion
+    tests : sequence of LocalTest
+        Of the same marks, one a scale.
+    alpha : float
+        On q values.
+    """
+    return [float((test.q_hot[region.members] < alpha).mean()) for test in tests]
+
+
+def best_scale(region: HotRegion, tests: Sequence[LocalTest]) -> int:
+    """Return the number of neighbours at which a region's questions are hottest on average."""
+    evidence = [
+        float(np.log(np.maximum(test.p_hot[region.members], 1e-300)).mean()) for test in tests
+    ]
+    return tests[int(np.argmin(evidence))].k
+
+
+def smallest_visible_excess(size: int, rate: float, p_value: float, power: float = POWER) -> float:
+    """Return the weakness that a region of some size must have to be seen.
+
+    The power line: the smallest excess over the overall error rate with which a region of ``size``
+    questions would, with probability ``power``, have so many errors that their binomial tail is
+    below ``p_value``. Both steps are exact.
+
+    Parameters
+    ----------
+    size : int
+        Questions.
+    rate : float
+        Overall error rate, 0 to 1.
+    p_value : float
+        The largest p value still called significant.
+    power : float
+
+    Returns
+    -------
+    float
+        In points of rate, 0 to 1 - rate; NaN if no weakness, however large, could be seen.
+    """
+    from scipy.stats import beta, binom
+
+    needed = int(binom.isf(p_value, size, rate)) + 1
+    if needed > size:
+        return float("nan")
+    visible = float(beta.ppf(power, needed, size - needed + 1))
+    return max(visible - rate, 0.0)
+
+
+def failure_form_association(
+    regions: Sequence[HotRegion], failure_forms: Sequence[str | None]
+) -> pd.DataFrame:
+    """Test which ways of failing are more frequent among a region's errors than among others.
+
+    *Where* crossed with *how*: the exact hypergeometric test of each form in each region (Fisher's,
+    one-sided), with Benjamini-Hochberg over all.
+
+    Parameters
+    ----------
+    regions : sequence of HotRegion
+    failure_forms : sequence of str or None, length n
+        Of the response to each question on the map; None where it is right or left out.
+
+    Returns
+    -------
+    DataFrame
+        One row a region (``region``, its position from 0) and form: ``errors`` of the form,
+        ``share`` of the region's errors, ``share_elsewhere``, ``p`` and ``q``; strongest first.
+    """
+    import pandas as pd
+    from scipy.stats import hypergeom
+
+    forms = np.array([form or "" for form in failure_forms], dtype=object)
+    wrong = forms != ""
+    kinds = sorted(set(forms[wrong]))
+    rows = []
+    for number, region in enumerate(regions):
+        inside = region.members[wrong[region.members]]
+        for kind in kinds:
+            errors, total = int((forms[inside] == kind).sum()), int((forms == kind).sum())
+            others = int(wrong.sum()) - len(inside)
+            rows.append(
+                {
+                    "region": number,
+                    "failure_form": kind,
+                    "errors": errors,
+                    "share": errors / len(inside) if len(inside) else np.nan,
+                    "share_elsewhere": (total - errors) / others if others else np.nan,
+                    "p": float(hypergeom.sf(errors - 1, int(wrong.sum()), total, len(inside))),
+                }
+            )
+    columns = ["region", "failure_form", "errors", "share", "share_elsewhere", "p"]
+    table = pd.DataFrame(rows, columns=columns)
+    p_values: FloatVector = table["p"].to_numpy(dtype=np.float64)
+    table["q"] = benjamini_hochberg(np.minimum(p_values, 1.0))
+    return table.sort_values(["region", "p"], kind="stable", ignore_index=True)

@@ -21,6 +21,13 @@ from errclust_pipeline.analysis.knn_graph import (
 )
 from errclust_pipeline.analysis.question_map.duplicates import near_duplicates
 from errclust_pipeline.analysis.question_map.regions import region_paths
+from errclust_pipeline.analysis.spatial.smoothing import (
+    NEIGHBOURS,
+    STEPS,
+    GraphKernel,
+    graph_kernel,
+    transition_matrix,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,6 +143,7 @@ def build_question_map(
         if region_settings.layout and len(kept)
         else np.full((len(kept), 2), np.nan)
     )
+    kernel = graph_kernel(neighbours) if len(kept) > 1 else None
     in_degree = np.bincount(neighbours[:, :_DISPLAYED_IN_DEGREE].ravel(), minlength=len(kept))
     own = stands_for == np.arange(n)
     return pd.DataFrame(
@@ -148,6 +156,9 @@ def build_question_map(
             "in_degree": in_degree[position_of].astype(np.int32),
             "neighbours": _rows(neighbours, position_of, own),
             "similarities": _rows(similarities, position_of, own),
+            "walk_own_weights": _walk_rows(kernel and kernel.own_weight, position_of, own),
+            "walk_squares": _walk_rows(kernel and kernel.squares, position_of, own),
+            "walk_cubes": _walk_rows(kernel and kernel.cubes, position_of, own),
             "x": places[position_of, 0].astype(np.float32),
             "y": places[position_of, 1].astype(np.float32),
         }
@@ -177,6 +188,16 @@ def _rows(
     return [matrix[at] if itself else None for at, itself in zip(position_of, own, strict=True)]
 
 
+def _walk_rows(
+    values: npt.NDArray[np.float64] | None,
+    position_of: npt.NDArray[np.intp],
+    own: npt.NDArray[np.bool_],
+) -> list[Any]:
+    if values is None:
+        values = np.empty((0, len(own)))
+    return _rows(values.T, position_of, own)
+
+
 @dataclass(frozen=True)
 class QuestionMap:
     """A map read back, ready to take marks.
@@ -193,6 +214,8 @@ class QuestionMap:
         Path of each question's smallest region.
     position_of : mapping from question id to position
         Of all questions, near-duplicates too.
+    kernel : GraphKernel, optional
+        For smoothing on the map; None if it has fewer than two questions.
     """
 
     question_ids: tuple[str, ...]
@@ -200,6 +223,7 @@ class QuestionMap:
     similarities: FloatMatrix
     region_ids: tuple[str | None, ...]
     position_of: Mapping[str, int]
+    kernel: GraphKernel | None
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> QuestionMap:
@@ -207,15 +231,22 @@ class QuestionMap:
         own = table[table["stands_for_itself"]].sort_values("position")
         k = len(own["neighbours"].iloc[0]) if len(own) else 0
         regions = own["region_id"]
+        neighbours = _matrix(own["neighbours"], k, np.int32)
+        kernel = None
+        if len(own) > 1:
+            columns = (own[name] for name in ("walk_own_weights", "walk_squares", "walk_cubes"))
+            moments = (_matrix(column, len(STEPS), np.float64).T for column in columns)
+            kernel = GraphKernel(transition_matrix(neighbours, NEIGHBOURS), STEPS, *moments)
         return cls(
             tuple(own["question_id"]),
-            _matrix(own["neighbours"], k, np.int32),
+            neighbours,
             _matrix(own["similarities"], k, np.float32),
             tuple(
                 None if null else path
                 for path, null in zip(regions.tolist(), regions.isna().tolist(), strict=True)
             ),
             dict(zip(table["question_id"].tolist(), table["position"].tolist(), strict=True)),
+            kernel,
         )
 
     def __len__(self) -> int:

@@ -183,6 +183,8 @@ def hot_regions(
     ValueError
         If marks are not 0, 1 and NaN, or ``alpha`` is not between 0 and 1.
     """
+    from scipy.stats import chi2
+
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
     own = as_marks(marks)
@@ -203,7 +205,9 @@ def hot_regions(
         if len(cut) >= smallest:
             regions.append(_region(cut, own, known, probability, test, kernel.steps))
     regions.sort(key=lambda region: (-region.log_likelihood_ratio, int(region.members[0])))
-    return [region for region in regions if region.log_likelihood_ratio > 0][:most]
+    # A region that would not pass a single one-sided test by its own rate is not shown.
+    least = float(chi2.ppf(1 - 2 * alpha, 1)) / 2 if alpha < 0.5 else 0.0
+    return [region for region in regions if region.log_likelihood_ratio > least][:most]
 
 
 def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:

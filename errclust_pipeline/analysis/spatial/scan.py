@@ -126,7 +126,7 @@ def zone_sizes(n: int, k_max: int) -> tuple[int, ...]:
     if largest < _SMALLEST_ZONE:
         return ()
     grid = np.geomspace(_SMALLEST_ZONE, largest, _ZONE_SIZES)
-    return tuple(sorted({int(round(size)) for size in grid}))
+    return tuple(sorted({round(float(size)) for size in grid}))
 
 
 class _Zones:
@@ -154,7 +154,8 @@ class _Zones:
 
     def members(self, centre: int, scale: int) -> npt.NDArray[np.int64]:
         zone = np.concatenate([[centre], self._neighbours[centre, : self._sizes[scale]]])
-        return zone[self._known[zone]].astype(np.int64)
+        members: npt.NDArray[np.int64] = zone[self._known[zone]].astype(np.int64)
+        return members
 
     def _sums(self, marks: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
         sums = np.empty((len(self._sizes), len(marks)), dtype=np.int64)

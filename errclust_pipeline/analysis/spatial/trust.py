@@ -1,4 +1,4 @@
-"""How far to trust a hot region: replication, stability over scales, power, and what goes with it."""
+"""How far to trust a hot region: replication, stability, power, and what goes with it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POWER = 0.8
+_REPLICATES = 0.05
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Replication:
         Of the two halves of the questions, in how many the part of the region found on the *other*
         half has more errors than elsewhere (one-sided exact p below 0.05). 0 to 2.
     excess : float
-        Error rate there less that of the rest of the half, over both halves; in points of rate,
-        not picked by its own errors. NaN if neither half finds anything of the region.
+        Error rate there less the overall one (or the expected one), over both halves; the errors
+        counted had no part in choosing the place. NaN if neither half finds anything of the region.
     """
 
     halves: int
@@ -64,33 +65,45 @@ def split_half(
     list of Replication
         One a region.
     """
-    from scipy.stats import hypergeom
-
     own = as_marks(marks)
     probability = None if expected is None else np.asarray(expected, dtype=np.float64)
+    if probability is not None:
+        own = np.where(np.isnan(probability), np.nan, own)
     first = np.random.default_rng(seed).random(len(own)) < 0.5
     halves = np.zeros(len(regions), dtype=np.int64)
-    found_errors, found_size = np.zeros(len(regions)), np.zeros(len(regions))
-    other_errors, other_size = np.zeros(len(regions)), np.zeros(len(regions))
+    excess, size = np.zeros(len(regions)), np.zeros(len(regions))
     for half in (first, ~first):
         seen = np.where(half, own, np.nan)
-        # Which questions of the hidden half lie inside: those near what the seen half found.
         inside = _covered(hot_regions(seen, neighbours, probability, kernel), kernel, len(own))
         hidden = ~half & ~np.isnan(own)
-        n, total = int(hidden.sum()), int(own[hidden].sum())
         for number, region in enumerate(regions):
             rows = region.members[inside[region.members] & hidden[region.members]]
-            errors = int(own[rows].sum())
             if not len(rows):
                 continue
-            halves[number] += hypergeom.sf(errors - 1, n, total, len(rows)) < 0.05
-            found_errors[number] += errors
-            found_size[number] += len(rows)
-            other_errors[number] += total - errors
-            other_size[number] += n - len(rows)
+            p_value, expectation = _held_out(own, hidden, rows, probability)
+            halves[number] += p_value < _REPLICATES
+            excess[number] += own[rows].sum() - expectation
+            size[number] += len(rows)
     with np.errstate(divide="ignore", invalid="ignore"):
-        excess = found_errors / found_size - other_errors / other_size
-    return [Replication(int(count), float(gap)) for count, gap in zip(halves, excess, strict=True)]
+        gaps = excess / size
+    return [Replication(int(count), float(gap)) for count, gap in zip(halves, gaps, strict=True)]
+
+
+def _held_out(
+    own: FloatVector,
+    hidden: npt.NDArray[np.bool_],
+    rows: npt.NDArray[np.int64],
+    probability: FloatVector | None,
+) -> tuple[float, float]:
+    """Return the exact p value of the errors in some hidden rows, and how many were expected."""
+    from scipy.stats import hypergeom, poisson_binom
+
+    errors = int(own[rows].sum())
+    if probability is not None:
+        trials = poisson_binom(np.clip(probability[rows], 0, 1))
+        return float(trials.sf(errors - 1)), float(probability[rows].sum())
+    n, total = int(hidden.sum()), int(own[hidden].sum())
+    return float(hypergeom.sf(errors - 1, n, total, len(rows))), len(rows) * total / n
 
 
 def _covered(regions: Sequence[HotRegion], kernel: GraphKernel, n: int) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,30 @@
+"""Honest comparisons of models on one benchmark: where one is worse, and where the gap differs."""
+
+from errclust_pipeline.analysis.comparison.agreement import Agreement, agreement
+from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
+from errclust_pipeline.analysis.comparison.leaderboard import (
+    Accuracy,
+    clustered_accuracy,
+    leaderboard,
+)
+from errclust_pipeline.analysis.comparison.pairs import (
+    compare_models,
+    heterogeneity_gate,
+    newcombe_paired_interval,
+)
+from errclust_pipeline.analysis.comparison.signatures import Signatures, fit_signatures
+
+__all__ = [
+    "ARTEFACT_FORMS",
+    "Accuracy",
+    "Agreement",
+    "Signatures",
+    "agreement",
+    "clustered_accuracy",
+    "compare_models",
+    "fit_signatures",
+    "heterogeneity_gate",
+    "leaderboard",
+    "leave_out_artefacts",
+    "newcombe_paired_interval",
+]

@@ -1,0 +1,132 @@
+"""Overall accuracy with an honest interval, and how much of the errors are artefacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TWO_SIDED_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A model's share of right answers.
+
+    Attributes
+    ----------
+    questions : int
+    accuracy, low, high : float
+        With a 95 % interval that allows for neighbouring questions to be alike.
+    standard_error : float
+        Clustered.
+    design_effect : float
+        How many times larger its square is than if all questions were independent.
+    """
+
+    questions: int
+    accuracy: float
+    low: float
+    high: float
+    standard_error: float
+    design_effect: float
+
+
+def clustered_accuracy(errors: npt.ArrayLike, clusters: Sequence[str | None]) -> Accuracy:
+    """Estimate accuracy with a cluster-robust standard error.
+
+    Questions about one thing are answered alike, so n questions say less than n. The standard error
+    sums residuals within a cluster before squaring them (Miller 2024, arXiv 2411.00640, section
+    2.2; Liang & Zeger 1986, Biometrika 73).
+
+    Parameters
+    ----------
+    errors : array, shape (n,)
+        1 error, 0 none, NaN left out.
+    clusters : sequence of str or None, length n
+        The region each question is in; a question in none is a cluster by itself.
+    """
+    marks = np.asarray(errors, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(marks))
+    n = len(known)
+    if n == 0:
+        return Accuracy(0, *(float("nan"),) * 5)
+    right = 1 - marks[known]
+    accuracy = float(right.mean())
+    number_of: dict[str, int] = {}
+    groups = np.array(
+        [
+            number_of.setdefault(f"alone {row}" if name is None else f"in {name}", len(number_of))
+            for row in known.tolist()
+            for name in [clusters[row]]
+        ]
+    )
+    sums = np.bincount(groups, weights=right - accuracy)
+    error = float(np.sqrt((sums**2).sum())) / n
+    independent = accuracy * (1 - accuracy) / n
+    return Accuracy(
+        n,
+        accuracy,
+        max(accuracy - _TWO_SIDED_95 * error, 0.0),
+        min(accuracy + _TWO_SIDED_95 * error, 1.0),
+        error,
+        error**2 / independent if independent > 0 else float("nan"),
+    )
+
+
+def leaderboard(
+    errors: Mapping[str, npt.NDArray[np.float64]],
+    failure_forms: Mapping[str, Sequence[str | None]],
+    clusters: Sequence[str | None],
+) -> pd.DataFrame:
+    """Rank the models of a benchmark.
+
+    Parameters
+    ----------
+    errors : mapping from model to float64 array, shape (n,)
+        1 error, 0 none, NaN left out.
+    failure_forms : mapping from model to sequence of str or None, length n
+        How each wrong response fails.
+    clusters : sequence of str or None, length n
+        Regions, for the intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, most accurate first: the fields of `Accuracy`; ``artefacts``, the share of
+        responses that nothing could be read off, and that of each failure form;
+        ``accuracy_without_artefacts``, over the other responses.
+    """
+    import dataclasses
+
+    import pandas as pd
+
+    rows = []
+    for model, marks in errors.items():
+        forms = np.array([form or "" for form in failure_forms[model]], dtype=object)
+        forms[np.isnan(marks)] = ""
+        estimate = clustered_accuracy(marks, clusters)
+        without = clustered_accuracy(leave_out_artefacts(marks, list(forms)), clusters)
+        answered = max(estimate.questions, 1)
+        shares = {form: float((forms == form).sum()) / answered for form in sorted(ARTEFACT_FORMS)}
+        rows.append(
+            {
+                "model": model,
+                **dataclasses.asdict(estimate),
+                "accuracy_without_artefacts": without.accuracy,
+                "artefacts": sum(shares.values()),
+                **shares,
+            }
+        )
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return table
+    return table.sort_values(["accuracy", "model"], ascending=[False, True], ignore_index=True)

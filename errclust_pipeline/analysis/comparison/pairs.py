@@ -1,0 +1,257 @@
+"""Two models, region by region: is one worse here, and is the gap here unlike the overall gap?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IntMatrix = npt.NDArray[np.int32]
+FloatVector = npt.NDArray[np.float64]
+
+COLUMNS = (
+    "region_id", "level", "questions", "errors_a", "errors_b", "only_a_wrong", "only_b_wrong",
+    "difference", "low", "high", "overall_difference",
+    "p_a_worse", "p_b_worse", "p_gap", "q_worse", "q_gap",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether the gap between two models varies over the regions at all.
+
+    Attributes
+    ----------
+    statistic : float
+        Chi-square of who is wrong alone, over regions.
+    regions : int
+        With at least one question that only one of the two gets wrong.
+    p : float
+        By permutation of who is wrong alone among those questions.
+    """
+
+    statistic: float
+    regions: int
+    p: float
+
+
+def compare_models(
+    errors_a: npt.ArrayLike,
+    errors_b: npt.ArrayLike,
+    regions: IntMatrix,
+    region_ids: Sequence[Sequence[str]],
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """Compare two models in every region of a map.
+
+    Two questions are asked of each region, and both are answered from the questions that only one
+    of the two models gets wrong:
+
+    * *Is one of them worse here?* Exact McNemar test: of those questions, is A wrong on more than
+      half? A model that is better overall is better almost everywhere, so this mostly repeats the
+      leaderboard.
+    * *Is the gap here unlike the overall gap?* Exact test of A's share of those questions here
+      against its share of all of them, given both totals (hypergeometric).
+
+    Regions are tested from the top: those of the first level together, then the parts of a region
+    only if it stood out, each family of parts by Benjamini-Hochberg at a level lowered by the share
+    of families that were opened (Benjamini & Bogomolov 2014, JRSS B 76), which keeps the expected
+    share of false discoveries, averaged over opened families, below alpha.
+
+    Parameters
+    ----------
+    errors_a, errors_b : arrays, shape (n,)
+        1 error, 0 none, NaN left out; only questions that both answered count.
+    regions : int32 array, shape (n, levels)
+        Nested regions, -1 for none (`QuestionMap.region_labels`).
+    region_ids : sequence of sequences of str
+        At each level, the name of each region; a part's name is its parent's, a dot and a number.
+    alpha : float
+        Level of discoveries; q values are to be compared with it.
+
+    Returns
+    -------
+    DataFrame
+        One row a region. ``difference`` is A's error rate less B's, with its 95 % interval by
+        Newcombe's method for paired shares; ``overall_difference`` the same over all questions.
+        ``p_gap`` is two-sided, ``q_worse`` belongs to the smaller of ``p_a_worse`` and
+        ``p_b_worse``, doubled; q values are null in regions that were not tested, because the
+        region they are part of did not stand out. Strongest difference from the overall gap first.
+    """
+    import pandas as pd
+    from scipy.stats import binom, hypergeom
+
+    a, b = np.asarray(errors_a, dtype=np.float64), np.asarray(errors_b, dtype=np.float64)
+    both = ~np.isnan(a) & ~np.isnan(b)
+    only_a, only_b = both & (a == 1) & (b == 0), both & (a == 0) & (b == 1)
+    all_a, all_b = int(only_a.sum()), int(only_b.sum())
+    overall = (all_a - all_b) / max(int(both.sum()), 1)
+    rows = []
+    for level in range(regions.shape[1]):
+        for number, region_id in enumerate(region_ids[level]):
+            here = both & (regions[:, level] == number)
+            n = int(here.sum())
+            if n == 0:
+                continue
+            n10, n01 = int((here & only_a).sum()), int((here & only_b).sum())
+            wrong = int((here & (a == 1) & (b == 1)).sum())
+            low, high = newcombe_paired_interval(wrong, n10, n01, n - wrong - n10 - n01)
+            upper = hypergeom.sf(n10 - 1, all_a + all_b, all_a, n10 + n01)
+            lower = hypergeom.cdf(n10, all_a + all_b, all_a, n10 + n01)
+            rows.append(
+                {
+                    "region_id": region_id,
+                    "level": level + 1,
+                    "questions": n,
+                    "errors_a": wrong + n10,
+                    "errors_b": wrong + n01,
+                    "only_a_wrong": n10,
+                    "only_b_wrong": n01,
+                    "difference": (n10 - n01) / n,
+                    "low": low,
+                    "high": high,
+                    "overall_difference": overall,
+                    "p_a_worse": float(binom.sf(n10 - 1, n10 + n01, 0.5)),
+                    "p_b_worse": float(binom.sf(n01 - 1, n10 + n01, 0.5)),
+                    "p_gap": float(min(1.0, 2 * min(upper, lower))),
+                }
+            )
+    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if not name.startswith("q_")])
+    names = table["region_id"].tolist()
+    worse = np.minimum(1.0, 2 * np.minimum(table["p_a_worse"], table["p_b_worse"]))
+    table["q_worse"] = hierarchical_q_values(names, worse.to_numpy(dtype=np.float64), alpha)
+    gap = table["p_gap"].to_numpy(dtype=np.float64)
+    table["q_gap"] = hierarchical_q_values(names, gap, alpha)
+    order = np.lexsort((table["region_id"], table["p_gap"], table["q_gap"].fillna(2.0)))
+    return table.iloc[order].reset_index(drop=True)[list(COLUMNS)]
+
+
+def hierarchical_q_values(
+    region_ids: Sequence[str], p_values: FloatVector, alpha: float = 0.05
+) -> FloatVector:
+    """Return q values down a tree of regions; NaN where a region's parent did not stand out.
+
+    The regions without a dot in their name are one family, tested by Benjamini-Hochberg. The parts
+    of each region with a q value below alpha are a family of their own, whose q values are
+    multiplied by (families that could have been opened) / (families opened), as Benjamini &
+    Bogomolov (2014) prescribe; and so on down.
+
+    Parameters
+    ----------
+    region_ids : sequence of str, length m
+        Names such as ``2``, ``2.1``.
+    p_values : float64 array, shape (m,)
+    alpha : float
+    """
+    from scipy.stats import false_discovery_control
+
+    q_values: FloatVector = np.full(len(region_ids), np.nan)
+    families: dict[str, list[int]] = {}
+    for position, name in enumerate(region_ids):
+        families.setdefault(name.rpartition(".")[0], []).append(position)
+    opened, factor = [""], 1.0
+    while opened:
+        tested = [position for name in opened for position in families.get(name, [])]
+        for name in opened:
+            family = families.get(name, [])
+            if family:
+                adjusted = false_discovery_control(p_values[family]) * factor
+                q_values[family] = np.minimum(adjusted, 1.0)
+        parents = [position for position in tested if region_ids[position] in families]
+        chosen = [region_ids[position] for position in parents if q_values[position] < alpha]
+        factor *= len(parents) / len(chosen) if chosen else 1.0
+        opened = chosen
+    return q_values
+
+
+def heterogeneity_gate(
+    errors_a: npt.ArrayLike,
+    errors_b: npt.ArrayLike,
+    region: npt.NDArray[np.int32],
+    permutations: int = 999,
+    seed: int = 0,
+) -> Gate:
+    """Test whether the gap between two models varies over regions at all, before looking where.
+
+    Parameters
+    ----------
+    errors_a, errors_b : arrays, shape (n,)
+    region : int32 array, shape (n,)
+        One region a question, -1 for none: a level of the map.
+    permutations, seed : int
+        Of the p value, whose smallest is ``1 / (permutations + 1)``.
+    """
+    a, b = np.asarray(errors_a, dtype=np.float64), np.asarray(errors_b, dtype=np.float64)
+    alone = ~np.isnan(a) & ~np.isnan(b) & (a != b) & (region >= 0)
+    where, who = np.unique(region[alone], return_inverse=True)[1], a[alone]
+    if not len(who) or np.ptp(who) == 0:
+        return Gate(0.0, int(where.max(initial=-1)) + 1, 1.0)
+    sizes = np.bincount(where).astype(np.float64)
+    share = float(who.mean())
+    spread = sizes * share * (1 - share)
+
+    def chi_square(marks: FloatVector) -> float:
+        found = np.bincount(where, weights=marks, minlength=len(sizes))
+        return float(((found - sizes * share) ** 2 / spread).sum())
+
+    observed = chi_square(who)
+    generator = np.random.default_rng(seed)
+    # A hair below, so that rounding does not decide ties.
+    reached = sum(
+        chi_square(generator.permutation(who)) >= observed * (1 - 1e-12)
+        for _ in range(permutations)
+    )
+    return Gate(observed, len(sizes), (1 + reached) / (permutations + 1))
+
+
+def newcombe_paired_interval(
+    both: int, only_first: int, only_second: int, neither: int
+) -> tuple[float, float]:
+    """Return the 95 % interval of a difference of paired shares.
+
+    Method 10 of Newcombe (1998, Statistics in Medicine 17, 2635-2650): Wilson intervals of both
+    shares, combined with the correlation between them.
+
+    Parameters
+    ----------
+    both, only_first, only_second, neither : int
+        Questions with the mark in both, in one or in none.
+
+    Returns
+    -------
+    low, high : float
+        Of (share of the first) - (share of the second), between -1 and 1; NaN for no question.
+    """
+    n = both + only_first + only_second + neither
+    if n == 0:
+        return float("nan"), float("nan")
+    first, second = (both + only_first) / n, (both + only_second) / n
+    low1, high1 = _wilson(both + only_first, n)
+    low2, high2 = _wilson(both + only_second, n)
+    ends = (both + only_first) * (only_second + neither) * (both + only_second)
+    ends *= only_first + neither
+    product = both * neither - only_first * only_second
+    numerator = max(product - n / 2, 0.0) if product > 0 else float(product)
+    correlation = numerator / np.sqrt(ends) if ends > 0 else 0.0
+    below = (first - low1) ** 2 + (high2 - second) ** 2
+    below -= 2 * correlation * (first - low1) * (high2 - second)
+    above = (high1 - first) ** 2 + (second - low2) ** 2
+    above -= 2 * correlation * (high1 - first) * (second - low2)
+    difference = first - second
+    return (
+        float(difference - np.sqrt(max(below, 0.0))),
+        float(difference + np.sqrt(max(above, 0.0))),
+    )
+
+
+def _wilson(count: int, n: int) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

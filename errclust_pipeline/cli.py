@@ -7,7 +7,7 @@ import enum
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec
@@ -19,6 +19,7 @@ from errclust_pipeline import __version__, terminal
 if TYPE_CHECKING:
     from errclust_pipeline.keys import Partition
     from errclust_pipeline.resources.warehouse import Warehouse
+    from errclust_pipeline.run import PlannedRun
 
 PARTITION_FAILED = 1
 BAD_INPUT = 2
@@ -107,7 +108,9 @@ def _main(
 ) -> None:
     if root:
         # Every command has the option too; given here, it is their default.
-        commands = ("ingest", "run", "status", "sql", "demo", "dev")
+        commands = (
+            "ingest", "run", "status", "map", "hotspots", "compare", "sql", "demo", "dev",
+        )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
             "show": {"clusters": {"root": root}},
@@ -217,7 +220,7 @@ def run(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute what is new or out of date: errors, embeddings, clusters, labels.
+    """Compute what is new or out of date: errors, clusters, labels, the map, its statistics.
 
     What is up to date is left alone. If it is stopped, run it again: it goes on where it was.
     """
@@ -238,35 +241,39 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     from errclust_pipeline.definitions import build_defs
     from errclust_pipeline.instance import open_instance
     from errclust_pipeline.settings import load_settings
+    from errclust_pipeline.stages import PHASES
 
-    planned = runs.plan(warehouse, load_settings(warehouse.storage), partitions)
-    fresh = len(partitions) - len(planned)
+    settings = load_settings(warehouse.storage)
+    expected = len(runs.plan(warehouse, settings, partitions))
     started = time.monotonic()
-    finished = []
-    if planned:
+    finished: list[runs.FinishedRun] = []
+    if expected:
         definitions = build_defs(warehouse.storage.url)
         with (
             open_instance(warehouse.storage) as instance,
-            terminal.run_progress(len(planned)) as progress,
+            terminal.run_progress(expected) as progress,
         ):
-            progress.start_partition(str(planned[0].partition))
-            for position, one in enumerate(runs.execute(definitions, instance, planned), 1):
-                finished.append(one)
-                progress.finish_partition()
-                if position < len(planned):
-                    progress.start_partition(str(planned[position].partition))
+            for phase in PHASES:
+                # What failed has said so; what is left of it would only fail again.
+                failures = {one.planned.partition for one in finished if one.failure is not None}
+                todo = [one for one in partitions if one not in failures]
+                planned = runs.plan(warehouse, settings, todo, [phase])
+                steps = iter(planned)
+                _announce(progress, next(steps, None))
+                for one in runs.execute(definitions, instance, planned):
+                    finished.append(one)
+                    progress.finish_partition()
+                    _announce(progress, next(steps, None))
     warehouse.publish_catalog()
+    fresh = max(len(partitions) - len({one.planned.partition for one in finished}), 0)
 
     failed = [one for one in finished if one.failure is not None]
-    stages = sorted(
-        {stage for one in finished for stage in one.seconds},
-        key=_asset_names().index,
-    )
     rows = [
         {
             "benchmark": one.planned.partition.benchmark,
-            "model": one.planned.partition.model,
-            **{f"{stage} (s)": one.seconds.get(stage) for stage in stages},
+            "model": one.planned.partition.model or "(all)",
+            "seconds": sum(one.seconds.values()),
+            "longest": _longest(one.seconds),
             "outcome": "done" if one.failure is None else f"failed in {one.failed_asset}",
         }
         for one in finished
@@ -279,7 +286,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
                 "runs": [
                     {
                         "benchmark": one.planned.partition.benchmark,
-                        "model": one.planned.partition.model,
+                        "model": one.planned.partition.model or None,
+                        "job": one.planned.job,
                         "run_id": one.run_id,
                         "seconds": one.seconds,
                         "failed_asset": one.failed_asset,
@@ -291,7 +299,7 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         )
     elif rows:
         terminal.print_rows(rows)
-    message = f"{len(finished) - len(failed)} partitions computed, {fresh} were up to date"
+    message = f"{len(finished) - len(failed)} runs done, {fresh} submissions were up to date"
     terminal.messages().print(f"{message}; {time.monotonic() - started:,.1f} s")
     for one in failed:
         terminal.messages().print(
@@ -303,10 +311,15 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         raise typer.Exit(PARTITION_FAILED)
 
 
-def _asset_names() -> list[str]:
-    from errclust_pipeline.stages import STAGES
+def _announce(progress: terminal.RunProgress, planned: PlannedRun | None) -> None:
+    if planned is not None:
+        progress.start_partition(f"{planned.job} {planned.partition}")
 
-    return [stage.asset for stage in STAGES]
+
+def _longest(seconds: Mapping[str, float]) -> str:
+    """Return the stage that took longest, with its time."""
+    stage = max(seconds, key=lambda name: seconds[name], default=None)
+    return "" if stage is None else f"{stage} {seconds[stage]:.1f} s"
 
 
 @app.command()
@@ -321,45 +334,58 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Tell what is fresh, stale or missing, and why."""
+    from errclust_pipeline import keys, stages
     from errclust_pipeline import run as runs
-    from errclust_pipeline import stages
     from errclust_pipeline.settings import load_settings
-    from errclust_pipeline.tables import ERRORS, REJECTS, RESPONSES
+    from errclust_pipeline.tables import ERRORS, QUESTIONS, REJECTS, RESPONSES
 
     warehouse = _warehouse(root)
     settings = load_settings(warehouse.storage)
     partitions = runs.select_partitions(
         warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
     )
-    rows, reasons, all_fresh = [], [], True
-    for partition in partitions:
+    rows, shared, reasons = [], [], []
+    benchmarks = [keys.Partition(name) for name in sorted({one.benchmark for one in partitions})]
+    for partition in [*partitions, *benchmarks]:
         found = stages.status(warehouse, settings, partition)
-        rows.append(
-            {
-                "benchmark": partition.benchmark,
-                "model": partition.model,
-                **{asset: str(how.state) for asset, how in found.items()},
-                "responses": warehouse.count(RESPONSES, partition),
-                "rejects": warehouse.count(REJECTS, partition),
-                "errors": warehouse.count(ERRORS, partition),
-            }
-        )
+        states = {asset: str(how.state) for asset, how in found.items()}
+        if partition.model:
+            rows.append(
+                {
+                    "benchmark": partition.benchmark,
+                    "model": partition.model,
+                    **states,
+                    "responses": warehouse.count(RESPONSES, partition),
+                    "rejects": warehouse.count(REJECTS, partition),
+                    "errors": warehouse.count(ERRORS, partition),
+                }
+            )
+        else:
+            questions = warehouse.count(QUESTIONS, partition)
+            shared.append({"benchmark": partition.benchmark, **states, "questions": questions})
         first = next(
             ((asset, how) for asset, how in found.items() if how.state is not stages.State.FRESH),
             None,
         )
         if first is not None:
-            all_fresh = False
             reasons.append(f"{partition}: {first[0]} is {first[1].state} ({first[1].reason})")
     if as_json:
-        terminal.print_json({"root": warehouse.storage.url, "partitions": rows, "reasons": reasons})
+        terminal.print_json(
+            {
+                "root": warehouse.storage.url,
+                "partitions": rows,
+                "benchmarks": shared,
+                "reasons": reasons,
+            }
+        )
     else:
-        terminal.print_rows(rows, title=f"data root {warehouse.storage.url}")
+        terminal.print_status(rows, title=f"data root {warehouse.storage.url}")
+        terminal.print_status(shared, title="what the models of a benchmark share")
         for reason in reasons:
             terminal.output().print(terminal.plain(reason), soft_wrap=True)
         if not rows:
             terminal.messages().print("nothing was ingested yet: errclust ingest PATH")
-    if check and not all_fresh:
+    if check and reasons:
         raise typer.Exit(PARTITION_FAILED)
 
 
@@ -408,6 +434,138 @@ def show_clusters(
         noise=clusters["cluster_id"].null_count,
         examples=examples,
     )
+
+
+@app.command("map")
+@_explain_errors
+def show_map(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    level: Annotated[int, typer.Option(help="Regions down to this level; 1 is the coarsest.")] = 2,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the map of a benchmark: its regions, and every model's error rate there.
+
+    A rate is marked + (or -) where the model is worse (better) there than its ability and the
+    region's difficulty explain, by two standard deviations.
+    """
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, REGION_LABELS
+
+    warehouse = _warehouse(root)
+    partition = Partition(_known_key(warehouse, "benchmark", benchmark))
+    labels = warehouse.read(REGION_LABELS, partition).to_pylist()
+    labels = [row for row in labels if row["level"] <= level]
+    models = warehouse.read(LEADERBOARD, partition).to_pylist()
+    signatures = warehouse.read(MODEL_SIGNATURES, partition).to_pylist()
+    if as_json:
+        terminal.print_json({"regions": labels, "models": models, "signatures": signatures})
+        return
+    terminal.print_leaderboard(models)
+    terminal.print_map(labels, [row["model"] for row in models], signatures)
+
+
+@app.command()
+@_explain_errors
+def hotspots(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    examples: Annotated[int, typer.Option(help="Wrong answers shown of each region.")] = 1,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a model's errors concentrate, worst first, each with its evidence.
+
+    First the regions where it errs more than elsewhere; many of them are hard for every model.
+    Then those where it errs more than difficulty explains: its own weaknesses (three models on the
+    benchmark are needed to tell).
+    """
+    import pyarrow.compute as pc
+
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.tables import AUTOCORRELATION, HOT_REGIONS, RESPONSES
+
+    warehouse = _warehouse(root)
+    partition = Partition(
+        _known_key(warehouse, "benchmark", benchmark), _known_key(warehouse, "model", model)
+    )
+    regions = warehouse.read(HOT_REGIONS, partition).to_pylist()
+    statistics = warehouse.read(AUTOCORRELATION, partition).to_pylist()
+    if as_json:
+        terminal.print_json({"autocorrelation": statistics, "regions": regions})
+        return
+    shown = {name for row in regions for name in row["exemplars"][:examples]}
+    columns = ["question_id", "question", "gold", "prediction"]
+    responses = warehouse.read(
+        RESPONSES, partition, columns, pc.field("question_id").isin(list(shown))
+    )
+    questions = {row["question_id"]: row for row in responses.to_pylist()}
+    terminal.print_autocorrelation(partition.benchmark, partition.model, statistics)
+    terminal.print_hot_regions(regions, questions, examples)
+
+
+@app.command()
+@_explain_errors
+def compare(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model_a: Annotated[str, typer.Argument(help="One model.", metavar="A")],
+    model_b: Annotated[str, typer.Argument(help="The other.", metavar="B")],
+    limit: Annotated[int, typer.Option(help="Regions shown; 0 shows all.")] = 15,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two models region by region: is A worse here, and is the gap unlike the overall gap?
+
+    Worst first: the regions whose gap departs most surely from the overall one. Computed anew each
+    time, from the same tables as `model_comparison`.
+    """
+    import dataclasses
+
+    from errclust_pipeline import marks
+    from errclust_pipeline.analysis import comparison
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.settings import load_settings
+
+    warehouse = _warehouse(root)
+    key = _known_key(warehouse, "benchmark", benchmark)
+    chosen = load_settings(warehouse.storage).for_benchmark(key).statistics
+    questions = marks.read_map(warehouse, key)
+    names = [_known_key(warehouse, "model", name) for name in (model_a, model_b)]
+    if names[0] == names[1]:
+        _stop("name two different models")
+    sides = [Partition(key, name) for name in names]
+    errors = [
+        marks.read_marks(warehouse, side, questions, chosen.leave_out_artefacts).errors
+        for side in sides
+    ]
+    labels, regions = questions.region_labels()
+    table = comparison.compare_models(errors[0], errors[1], labels, regions, chosen.alpha)
+    gate = comparison.heterogeneity_gate(
+        errors[0], errors[1], labels[:, 0] if labels.shape[1] else labels.sum(axis=1) - 1
+    )
+    alike = comparison.agreement(
+        errors[0],
+        errors[1],
+        marks.read_choices(warehouse, sides[0], questions),
+        marks.read_choices(warehouse, sides[1], questions),
+        marks.read_option_counts(warehouse, key, questions),
+    )
+    region_names = marks.read_region_names(warehouse, key)
+    rows = [
+        {str(name): value for name, value in row.items()}
+        | {"label": region_names.get(row["region_id"])}
+        for row in table.to_dict("records")
+    ]
+    if as_json:
+        terminal.print_json(
+            {
+                "agreement": dataclasses.asdict(alike),
+                "gate": dataclasses.asdict(gate),
+                "regions": rows,
+            }
+        )
+        return
+    terminal.print_comparison(names[0], names[1], rows[: limit or None], alike, gate, chosen.alpha)
 
 
 class SqlFormat(enum.StrEnum):
@@ -487,6 +645,9 @@ def demo(
     terminal.output().print(
         "\nWhere to look next:\n"
         f"  errclust show clusters {first.benchmark} {first.model}{option}\n"
+        f"  errclust map {first.benchmark}{option}\n"
+        f"  errclust hotspots {first.benchmark} {first.model}{option}\n"
+        f"  errclust compare {first.benchmark} {first.model} {partitions[1].model}{option}\n"
         f'  errclust sql{option} "{count_forms}"\n'
         f"  errclust dev{option}   (the Dagster UI, on the same data)\n"
         f"  {warehouse.catalog_path}   (the tables, for DuckDB)\n"

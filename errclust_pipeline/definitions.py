@@ -13,15 +13,26 @@ from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.settings import load_settings
+from errclust_pipeline.stages import PHASES
 
 ROOT_VARIABLE = "ERRCLUST_ROOT"
 DEFAULT_ROOT = "data"
 
-label_error_clusters = dg.define_asset_job(
-    "label_error_clusters",
-    selection=dg.AssetSelection.assets(*ASSETS),
-    description="From a submission's result files to labelled clusters of its errors.",
-)
+_DESCRIPTIONS = {
+    "label_error_clusters": "From a submission's result files to labelled clusters of its errors.",
+    "map_questions": "The map of a benchmark's questions, shared by its models.",
+    "find_hot_spots": "Where a model's errors concentrate on the map, and whether they do at all.",
+    "compare_models": "The models of a benchmark side by side.",
+}
+JOBS = [
+    dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*(stage.asset for stage in stages)),
+        description=_DESCRIPTIONS[name],
+    )
+    for name, stages in PHASES.items()
+]
+"""One job a phase: assets of one job share their partitions."""
 
 
 def build_defs(
@@ -49,7 +60,7 @@ def build_defs(
     }
     return dg.Definitions(
         assets=ASSETS,
-        jobs=[label_error_clusters],
+        jobs=JOBS,
         resources={**resources, **(resource_overrides or {})},
         # In one process: the stages of a partition are short, and a process for each would load
         # its libraries, and the embedding model, every time.

@@ -122,10 +122,13 @@ def is_key(text: str) -> bool:
 
 @dataclass(frozen=True, order=True)
 class Partition:
-    """One benchmark and one model, by their keys: the unit in which most tables are kept."""
+    """One benchmark and one model, by their keys: the unit in which most tables are kept.
+
+    What all models of a benchmark share is kept under the benchmark alone: ``model`` is empty then.
+    """
 
     benchmark: str
-    model: str
+    model: str = ""
 
     @classmethod
     def of_names(cls, benchmark: str, model: str) -> Partition:
@@ -133,5 +136,5 @@ class Partition:
         return cls(encode_key(benchmark), encode_key(model))
 
     def __str__(self) -> str:
-        """Return the form Dagster shows: ``benchmark|model``."""
-        return f"{self.benchmark}|{self.model}"
+        """Return the form Dagster shows: ``benchmark|model``, or the benchmark."""
+        return f"{self.benchmark}|{self.model}" if self.model else self.benchmark

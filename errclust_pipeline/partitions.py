@@ -14,15 +14,18 @@ BENCHMARK_BY_MODEL = dg.MultiPartitionsDefinition({"benchmark": BENCHMARKS, "mod
 """All pairs of a known benchmark and a known model; only those with a submission are computed."""
 
 
-def partition_key(partition: Partition) -> dg.MultiPartitionKey:
+def partition_key(partition: Partition) -> str:
     """Return the Dagster key of a partition."""
+    if not partition.model:
+        return partition.benchmark
     return dg.MultiPartitionKey({"benchmark": partition.benchmark, "model": partition.model})
 
 
 def partition_of(context: dg.AssetExecutionContext) -> Partition:
     """Return the partition that an asset is asked for."""
     key = context.partition_key
-    assert isinstance(key, dg.MultiPartitionKey)
+    if not isinstance(key, dg.MultiPartitionKey):
+        return Partition(key)
     values = key.keys_by_dimension
     return Partition(values["benchmark"], values["model"])
 
@@ -34,5 +37,5 @@ def add_partitions(instance: dg.DagsterInstance, partitions: Iterable[Partition]
         "benchmark", list(dict.fromkeys(partition.benchmark for partition in wanted))
     )
     instance.add_dynamic_partitions(
-        "model", list(dict.fromkeys(partition.model for partition in wanted))
+        "model", list(dict.fromkeys(partition.model for partition in wanted if partition.model))
     )

@@ -15,9 +15,8 @@ from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import Settings
-from errclust_pipeline.stages import State
+from errclust_pipeline.stages import PHASES, State
 
-JOB = "label_error_clusters"
 PROCESS_TAG = "errclust/process"
 
 
@@ -27,6 +26,7 @@ class PlannedRun:
 
     partition: Partition
     assets: tuple[str, ...]
+    job: str = next(iter(PHASES))
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,30 @@ def select_partitions(
 
 
 def plan(
-    warehouse: Warehouse, settings: Settings, partitions: Sequence[Partition]
+    warehouse: Warehouse,
+    settings: Settings,
+    partitions: Sequence[Partition],
+    phases: Sequence[str] = tuple(PHASES),
 ) -> list[PlannedRun]:
-    """Return what has to be computed so that all these partitions are up to date."""
+    """Return what has to be computed so that all these partitions are up to date.
+
+    Parameters
+    ----------
+    partitions : sequence of Partition
+        Of models; what all models of their benchmarks share is planned too.
+    phases : sequence of str
+        Jobs to plan. What a later phase has to do may change by what an earlier one does: to run
+        several, plan and execute one after another.
+    """
+    benchmarks = [Partition(name) for name in sorted({one.benchmark for one in partitions})]
     planned = []
-    for partition in partitions:
-        found = stages.status(warehouse, settings, partition)
-        assets = tuple(asset for asset, how in found.items() if how.state is not State.FRESH)
-        if assets:
-            planned.append(PlannedRun(partition, assets))
+    for phase in phases:
+        names = [stage.asset for stage in PHASES[phase]]
+        for partition in partitions if PHASES[phase][0].by_model else benchmarks:
+            found = stages.status(warehouse, settings, partition)
+            assets = tuple(name for name in names if found[name].state is not State.FRESH)
+            if assets:
+                planned.append(PlannedRun(partition, assets, phase))
     return planned
 
 
@@ -74,9 +89,8 @@ def execute(
     """
     fail_abandoned_runs(instance)
     add_partitions(instance, [run.partition for run in planned])
-    job = definitions.resolve_job_def(JOB)
     for run in planned:
-        result = job.execute_in_process(
+        result = definitions.resolve_job_def(run.job).execute_in_process(
             instance=instance,
             partition_key=partition_key(run.partition),
             asset_selection=[dg.AssetKey(asset) for asset in run.assets],

@@ -12,6 +12,13 @@
     [clustering]
     method = "louvain"            # or "hdbscan"
 
+    [map]
+    neighbours = 300              # kept of each question; near_duplicate_similarity = 0.98
+
+    [statistics]
+    scales = [10, 30, 100, 300]   # neighbours; alpha = 0.05; permutations = 199
+    leave_out_artefacts = false   # true: truncated, empty, … responses are not errors
+
     [benchmarks.gsm8k.errors]     # the same sections again, for one benchmark (by its key)
     text = "question_and_answer"
 
@@ -23,12 +30,14 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
 from errclust_pipeline.analysis.clustering import ClusteringSettings
 from errclust_pipeline.analysis.errors import DEFAULT_TEXT, ErrorText
+from errclust_pipeline.analysis.question_map import QuestionMapSettings
+from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
 from errclust_pipeline.resources.embedder import EMBEDDED_MODEL, embedder_identity
 from errclust_pipeline.resources.storage import Storage
 
@@ -61,17 +70,41 @@ class EmbeddingSettings(_Section):
         return embedder_identity(self.model, self.revision)
 
 
+class StatisticsSettings(_Section):
+    """How errors are tested on the map."""
+
+    scales: Annotated[tuple[pydantic.PositiveInt, ...], pydantic.Field(min_length=1)] = (
+        DEFAULT_SCALES
+    )
+    """Numbers of neighbours; those of half the map and more are dropped."""
+    alpha: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
+    """False discovery rate."""
+    permutations: Annotated[int, pydantic.Field(ge=19)] = 199
+    """For the p values of global statistics."""
+    leave_out_artefacts: bool = False
+    """Whether responses that nothing could be read off are left out instead of being errors."""
+    most_pairs: Annotated[int, pydantic.Field(ge=1)] = 500
+    """Pairs of models compared in `model_comparison`, the closest in accuracy first."""
+
+
 class BenchmarkSettings(_Section):
     """Settings that may differ between benchmarks."""
 
     errors: ErrorSettings = ErrorSettings()
     clustering: ClusteringSettings = ClusteringSettings()
+    map: QuestionMapSettings = QuestionMapSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
 
-    @pydantic.field_validator("clustering", mode="before")
+    @pydantic.field_validator("clustering", "map", mode="before")
     @classmethod
-    def _known_clustering_settings(cls, value: Any) -> Any:
+    def _known_settings(cls, value: Any, information: pydantic.ValidationInfo) -> Any:
         if isinstance(value, dict):
-            names = [field.name for field in dataclasses.fields(ClusteringSettings)]
+            section = (
+                ClusteringSettings
+                if information.field_name == "clustering"
+                else (QuestionMapSettings)
+            )
+            names = [field.name for field in dataclasses.fields(section)]
             unknown = sorted(set(value) - set(names))
             if unknown:
                 raise ValueError(f"unknown setting {unknown[0]!r}: known are {', '.join(names)}")
@@ -93,7 +126,7 @@ class Settings(BenchmarkSettings):
     def for_benchmark(self, benchmark: str) -> BenchmarkSettings:
         """Return the settings of a benchmark: its own where it has some, else the project's."""
         own = self.benchmarks.get(benchmark, {})
-        common = self.model_dump(include={"errors", "clustering"})
+        common = self.model_dump(include=set(BenchmarkSettings.model_fields))
         unknown = sorted(set(own) - set(common))
         if unknown:
             raise ValueError(f"benchmarks.{benchmark}: unknown section {unknown[0]!r}")

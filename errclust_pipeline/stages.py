@@ -2,8 +2,9 @@
 
 A partition's data version is a hash of what determines its content: the stage's code version, its
 settings and the data versions of what it reads. It is not a hash of the content, so a stage with
-randomness or rounding in it does not make everything after it look new. A partition is fresh if
-the data version in its file is the one that would be computed now.
+randomness or rounding in it does not make everything after it look new. (That of `questions` is: a
+submission without a new question leaves the map as it is.) A partition is fresh if what its file
+says it was made from is what it would be made from now.
 """
 
 from __future__ import annotations
@@ -12,18 +13,30 @@ import dataclasses
 import enum
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import (
+    AUTOCORRELATION,
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
     ERROR_EMBEDDINGS,
     ERRORS,
+    HOT_REGIONS,
+    HOT_SPOTS,
+    LEADERBOARD,
+    MODEL_COMPARISON,
+    MODEL_PAIRS,
+    MODEL_SIGNATURES,
+    QUESTION_MAP,
+    QUESTIONS,
+    REGION_LABELS,
     REJECTS,
     RESPONSES,
     Table,
@@ -34,7 +47,11 @@ from errclust_pipeline.tables import (
 class Stage:
     """One asset: the tables it writes and all that determines what stands in them.
 
-    The first of `tables` is written last, so that where it exists the others do too.
+    The first of `tables` is written last, so that where it exists the others do too. What a
+    benchmark's stage reads of a model's stage, it reads of all models.
+
+    `uses_other_models` is for a model's stage whose result rests on how the *other* models fare. It
+    is not made anew for each model that comes, only when their number has doubled.
     """
 
     asset: str
@@ -42,6 +59,12 @@ class Stage:
     upstream: tuple[str, ...]
     code_version: str
     settings: Callable[[Settings, Partition], Mapping[str, Any]]
+    uses_other_models: bool = False
+
+    @property
+    def by_model(self) -> bool:
+        """Whether it is computed for a benchmark and a model, or for a benchmark."""
+        return self.table.by_model
 
     @property
     def table(self) -> Table:
@@ -81,13 +104,76 @@ CLUSTER_LABELS_STAGE = Stage(
     lambda *_: {"written_by": "key_phrases"},
 )
 
-STAGES = (
-    RAW_RESULTS,
-    ERROR_TABLE,
-    ERROR_EMBEDDINGS_STAGE,
-    ERROR_CLUSTERS_STAGE,
-    CLUSTER_LABELS_STAGE,
+
+def _map_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]:
+    own = settings.for_benchmark(partition.benchmark)
+    return {
+        "embedder": settings.embedding.identity,
+        **dataclasses.asdict(own.map),
+        "regions": dataclasses.asdict(own.clustering),
+    }
+
+
+def _statistics_settings(*names: str) -> Callable[[Settings, Partition], Mapping[str, Any]]:
+    return lambda settings, partition: settings.for_benchmark(
+        partition.benchmark
+    ).statistics.model_dump(include=set(names))
+
+
+QUESTIONS_STAGE = Stage("questions", (QUESTIONS,), ("raw_results",), "1", lambda *_: {})
+QUESTION_MAP_STAGE = Stage("question_map", (QUESTION_MAP,), ("questions",), "1", _map_settings)
+REGION_LABELS_STAGE = Stage(
+    "region_labels",
+    (REGION_LABELS,),
+    ("questions", "question_map"),
+    "1",
+    lambda *_: {"written_by": "key_phrases"},
 )
+HOT_SPOTS_STAGE = Stage(
+    "hot_spots",
+    (HOT_SPOTS, HOT_REGIONS),
+    ("question_map", "region_labels", "raw_results", "error_table"),
+    "1",
+    _statistics_settings("scales", "alpha", "leave_out_artefacts"),
+    uses_other_models=True,
+)
+AUTOCORRELATION_STAGE = Stage(
+    "autocorrelation",
+    (AUTOCORRELATION,),
+    ("question_map", "raw_results", "error_table"),
+    "1",
+    _statistics_settings("scales", "permutations", "leave_out_artefacts"),
+    uses_other_models=True,
+)
+LEADERBOARD_STAGE = Stage(
+    "leaderboard",
+    (LEADERBOARD, MODEL_SIGNATURES),
+    ("question_map", "raw_results", "error_table"),
+    "1",
+    _statistics_settings("leave_out_artefacts"),
+)
+MODEL_COMPARISON_STAGE = Stage(
+    "model_comparison",
+    (MODEL_COMPARISON, MODEL_PAIRS),
+    ("question_map", "raw_results", "error_table"),
+    "1",
+    _statistics_settings("scales", "alpha", "leave_out_artefacts", "most_pairs"),
+)
+
+PHASES: Mapping[str, tuple[Stage, ...]] = {
+    "label_error_clusters": (
+        RAW_RESULTS,
+        ERROR_TABLE,
+        ERROR_EMBEDDINGS_STAGE,
+        ERROR_CLUSTERS_STAGE,
+        CLUSTER_LABELS_STAGE,
+    ),
+    "map_questions": (QUESTIONS_STAGE, QUESTION_MAP_STAGE, REGION_LABELS_STAGE),
+    "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE),
+    "compare_models": (LEADERBOARD_STAGE, MODEL_COMPARISON_STAGE),
+}
+"""The stages of each job, in flow order; a phase needs all of the phases before it."""
+STAGES = tuple(stage for stages in PHASES.values() for stage in stages)
 """In flow order."""
 _BY_ASSET = {stage.asset: stage for stage in STAGES}
 
@@ -128,15 +214,12 @@ def provenance(
     else:
         inputs = {}
         for asset in stage.upstream:
-            found = warehouse.provenance(_BY_ASSET[asset].table, partition)
-            if found is None:
-                raise WarehouseError(
-                    f"{stage.asset} needs {asset} of model {partition.model} on benchmark "
-                    f"{partition.benchmark}, which does not exist: materialise it first, or run "
-                    f"`errclust run --benchmark {partition.benchmark} --model {partition.model}`"
-                )
-            inputs[asset] = found.data_version
-    chosen = dict(stage.settings(settings, partition))
+            inputs |= _versions(warehouse, stage, _BY_ASSET[asset], partition)
+    if stage.uses_other_models:
+        models = len(models_of(warehouse, partition.benchmark))
+        inputs["number_of_models"] = _doublings(models)
+    # As it is read back from a file: lists, not tuples.
+    chosen = json.loads(json.dumps(dict(stage.settings(settings, partition))))
     content = json.dumps(
         [stage.asset, stage.code_version, inputs, chosen], sort_keys=True, ensure_ascii=True
     )
@@ -144,10 +227,54 @@ def provenance(
     return Provenance(stage.asset, stage.code_version, version, inputs, chosen)
 
 
+def models_of(warehouse: Warehouse, benchmark: str) -> list[str]:
+    """Return the keys of the models whose results on a benchmark were read, sorted."""
+    return [
+        partition.model
+        for partition in warehouse.partitions(RESPONSES)
+        if partition.benchmark == benchmark
+    ]
+
+
+def _versions(
+    warehouse: Warehouse, stage: Stage, source: Stage, partition: Partition
+) -> dict[str, str]:
+    """Return the data versions of what a stage reads of another."""
+    if source.by_model and not stage.by_model:
+        found = {
+            f"{source.asset}|{one.model}": warehouse.provenance(source.table, one)
+            for one in warehouse.partitions(source.table)
+            if one.benchmark == partition.benchmark
+        }
+    else:
+        where = partition if source.by_model else Partition(partition.benchmark)
+        found = {source.asset: warehouse.provenance(source.table, where)}
+    versions = {name: one.data_version for name, one in found.items() if one is not None}
+    if not versions:
+        raise WarehouseError(
+            f"{stage.asset} of {partition} needs {source.asset}, which does not exist: materialise "
+            f"it first, or run `errclust run --benchmark {partition.benchmark}`"
+        )
+    return versions
+
+
+def _doublings(models: int) -> str:
+    """Return the class of a number of models: 1 to 2, 3 to 5, 6 to 11, 12 to 23, …"""
+    if models < FEWEST_MODELS:
+        return f"1 to {FEWEST_MODELS - 1}"
+    least = FEWEST_MODELS * 2 ** math.floor(math.log2(models / FEWEST_MODELS))
+    return f"{least} to {2 * least - 1}"
+
+
 def status(warehouse: Warehouse, settings: Settings, partition: Partition) -> dict[str, Status]:
-    """Return how each stage of a partition stands, in flow order, by the asset's name."""
+    """Return how each stage of a partition stands, in flow order, by the asset's name.
+
+    A model's partition has a model's stages, a benchmark's partition a benchmark's.
+    """
     found: dict[str, Status] = {}
     for stage in STAGES:
+        if stage.by_model != bool(partition.model):
+            continue
         found[stage.asset] = _status(stage, warehouse, settings, partition, found)
     return found
 
@@ -163,16 +290,21 @@ def _status(
     if any(one is None for one in stored):
         return Status(State.MISSING, "never computed, or lost")
     for asset in stage.upstream:
-        if upstream[asset].state is not State.FRESH:
+        if asset in upstream and upstream[asset].state is not State.FRESH:
             return Status(State.STALE, f"{asset} is {upstream[asset].state}")
     try:
         wanted = provenance(stage, warehouse, settings, partition)
     except WarehouseError as error:
         return Status(State.STALE, str(error))
     for one in stored:
-        if one is not None and one.data_version != wanted.data_version:
+        if one is not None and _made_from(one) != _made_from(wanted):
             return Status(State.STALE, _difference(one, wanted))
     return Status(State.FRESH)
+
+
+def _made_from(one: Provenance) -> tuple[Any, ...]:
+    # Not the data version: that of `questions` is a hash of the content.
+    return one.code_version, dict(one.inputs), dict(one.settings)
 
 
 def _difference(stored: Provenance, wanted: Provenance) -> str:

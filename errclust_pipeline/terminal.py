@@ -11,7 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -28,6 +28,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from errclust_pipeline.progress import ProgressReport, listen
+
+if TYPE_CHECKING:
+    from errclust_pipeline.analysis.comparison import Agreement
+    from errclust_pipeline.analysis.comparison.pairs import Gate
 
 _PIPE_WIDTH = 160
 
@@ -142,6 +146,249 @@ def example_line(exemplar: Mapping[str, Any]) -> Text:
         ("  said: ", "red"),
         str(plain(exemplar["prediction"], 40)),
     )
+
+
+def print_status(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Print how partitions stand; stages that are all fresh take one column."""
+    states = {"fresh", "stale", "missing"}
+    short = []
+    for row in rows:
+        stages = {name: value for name, value in row.items() if value in states}
+        troubled = [f"{name} {value}" for name, value in stages.items() if value != "fresh"]
+        rest = {name: value for name, value in row.items() if name not in stages}
+        state = "fresh" if not troubled else ", ".join(troubled[:2]) + ", …" * (len(troubled) > 2)
+        short.append(rest | {"state": state})
+    print_rows(short, title=title)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None or share != share else f"{share:.0%}"
+
+
+def _points(share: float | None) -> str:
+    return "-" if share is None or share != share else f"{100 * share:+.0f}"
+
+
+def _p_value(p: float | None) -> str:
+    if p is None or p != p:
+        return "-"
+    return f"{p:.0e}" if p < 0.001 else f"{p:.3f}"
+
+
+def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
+    """Return an empty table; of each column its heading and whether it holds numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for heading, numeric in columns:
+        table.add_column(
+            heading, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
+        )
+    return table
+
+
+def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the rows of `leaderboard` of one benchmark."""
+    columns = [
+        ("model", False), ("questions", True), ("accuracy", True), ("95 % interval", True),
+        ("artefacts", True), ("without them", True),
+    ]  # fmt: skip
+    table = _table("Accuracy; intervals allow for neighbouring questions being alike", columns)
+    for row in rows:
+        table.add_row(
+            plain(row["model"]),
+            f"{row['questions']:,}",
+            f"{row['accuracy']:.1%}",
+            f"{row['low']:.1%} to {row['high']:.1%}",
+            _percent(row["artefacts"]),
+            f"{row['accuracy_without_artefacts']:.1%}",
+        )
+    output().print(table)
+
+
+def print_map(
+    regions: Sequence[Mapping[str, Any]],
+    models: Sequence[str],
+    signatures: Sequence[Mapping[str, Any]],
+) -> None:
+    """Print a map's regions with every model's error rate, hardest first within each parent."""
+    found = {(row["region_id"], row["model"]): row for row in signatures}
+    legend = [f"{chr(65 + number)} {model}" for number, model in enumerate(models[:26])]
+    columns = [("region", False), ("name", False), ("questions", True)]
+    columns += [(line[0], True) for line in legend]
+    table = _table("Error rates in %; + worse, - better than ability and region explain", columns)
+
+    def rate(region_id: str) -> float:
+        rows = [found[region_id, model] for model in models if (region_id, model) in found]
+        errors, questions = (sum(row[name] for row in rows) for name in ("errors", "questions"))
+        return float(errors / max(questions, 1))
+
+    def path(region_id: str) -> list[float | str]:
+        parts = region_id.split(".")
+        prefixes = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+        return [part for name in prefixes for part in (-rate(name), name)]
+
+    for region in sorted(regions, key=lambda row: path(row["region_id"])):
+        cells = []
+        for model in models[:26]:
+            row = found.get((region["region_id"], model))
+            if row is None or not row["questions"]:
+                cells.append("-")
+                continue
+            strength = row["deviation"] / row["standard_deviation"]
+            mark = "+" if strength >= 2 else "-" if strength <= -2 else " "
+            cells.append(f"{100 * row['errors'] / row['questions']:.0f}{mark}")
+        indent = "  " * (region["level"] - 1)
+        name = Text(indent) + plain(region["label"])
+        table.add_row(region["region_id"], name, f"{region['size']:,}", *cells)
+    output().print(table)
+    for line in legend:
+        output().print(plain(line))
+
+
+def print_autocorrelation(
+    benchmark: str, model: str, statistics: Sequence[Mapping[str, Any]]
+) -> None:
+    """Print the rows of `autocorrelation` of one model: do its errors concentrate?"""
+    heading = Text.assemble((str(plain(model)), "bold"), " on ", (str(plain(benchmark)), "bold"))
+    if statistics and statistics[0]["artefacts_left_out"]:
+        heading.append("; responses nothing could be read off are left out")
+    output().print(heading)
+    table = _table(
+        "Do errors concentrate? Moran's I with z; residual: less what difficulty explains",
+        [("neighbours", True), ("errors", True), ("residual", True)],
+    )
+    found = {(row["mark"], row["k"]): row for row in statistics}
+    for k in sorted({row["k"] for row in statistics}):
+        cells = []
+        for mark in ("errors", "residual"):
+            row = found.get((mark, k))
+            known = row is not None and row["moran"] is not None and row["moran"] == row["moran"]
+            cells.append(f"{row['moran']:.3f} (z {row['z']:.0f})" if row and known else "-")
+        table.add_row(str(k), *cells)
+    output().print(table)
+
+
+def print_hot_regions(
+    regions: Sequence[Mapping[str, Any]],
+    questions: Mapping[str, Mapping[str, Any]],
+    examples: int,
+) -> None:
+    """Print the rows of `hot_regions` of one model, with wrong answers from the heart of each."""
+    titles = {
+        "errors": "Where it errs more than elsewhere (often hard for every model)",
+        "beyond_difficulty": "Where it errs more than difficulty explains (its own weaknesses)",
+    }
+    columns = [
+        ("", True), ("where", False), ("size", True), ("error rate", True), ("95 % int.", True),
+        ("other", True), ("by diff.", True), ("q", True), ("held out", True), ("conf.", True),
+        ("failure form", False),
+    ]  # fmt: skip
+    for basis, title in titles.items():
+        rows = [row for row in regions if row["basis"] == basis]
+        table = _table(title, columns)
+        for row in rows:
+            form = row["failure_form"]
+            table.add_row(
+                str(row["rank"]),
+                plain(f"{row['region_id'] or '-'} {row['label'] or ''}"),
+                f"{row['size']:,}",
+                _percent(row["rate"]),
+                f"{row['low']:.0%}-{row['high']:.0%}",
+                _percent(row["outside_rate"]),
+                _percent(row["expected"] / row["size"]) if basis != "errors" else "",
+                _p_value(row["q"]),
+                _points(row["held_out_excess"]),
+                f"{row['replicated_halves']}/2",
+                f"{form} {_percent(row['failure_form_share'])}, "
+                f"else {_percent(row['failure_form_share_elsewhere'])}"
+                if form
+                else "",
+            )
+        if rows:
+            output().print(table)
+        else:
+            output().print(Text(f"{title}: none found", style="dim"))
+        for row in rows if examples else ():
+            for name in row["exemplars"][:examples]:
+                if name in questions:
+                    output().print(Text(f"{row['rank']:>3} "), example_line(questions[name]))
+    output().print(
+        Text(
+            "held out: excess error rate, in points, on the half of the questions that had no part "
+            "in finding the place; conf.: halves that confirm it at p < .05. "
+            "Where is not why: a region is a place on the map, not a cause.",
+            style="dim",
+        )
+    )
+
+
+def print_comparison(
+    model_a: str,
+    model_b: str,
+    rows: Sequence[Mapping[str, Any]],
+    alike: Agreement,
+    gate: Gate,
+    alpha: float,
+) -> None:
+    """Print what `compare_models` returned, with how alike the two models' errors are."""
+    a, b = plain(model_a), plain(model_b)
+    overall = rows[0]["overall_difference"] if rows else float("nan")
+    output().print(Text.assemble("A is ", (str(a), "bold"), ", B is ", (str(b), "bold")))
+    output().print(
+        f"A's error rate less B's: {100 * overall:+.1f} points over {alike.questions:,} questions "
+        f"that both answered. Error consistency (kappa) {alike.kappa:.2f}."
+    )
+    if alike.both_wrong:
+        output().print(
+            f"Where both are wrong they chose the same wrong option {alike.same_wrong_option:.0%} "
+            f"of the time; evenly chosen it would be {alike.same_by_chance:.0%} "
+            f"({alike.both_wrong:,} questions)."
+        )
+    verdict = (
+        "the gap varies by topic"
+        if gate.p < alpha
+        else "no evidence that the gap varies by topic: take the rows below for chance"
+    )
+    output().print(
+        f"Does the gap differ between the {gate.regions} regions? p {gate.p:.3f}: {verdict}."
+    )
+    columns = [
+        ("where", False), ("questions", True), ("A wrong", True), ("B wrong", True),
+        ("A - B", True), ("95 % interval", True), ("q worse", True), ("q gap", True),
+        ("finding", False),
+    ]  # fmt: skip
+    table = _table(
+        "Regions, those whose gap departs most surely from the overall one first", columns
+    )
+    for row in rows:
+        size = row["questions"]
+        table.add_row(
+            plain(f"{row['region_id']} {row['label'] or ''}"),
+            f"{size:,}",
+            _percent(row["errors_a"] / size),
+            _percent(row["errors_b"] / size),
+            _points(row["difference"]),
+            f"{100 * row['low']:+.0f} to {100 * row['high']:+.0f}",
+            _p_value(row["q_worse"]),
+            _p_value(row["q_gap"]),
+            _finding(row, overall, alpha),
+        )
+    output().print(table)
+    output().print(
+        Text(
+            "q worse: one of the two errs more here. q gap: the gap here is not the overall gap. "
+            "A dash: not tested, because the region it is part of did not stand out.",
+            style="dim",
+        )
+    )
+
+
+def _finding(row: Mapping[str, Any], overall: float, alpha: float) -> str:
+    found = []
+    if row["q_worse"] is not None and row["q_worse"] < alpha:
+        found.append("A worse" if row["difference"] > 0 else "B worse")
+    if row["q_gap"] is not None and row["q_gap"] < alpha:
+        found.append("more than overall" if row["difference"] > overall else "less than overall")
+    return ", ".join(found)
 
 
 class RunProgress:

@@ -1,19 +1,46 @@
 """Software-defined assets, one file a stage: read tables, call the analysis, write tables."""
 
+from errclust_pipeline.assets.autocorrelation import autocorrelation
 from errclust_pipeline.assets.cluster_labels import cluster_labels
 from errclust_pipeline.assets.error_clusters import error_clusters
 from errclust_pipeline.assets.error_embeddings import error_embeddings
 from errclust_pipeline.assets.error_table import error_table
+from errclust_pipeline.assets.hot_spots import hot_spots
+from errclust_pipeline.assets.leaderboard import leaderboard
+from errclust_pipeline.assets.model_comparison import model_comparison
+from errclust_pipeline.assets.question_map import question_map
+from errclust_pipeline.assets.questions import questions
 from errclust_pipeline.assets.raw_results import raw_results
+from errclust_pipeline.assets.region_labels import region_labels
 
-ASSETS = [raw_results, error_table, error_embeddings, error_clusters, cluster_labels]
+ASSETS = [
+    raw_results,
+    error_table,
+    error_embeddings,
+    error_clusters,
+    cluster_labels,
+    questions,
+    question_map,
+    region_labels,
+    hot_spots,
+    autocorrelation,
+    leaderboard,
+    model_comparison,
+]
 """In flow order."""
 
 __all__ = [
     "ASSETS",
+    "autocorrelation",
     "cluster_labels",
     "error_clusters",
     "error_embeddings",
     "error_table",
+    "hot_spots",
+    "leaderboard",
+    "model_comparison",
+    "question_map",
+    "questions",
     "raw_results",
+    "region_labels",
 ]

@@ -6,11 +6,10 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from errclust_pipeline.assets.embedding import looked_up
 from errclust_pipeline.assets.materialization import materialized
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
-from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.resources.embedder import EmbedderResource
-from errclust_pipeline.resources.embedding_store import EmbeddingStore
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_EMBEDDINGS_STAGE, provenance
 from errclust_pipeline.tables import ERROR_EMBEDDINGS, ERRORS
@@ -34,34 +33,11 @@ def error_embeddings(
     text_ids = errors["text_id"].to_pylist()
     texts = dict(zip(text_ids, errors["text"].to_pylist(), strict=True))
 
-    embeddings = EmbeddingStore(store.storage, embedder.identity)
-    missing = embeddings.missing(text_ids)
-    counter = ProgressCounter("embedding", len(missing), "texts", context.log.info)
-    embedded = cut = 0
-    if missing:
-        model = embedder.load()
-        cut = model.count_cut([texts[text_id] for text_id in missing])
-        if cut:
-            context.log.info(f"{cut:,} of {len(missing):,} texts are longer than the model reads")
-        context.log.info(f"embedding {len(missing):,} of {len(texts):,} texts; the rest is stored")
-        embedded = embeddings.get_or_embed(texts, lambda part: model.embed(part, counter.advance))
-
-    vectors = embeddings.read(text_ids)
+    vectors, metadata = looked_up(context, store.storage, embedder, text_ids, texts)
     rows = errors.drop_columns(["text"]).append_column("embedding", _list_column(vectors))
     store.write(ERROR_EMBEDDINGS, partition, rows, made_from)
     return materialized(
-        store,
-        ERROR_EMBEDDINGS,
-        partition,
-        made_from,
-        rows.num_rows,
-        metadata={
-            "embedder": embedder.identity,
-            "dimensions": vectors.shape[1],
-            "distinct_texts": len(texts),
-            "embedded_now": embedded,
-            "cut_by_the_model": cut,
-        },
+        store, ERROR_EMBEDDINGS, partition, made_from, rows.num_rows, metadata=metadata
     )
 
 

@@ -3,7 +3,8 @@
 ::
 
     <root>/submissions/benchmark=<b>/model=<m>/submission.json   what was ingested, and from where
-    <root>/lake/<table>/benchmark=<b>/model=<m>/part-0.parquet   the tables
+    <root>/lake/<table>/benchmark=<b>/model=<m>/part-0.parquet   tables of a model's results
+    <root>/lake/<table>/benchmark=<b>/part-0.parquet             tables that all models share
     <root>/embedding_store/<embedder>/…                          every text's embedding, once
     <root>/catalog.duckdb                                        one view a table, no data
 
@@ -171,13 +172,12 @@ class Warehouse:
 
     def path(self, table: Table, partition: Partition) -> str:
         """Return the full path of a partition's file."""
-        return self.storage.path("lake", table.name, _folder(partition), "part-0.parquet")
+        return self.storage.path("lake", table.name, _folder(partition, table), "part-0.parquet")
 
     def partitions(self, table: Table) -> list[Partition]:
         """Return the partitions that a table has, sorted."""
-        return _partitions(
-            self.storage.glob(f"lake/{table.name}/benchmark=*/model=*/part-0.parquet")
-        )
+        folders = "benchmark=*/model=*" if table.by_model else "benchmark=*"
+        return _partitions(self.storage.glob(f"lake/{table.name}/{folders}/part-0.parquet"))
 
     @contextmanager
     def writer(
@@ -230,9 +230,8 @@ class Warehouse:
         path = self.path(table, partition)
         if not self.storage.exists(path):
             raise WarehouseError(
-                f"table {table.name} has no partition for model {partition.model} on benchmark "
-                f"{partition.benchmark}: run `errclust run --benchmark {partition.benchmark} "
-                f"--model {partition.model}`"
+                f"table {table.name} has nothing for {partition} yet: "
+                f"run `errclust run --benchmark {partition.benchmark}`"
             )
         # With a hive path the partition columns would be added; the file's own are what is asked.
         return pq.read_table(
@@ -310,32 +309,40 @@ class Warehouse:
                 )
 
     def _select(self, table: Table) -> str:
-        names = ["benchmark", "model", *table.schema.names]
+        keys = ["benchmark", "model"] if table.by_model else ["benchmark"]
+        names = [*keys, *table.schema.names]
         if not self.partitions(table):
             # A glob over no file is an error in DuckDB; a table that is still empty is not.
-            types = ["VARCHAR", "VARCHAR", *(_sql_type(column.type) for column in table.schema)]
+            empty_types = ["VARCHAR"] * len(keys) + [
+                *(_sql_type(column.type) for column in table.schema)
+            ]
             columns = ", ".join(
-                f'NULL::{type_} AS "{name}"' for name, type_ in zip(names, types, strict=True)
+                f'NULL::{type_} AS "{name}"' for name, type_ in zip(names, empty_types, strict=True)
             )
             return f"SELECT {columns} WHERE false"
         root = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in self.storage.url)
-        pattern = f"{root}/lake/{table.name}/*/*/part-0.parquet"
+        pattern = f"{root}/lake/{table.name}/{'*/' * len(keys)}part-0.parquet"
         columns = ", ".join(f'"{name}"' for name in names)
         # Nothing but column names of this project and a quoted path goes into the statement.
+        types = ", ".join(f"'{key}': VARCHAR" for key in keys)
         return (
             f"SELECT {columns} FROM read_parquet({_literal(pattern)}, hive_partitioning = true, "  # noqa: S608
-            "hive_types = {'benchmark': VARCHAR, 'model': VARCHAR}, union_by_name = true)"
+            f"hive_types = {{{types}}}, union_by_name = true)"
         )
 
 
-def _folder(partition: Partition) -> str:
+def _folder(partition: Partition, table: Table | None = None) -> str:
+    if table is not None and not table.by_model:
+        return hive_folder(benchmark=partition.benchmark)
+    if not partition.model:
+        raise ValueError(f"{partition.benchmark}: a partition of this table needs a model as well")
     return hive_folder(benchmark=partition.benchmark, model=partition.model)
 
 
 def _partitions(paths: list[str]) -> list[Partition]:
     # The root's own path may hold a "benchmark=…" too: only the last two folders count.
     values = (hive_values("/".join(path.split("/")[-3:])) for path in paths)
-    return sorted(Partition(value["benchmark"], value["model"]) for value in values)
+    return sorted(Partition(value["benchmark"], value.get("model", "")) for value in values)
 
 
 def _literal(text: str) -> str:

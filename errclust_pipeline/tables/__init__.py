@@ -1,11 +1,21 @@
 """The schemas of all tables, in one place."""
 
 from errclust_pipeline.tables.schemas import (
+    AUTOCORRELATION,
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
     ERROR_EMBEDDINGS,
     ERRORS,
     FAILURE_FORMS,
+    HOT_REGIONS,
+    HOT_SPOTS,
+    LEADERBOARD,
+    MODEL_COMPARISON,
+    MODEL_PAIRS,
+    MODEL_SIGNATURES,
+    QUESTION_MAP,
+    QUESTIONS,
+    REGION_LABELS,
     REJECTS,
     RESPONSES,
     TABLES,
@@ -13,11 +23,21 @@ from errclust_pipeline.tables.schemas import (
 )
 
 __all__ = [
+    "AUTOCORRELATION",
     "CLUSTER_LABELS",
     "ERRORS",
     "ERROR_CLUSTERS",
     "ERROR_EMBEDDINGS",
     "FAILURE_FORMS",
+    "HOT_REGIONS",
+    "HOT_SPOTS",
+    "LEADERBOARD",
+    "MODEL_COMPARISON",
+    "MODEL_PAIRS",
+    "MODEL_SIGNATURES",
+    "QUESTIONS",
+    "QUESTION_MAP",
+    "REGION_LABELS",
     "REJECTS",
     "RESPONSES",
     "TABLES",

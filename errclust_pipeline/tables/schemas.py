@@ -1,7 +1,7 @@
 """Every table's columns, types and meaning.
 
-The partition columns ``benchmark`` and ``model`` are not listed: they stand in the hive path
-(``benchmark=…/model=…``) and every view shows them as text columns.
+The partition columns are not listed: ``benchmark`` and, in tables of a model's results, ``model``
+stand in the hive path (``benchmark=…/model=…``), and every view shows them as text columns.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class Table:
     grain: str
     key: tuple[str, ...]
     schema: pa.Schema
+    by_model: bool = True
+    """Whether it is kept by benchmark and model, or by benchmark alone."""
 
 
 def _column(name: str, type_: pa.DataType, description: str, nullable: bool = True) -> pa.Field:
@@ -186,7 +188,300 @@ CLUSTER_LABELS = Table(
     ),
 )
 
+_POSITIONS = pa.list_(pa.int32())
+_QUESTION = _key("question_id", pa.string(), "hash of the question's normalised text and choices")
+
+QUESTIONS = Table(
+    "questions",
+    "one distinct question of the benchmark, whichever models were asked it",
+    ("question_id",),
+    pa.schema(
+        [
+            _QUESTION,
+            _column("subject", pa.string(), "category inside the benchmark"),
+            _key("question", pa.string(), "the question as the benchmark states it"),
+            _column("choices", pa.list_(pa.string()), "the options, in order; null if open"),
+            _column("gold", pa.string(), "the right answer as text"),
+            _key("text", pa.string(), "the text that is embedded: question and choices"),
+            _key("text_id", pa.string(), "hash of that text"),
+        ]
+    ),
+    by_model=False,
+)
+
+QUESTION_MAP = Table(
+    "question_map",
+    "one question's place on the benchmark's map",
+    ("question_id",),
+    pa.schema(
+        [
+            _QUESTION,
+            _key("position", pa.int32(), "number of the point it is, or that stands for it"),
+            _key("stands_for_itself", pa.bool_(), "false for a near-duplicate of another question"),
+            _key("near_duplicates", pa.int32(), "other questions collapsed into the same point"),
+            _column("region_id", pa.string(), "its smallest region, e.g. 2 or 2.1; null if none"),
+            _key("in_degree", pa.int32(), "questions that have it among their 30 nearest"),
+            _column("neighbours", _POSITIONS, "positions of the nearest other points; directed"),
+            _column("similarities", pa.list_(pa.float32()), "their cosine similarities"),
+            _column("walk_own_weights", pa.list_(pa.float64()), "see GraphKernel.own_weight"),
+            _column("walk_squares", pa.list_(pa.float64()), "see GraphKernel.squares"),
+            _column("walk_cubes", pa.list_(pa.float64()), "see GraphKernel.cubes"),
+            _column("x", pa.float32(), "2-D position, for display only"),
+            _column("y", pa.float32(), "2-D position, for display only"),
+        ]
+    ),
+    by_model=False,
+)
+
+_EXEMPLAR_QUESTION = pa.struct(
+    [
+        pa.field("question_id", pa.string()),
+        pa.field("question", pa.string()),
+        pa.field("role", pa.string()),
+    ]
+)
+
+REGION_LABELS = Table(
+    "region_labels",
+    "one region of the benchmark's map, named",
+    ("region_id",),
+    pa.schema(
+        [
+            _key("region_id", pa.string(), "path of the region, e.g. 2 or 2.1; stays the same"),
+            _key("level", pa.int32(), "1 is the coarsest"),
+            _column("parent_id", pa.string(), "the region it is part of; null at level 1"),
+            _key("size", pa.int64(), "questions, near-duplicates counted"),
+            _key("share_of_questions", pa.float64(), "size over all questions, 0 to 1"),
+            _key("label", pa.string(), "the region's name"),
+            _column("description", pa.string(), "one sentence more"),
+            _key("key_phrases", pa.list_(pa.string()), "phrases frequent here and rare elsewhere"),
+            _key("written_by", pa.string(), "key_phrases, or the language model's name"),
+            _column("main_subject", pa.string(), "the most frequent subject of its questions"),
+            _key("mean_similarity", pa.float64(), "mean cosine of the questions to their centroid"),
+            _key("exemplars", pa.list_(_EXEMPLAR_QUESTION), "most central and most diverse ones"),
+        ]
+    ),
+    by_model=False,
+)
+
+_Q = "Benjamini-Hochberg q value of the same"
+
+HOT_SPOTS = Table(
+    "hot_spots",
+    "one question at one scale: are errors more or fewer around it than chance has it?",
+    ("question_id", "k"),
+    pa.schema(
+        [
+            _QUESTION,
+            _key("k", pa.int32(), "neighbours looked at"),
+            _key("error", pa.bool_(), "whether the model is wrong on the question itself"),
+            _key("errors", pa.int32(), "errors among the neighbours"),
+            _key("draws", pa.int32(), "neighbours that the model answered"),
+            _column("smoothed_rate", pa.float64(), "error rate around, shrunk; for display"),
+            _key("p_hot", pa.float64(), "exact p of as many errors around or more"),
+            _key("q_hot", pa.float64(), _Q),
+            _key("p_cold", pa.float64(), "exact p of as few errors around or fewer"),
+            _key("q_cold", pa.float64(), _Q),
+            _column("local_moran", pa.float64(), "local Moran's I, as PySAL scales it"),
+            _column("gi_star", pa.float64(), "z score of Getis-Ord Gi*"),
+            _key("quadrant", pa.int8(), "1 HH, 2 LH, 3 LL, 4 HL, as in PySAL"),
+            _column(
+                "expected_error", pa.float64(), "its probability by difficulty; null if unknown"
+            ),
+            _column("adjusted_expected", pa.float64(), "errors around that difficulty explains"),
+            _column("adjusted_p_hot", pa.float64(), "exact p of as many errors beyond difficulty"),
+            _column("adjusted_q_hot", pa.float64(), _Q),
+            _column("adjusted_p_cold", pa.float64(), "exact p of as few errors beyond difficulty"),
+            _column("adjusted_q_cold", pa.float64(), _Q),
+        ]
+    ),
+)
+
+HOT_REGIONS = Table(
+    "hot_regions",
+    "one place where the model's errors concentrate",
+    ("basis", "rank"),
+    pa.schema(
+        [
+            _key("basis", pa.string(), "errors, or beyond_difficulty: more than is hard for all"),
+            _key("rank", pa.int32(), "1 stands out most"),
+            _column("region_id", pa.string(), "the region of the map that most of it lies in"),
+            _column("label", pa.string(), "that region's name"),
+            _key("size", pa.int32(), "questions"),
+            _key("errors", pa.int32(), "of them wrong"),
+            _key("rate", pa.float64(), "error rate, 0 to 1"),
+            _key("low", pa.float64(), "95 % Clopper-Pearson interval of the rate: lower end"),
+            _key("high", pa.float64(), "upper end"),
+            _key("outside_rate", pa.float64(), "error rate of all other questions"),
+            _key(
+                "expected", pa.float64(), "errors to expect at the overall rate, or by difficulty"
+            ),
+            _key("log_likelihood_ratio", pa.float64(), "evidence; regions are ranked by it"),
+            _key("k", pa.int32(), "neighbours at which it stands out most"),
+            _key("q", pa.float64(), "smallest q value of its questions over all scales"),
+            _key(
+                "replicated_halves", pa.int32(), "0 to 2: halves of the questions that confirm it"
+            ),
+            _column("held_out_excess", pa.float64(), "excess rate where it was not looked for"),
+            _key("hot_share_by_k", pa.list_(pa.float64()), "share of its questions hot at each k"),
+            _column("visible_excess", pa.float64(), "smaller excess would not be seen at its size"),
+            _column("failure_form", pa.string(), "form more frequent here than in other errors"),
+            _column("failure_form_share", pa.float64(), "its share of the errors here"),
+            _column("failure_form_share_elsewhere", pa.float64(), "its share of the other errors"),
+            _column("failure_form_q", pa.float64(), "q value of that difference"),
+            _column("scan_p", pa.float64(), "p of the scan statistic's zone here; null if none"),
+            _key("question_ids", pa.list_(pa.string()), "its questions"),
+            _key("exemplars", pa.list_(pa.string()), "ids of wrong ones at its heart"),
+        ]
+    ),
+)
+
+AUTOCORRELATION = Table(
+    "autocorrelation",
+    "one mark at one scale: do errors concentrate at all?",
+    ("mark", "k"),
+    pa.schema(
+        [
+            _key("mark", pa.string(), "errors, or residual: errors less what difficulty explains"),
+            _key("k", pa.int32(), "neighbours"),
+            _key("questions", pa.int32(), "with a mark"),
+            _column("moran", pa.float64(), "Moran's I"),
+            _column("expected", pa.float64(), "its mean by chance"),
+            _column("z", pa.float64(), "standard scores from that, by exact permutation moments"),
+            _column("p", pa.float64(), "share of permutations with as large an I, one-sided"),
+            _key("permutations", pa.int32(), "counted for p"),
+            _column("joins_both", pa.float64(), "join count BB; null for residuals"),
+            _column("joins_neither", pa.float64(), "join count WW"),
+            _column("joins_one", pa.float64(), "join count BW"),
+            _key("in_degree_skewness", pa.float64(), "hubness of the graph at this k"),
+            _key("largest_in_degree", pa.int32(), "of the largest hub"),
+            _key("orphans", pa.float64(), "share of questions that are nobody's neighbour"),
+            _key("artefacts_left_out", pa.bool_(), "whether unreadable responses were left out"),
+            _key("models_for_difficulty", pa.int32(), "models on the benchmark; residuals need 3"),
+        ]
+    ),
+)
+
+_MODEL = _key("model", pa.string(), "the model's key")
+
+LEADERBOARD = Table(
+    "leaderboard",
+    "one model's overall result on the benchmark",
+    ("model",),
+    pa.schema(
+        [
+            _MODEL,
+            _key("questions", pa.int32(), "points of the map that it answered"),
+            _column("accuracy", pa.float64(), "share right"),
+            _column("low", pa.float64(), "95 % interval, cluster-robust over regions: lower end"),
+            _column("high", pa.float64(), "upper end"),
+            _column("standard_error", pa.float64(), "clustered"),
+            _column("design_effect", pa.float64(), "clustered over independent variance"),
+            _column(
+                "accuracy_without_artefacts", pa.float64(), "over responses that had an answer"
+            ),
+            _key("artefacts", pa.float64(), "share of responses nothing could be read off"),
+            *(
+                _key(form, pa.float64(), f"share of responses: {form}")
+                for form in ("empty", "no_answer", "refusal", "repetition", "truncated")
+            ),
+        ]
+    ),
+    by_model=False,
+)
+
+MODEL_SIGNATURES = Table(
+    "model_signatures",
+    "one model in one region: how it departs from its ability and the region's difficulty",
+    ("model", "region_id"),
+    pa.schema(
+        [
+            _MODEL,
+            _key("region_id", pa.string(), "a region of the map"),
+            _key("level", pa.int32(), "its level; each level is a fit of its own"),
+            _key("questions", pa.int32(), "that the model answered there"),
+            _key("errors", pa.int32(), "of them wrong"),
+            _key(
+                "deviation", pa.float64(), "in logits of the error rate, shrunk; above 0 is worse"
+            ),
+            _key("standard_deviation", pa.float64(), "of the deviation"),
+            _key("excess", pa.float64(), "the deviation in points of error rate"),
+        ]
+    ),
+    by_model=False,
+)
+
+MODEL_PAIRS = Table(
+    "model_pairs",
+    "two models on the benchmark: how alike their errors are, and whether their gap varies",
+    ("model_a", "model_b"),
+    pa.schema(
+        [
+            _key("model_a", pa.string(), "the more accurate of the two"),
+            _key("model_b", pa.string(), "the other"),
+            _key("questions", pa.int32(), "that both answered"),
+            _column("observed", pa.float64(), "share on which both are right or both wrong"),
+            _column("by_chance", pa.float64(), "the same were errors independent"),
+            _column("kappa", pa.float64(), "error consistency: 0 is chance, 1 the same errors"),
+            _key("both_wrong", pa.int32(), "questions where both chose a wrong option"),
+            _column("same_wrong_option", pa.float64(), "share of them with the same option"),
+            _column("same_by_chance", pa.float64(), "the same were wrong options chosen evenly"),
+            _key("gate_p", pa.float64(), "p of the gap being the same in all level-1 regions"),
+            _key("k", pa.int32(), "scale of the two below"),
+            _column("difference_moran", pa.float64(), "Moran's I of the difference of errors"),
+            _column("difference_z", pa.float64(), "its z score"),
+        ]
+    ),
+    by_model=False,
+)
+
+MODEL_COMPARISON = Table(
+    "model_comparison",
+    "two models in one region: is one worse here, and is the gap unlike the overall gap?",
+    ("model_a", "model_b", "region_id"),
+    pa.schema(
+        [
+            _key("model_a", pa.string(), "the more accurate of the two"),
+            _key("model_b", pa.string(), "the other"),
+            _key("region_id", pa.string(), "a region of the map"),
+            _key("level", pa.int32(), "its level"),
+            _key("questions", pa.int32(), "that both answered there"),
+            _key("errors_a", pa.int32(), "of model A"),
+            _key("errors_b", pa.int32(), "of model B"),
+            _key("only_a_wrong", pa.int32(), "questions only A gets wrong"),
+            _key("only_b_wrong", pa.int32(), "questions only B gets wrong"),
+            _key("difference", pa.float64(), "A's error rate less B's"),
+            _key("low", pa.float64(), "95 % interval (Newcombe, paired): lower end"),
+            _key("high", pa.float64(), "upper end"),
+            _key("overall_difference", pa.float64(), "the same over all questions"),
+            _key("p_a_worse", pa.float64(), "exact McNemar, one-sided"),
+            _key("p_b_worse", pa.float64(), "exact McNemar, one-sided"),
+            _key("p_gap", pa.float64(), "exact: the gap here is the overall gap, two-sided"),
+            _column("q_worse", pa.float64(), "hierarchical q value of one being worse"),
+            _column("q_gap", pa.float64(), "hierarchical q value of the gap; null if not tested"),
+        ]
+    ),
+    by_model=False,
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
-    for table in (RESPONSES, REJECTS, ERRORS, ERROR_EMBEDDINGS, ERROR_CLUSTERS, CLUSTER_LABELS)
+    for table in (
+        RESPONSES,
+        REJECTS,
+        ERRORS,
+        ERROR_EMBEDDINGS,
+        ERROR_CLUSTERS,
+        CLUSTER_LABELS,
+        QUESTIONS,
+        QUESTION_MAP,
+        REGION_LABELS,
+        HOT_SPOTS,
+        HOT_REGIONS,
+        AUTOCORRELATION,
+        LEADERBOARD,
+        MODEL_SIGNATURES,
+        MODEL_PAIRS,
+        MODEL_COMPARISON,
+    )
 }

@@ -156,9 +156,9 @@ def build_question_map(
             "in_degree": in_degree[position_of].astype(np.int32),
             "neighbours": _rows(neighbours, position_of, own),
             "similarities": _rows(similarities, position_of, own),
-            "walk_own_weights": _walk_rows(kernel and kernel.own_weight, position_of, own),
-            "walk_squares": _walk_rows(kernel and kernel.squares, position_of, own),
-            "walk_cubes": _walk_rows(kernel and kernel.cubes, position_of, own),
+            "walk_own_weights": _walk_rows(kernel.own_weight if kernel else None, position_of, own),
+            "walk_squares": _walk_rows(kernel.squares if kernel else None, position_of, own),
+            "walk_cubes": _walk_rows(kernel.cubes if kernel else None, position_of, own),
             "x": places[position_of, 0].astype(np.float32),
             "y": places[position_of, 1].astype(np.float32),
         }

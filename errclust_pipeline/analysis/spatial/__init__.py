@@ -34,6 +34,12 @@ from errclust_pipeline.analysis.spatial.hot_regions import (
 )
 from errclust_pipeline.analysis.spatial.hubness import Hubness, hubness
 from errclust_pipeline.analysis.spatial.local import LocalTest, local_test, local_tests
+from errclust_pipeline.analysis.spatial.region_table import (
+    BEYOND_DIFFICULTY,
+    ERRORS,
+    hot_region_table,
+    main_region,
+)
 from errclust_pipeline.analysis.spatial.scan import ScanCluster, scan
 from errclust_pipeline.analysis.spatial.smoothing import GraphKernel, graph_kernel
 from errclust_pipeline.analysis.spatial.trust import (
@@ -46,7 +52,9 @@ from errclust_pipeline.analysis.spatial.trust import (
 )
 
 __all__ = [
+    "BEYOND_DIFFICULTY",
     "DEFAULT_SCALES",
+    "ERRORS",
     "AdjustedTest",
     "GlobalStatistic",
     "GraphKernel",
@@ -66,10 +74,12 @@ __all__ = [
     "fit_rasch",
     "global_statistics",
     "graph_kernel",
+    "hot_region_table",
     "hot_regions",
     "hubness",
     "local_test",
     "local_tests",
+    "main_region",
     "neighbour_sums",
     "regions_frame",
     "scan",

@@ -142,14 +142,20 @@ class _Zones:
         self._neighbours = neighbours
         self._sizes = sizes
         self._marks = np.zeros(len(own), dtype=np.int8)
+        self._ratios: npt.NDArray[np.float64] | None = None
         self._draws = self._sums(self._known.astype(np.int8))
 
     def ratios(self, present: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the ratio of every zone, shape (sizes, n); 0 around questions left out."""
         self._marks[self._known] = present
-        ratio = bernoulli_log_likelihood_ratio(
-            self._sums(self._marks), self._draws, float(present.sum()), float(len(present))
-        )
+        # Zones are small, so all ratios there can be fit a table, made once for a total of errors.
+        if self._ratios is None:
+            counts = np.arange(int(self._draws.max()) + 1)
+            errors, sizes = np.minimum(counts[None, :], counts[:, None]), counts[:, None]
+            self._ratios = bernoulli_log_likelihood_ratio(
+                errors, sizes + 0 * errors, float(present.sum()), float(len(present))
+            )
+        ratio = self._ratios[self._draws, self._sums(self._marks)]
         return np.where(self._known, ratio, 0.0)
 
     def members(self, centre: int, scale: int) -> npt.NDArray[np.int64]:

@@ -1,0 +1,64 @@
+"""Stage 10: do a model's errors concentrate at all, and beyond difficulty?"""
+
+import dataclasses
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from errclust_pipeline.analysis.spatial import global_statistics, hubness, usable_scales
+from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.marks import read_expected, read_map, read_marks
+from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.stages import AUTOCORRELATION_STAGE, models_of, provenance
+from errclust_pipeline.tables import AUTOCORRELATION
+
+
+@dg.asset(
+    partitions_def=BENCHMARK_BY_MODEL,
+    deps=["question_map", "raw_results", "error_table"],
+    group_name="statistics",
+    kinds={"scipy", "parquet"},
+    code_version=AUTOCORRELATION_STAGE.code_version,
+)
+def autocorrelation(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[Any]:
+    """Moran's I and join counts of errors and of what difficulty leaves unexplained."""
+    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    made_from = provenance(AUTOCORRELATION_STAGE, store, settings, partition)
+    chosen = settings.for_benchmark(partition.benchmark).statistics
+    questions = read_map(store, partition.benchmark)
+    marks = read_marks(store, partition, questions, chosen.leave_out_artefacts)
+    expected = read_expected(store, partition, questions, marks)
+    scales = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)
+    values = {"errors": marks.errors}
+    if expected is not None:
+        values["residual"] = marks.errors - expected
+    records = []
+    for mark, numbers in values.items():
+        statistics = global_statistics(numbers, questions.neighbours, scales, chosen.permutations)
+        for one in statistics:
+            hubs = hubness(questions.neighbours, one.k)
+            records.append(
+                {
+                    "mark": mark,
+                    **dataclasses.asdict(one),
+                    "in_degree_skewness": hubs.skewness,
+                    "largest_in_degree": hubs.largest_in_degree,
+                    "orphans": hubs.orphans,
+                    "artefacts_left_out": chosen.leave_out_artefacts,
+                    "models_for_difficulty": len(models_of(store, partition.benchmark)),
+                }
+            )
+    rows = pa.Table.from_pylist(records, schema=AUTOCORRELATION.schema)
+    store.write(AUTOCORRELATION, partition, rows, made_from)
+    return materialized(
+        store,
+        AUTOCORRELATION,
+        partition,
+        made_from,
+        rows.num_rows,
+        rows.select(["mark", "k", "moran", "z", "p"]),
+    )

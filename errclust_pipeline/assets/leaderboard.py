@@ -1,0 +1,94 @@
+"""Stage 11: overall accuracy with honest intervals, and every model's signature over regions."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from errclust_pipeline.analysis.comparison import fit_signatures
+from errclust_pipeline.analysis.comparison import leaderboard as rank_models
+from errclust_pipeline.analysis.question_map import QuestionMap
+from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.marks import read_map, read_marks
+from errclust_pipeline.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.stages import LEADERBOARD_STAGE, models_of, provenance
+from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES
+
+
+@dg.asset(
+    partitions_def=BENCHMARKS,
+    deps=["question_map", "raw_results", "error_table"],
+    group_name="comparison",
+    kinds={"scipy", "parquet"},
+    code_version=LEADERBOARD_STAGE.code_version,
+)
+def leaderboard(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[Any]:
+    """Accuracy, artefacts, and where each model departs from its ability (model_signatures)."""
+    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    made_from = provenance(LEADERBOARD_STAGE, store, settings, partition)
+    left_out = settings.for_benchmark(partition.benchmark).statistics.leave_out_artefacts
+    questions = read_map(store, partition.benchmark)
+    marks = {
+        model: read_marks(store, Partition(partition.benchmark, model), questions)
+        for model in models_of(store, partition.benchmark)
+    }
+    errors = {model: one.errors for model, one in marks.items()}
+    forms = {model: one.failure_forms for model, one in marks.items()}
+    table = rank_models(errors, forms, questions.region_ids)
+    rows = pa.Table.from_pandas(table, schema=LEADERBOARD.schema, preserve_index=False)
+    if left_out:
+        errors = {
+            model: read_marks(store, Partition(partition.benchmark, model), questions, True).errors
+            for model in marks
+        }
+    signatures = pa.Table.from_pylist(
+        _signature_rows(questions, errors), schema=MODEL_SIGNATURES.schema
+    )
+    store.write(MODEL_SIGNATURES, partition, signatures, made_from)
+    store.write(LEADERBOARD, partition, rows, made_from)
+    return materialized(
+        store,
+        LEADERBOARD,
+        partition,
+        made_from,
+        rows.num_rows,
+        rows.select(["model", "accuracy", "low", "high", "artefacts"]),
+        {"models": rows.num_rows},
+    )
+
+
+def _signature_rows(questions: QuestionMap, errors: dict[str, Any]) -> list[dict[str, Any]]:
+    labels, names = questions.region_labels()
+    models, rows = list(errors), []
+    for level, regions in enumerate(names):
+        counts = np.zeros((len(models), len(regions)), dtype=np.int64)
+        wrong = np.zeros_like(counts)
+        for row, model in enumerate(models):
+            known = ~np.isnan(errors[model]) & (labels[:, level] >= 0)
+            here = labels[known, level]
+            counts[row] = np.bincount(here, minlength=len(regions))
+            wrong[row] = np.bincount(
+                here, weights=errors[model][known], minlength=len(regions)
+            ).astype(np.int64)
+        fit = fit_signatures(wrong, counts)
+        excess = fit.excess
+        for row, model in enumerate(models):
+            for column, region in enumerate(regions):
+                rows.append(
+                    {
+                        "model": model,
+                        "region_id": region,
+                        "level": level + 1,
+                        "questions": int(counts[row, column]),
+                        "errors": int(wrong[row, column]),
+                        "deviation": float(fit.deviation[row, column]),
+                        "standard_deviation": float(fit.standard_deviation[row, column]),
+                        "excess": float(excess[row, column]),
+                    }
+                )
+    return rows

@@ -1,0 +1,99 @@
+"""Stage 12: two models at a time, region by region."""
+
+import dataclasses
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from errclust_pipeline.analysis.comparison import agreement, compare_models, heterogeneity_gate
+from errclust_pipeline.analysis.spatial import global_statistics, usable_scales
+from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.marks import read_choices, read_map, read_marks, read_option_counts
+from errclust_pipeline.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.stages import MODEL_COMPARISON_STAGE, models_of, provenance
+from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS
+
+
+@dg.asset(
+    partitions_def=BENCHMARKS,
+    deps=["question_map", "raw_results", "error_table"],
+    group_name="comparison",
+    kinds={"scipy", "parquet"},
+    code_version=MODEL_COMPARISON_STAGE.code_version,
+)
+def model_comparison(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[Any]:
+    """Both tests of every pair and region, and how alike the pair's errors are (model_pairs)."""
+    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    made_from = provenance(MODEL_COMPARISON_STAGE, store, settings, partition)
+    chosen = settings.for_benchmark(partition.benchmark).statistics
+    questions = read_map(store, partition.benchmark)
+    models = models_of(store, partition.benchmark)
+    errors, choices = {}, {}
+    for model in models:
+        where = Partition(partition.benchmark, model)
+        errors[model] = read_marks(store, where, questions, chosen.leave_out_artefacts).errors
+        choices[model] = read_choices(store, where, questions)
+    options = read_option_counts(store, partition.benchmark, questions)
+    labels, names = questions.region_labels()
+    scale = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)[-1:]
+    pairs, possible = _closest_pairs(errors, chosen.most_pairs)
+    if len(pairs) < possible:
+        context.log.warning(
+            f"{len(pairs):,} of {possible:,} pairs are compared, the closest in accuracy: see "
+            "statistics.most_pairs; `errclust compare` compares any two"
+        )
+    regions, records = [], []
+    for a, b in pairs:
+        found = compare_models(errors[a], errors[b], labels, names, chosen.alpha)
+        regions.append(found.assign(model_a=a, model_b=b))
+        first_level = labels[:, 0] if labels.shape[1] else np.full(len(questions), -1, np.int32)
+        difference = global_statistics(
+            errors[a] - errors[b], questions.neighbours, scale, permutations=0
+        )[0]
+        records.append(
+            {
+                "model_a": a,
+                "model_b": b,
+                **dataclasses.asdict(
+                    agreement(errors[a], errors[b], choices[a], choices[b], options)
+                ),
+                "gate_p": heterogeneity_gate(errors[a], errors[b], first_level).p,
+                "k": scale[0],
+                "difference_moran": difference.moran,
+                "difference_z": difference.z,
+            }
+        )
+    schema = MODEL_COMPARISON.schema
+    rows = (
+        pa.Table.from_pandas(pd.concat(regions), schema=schema, preserve_index=False)
+        if regions
+        else schema.empty_table()
+    )
+    pair_rows = pa.Table.from_pylist(records, schema=MODEL_PAIRS.schema)
+    store.write(MODEL_PAIRS, partition, pair_rows, made_from)
+    store.write(MODEL_COMPARISON, partition, rows, made_from)
+    return materialized(
+        store,
+        MODEL_COMPARISON,
+        partition,
+        made_from,
+        rows.num_rows,
+        pair_rows.select(["model_a", "model_b", "kappa", "gate_p", "difference_moran"]),
+        {"pairs": len(pairs), "pairs_possible": possible},
+    )
+
+
+def _closest_pairs(errors: dict[str, Any], most: int) -> tuple[list[tuple[str, str]], int]:
+    """Return pairs of models, the more accurate first; the closest ones if there are many."""
+    rates = {model: float(np.nanmean(marks)) for model, marks in errors.items()}
+    ranked = sorted(rates, key=lambda model: (rates[model], model))
+    pairs = [(a, b) for position, a in enumerate(ranked) for b in ranked[position + 1 :]]
+    closest = sorted(pairs, key=lambda pair: (rates[pair[1]] - rates[pair[0]], pair))[:most]
+    return sorted(closest), len(pairs)

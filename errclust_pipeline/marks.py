@@ -1,0 +1,152 @@
+"""Marks read from the warehouse: the map of a benchmark, and its models' errors on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from errclust_pipeline.analysis.comparison import leave_out_artefacts
+from errclust_pipeline.analysis.question_map import QuestionMap
+from errclust_pipeline.analysis.spatial import TooFewModelsError, expected_errors
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.stages import models_of
+from errclust_pipeline.tables import ERRORS, QUESTION_MAP, QUESTIONS, REGION_LABELS, RESPONSES
+
+_MOST_REFERENCE_MODELS = 64
+"""Difficulty is no better known from more, and reading them would make a submission cost more."""
+
+
+@dataclass(frozen=True)
+class ModelMarks:
+    """One model's results, by position on the map.
+
+    Attributes
+    ----------
+    errors : float64 array, shape (n,)
+        1 error, 0 none, NaN left out.
+    failure_forms : tuple of str or None, length n
+        How a wrong response fails.
+    """
+
+    errors: npt.NDArray[np.float64]
+    failure_forms: tuple[str | None, ...]
+
+
+def read_map(store: Warehouse, benchmark: str) -> QuestionMap:
+    """Read a benchmark's map; the same one is kept in memory for the next model.
+
+    Raises
+    ------
+    WarehouseError
+        If it was not made yet.
+    """
+    made_from = store.provenance(QUESTION_MAP, Partition(benchmark))
+    version = made_from.data_version if made_from is not None else ""
+    return _read_map(store.storage.url, benchmark, version)
+
+
+@lru_cache(maxsize=2)
+def _read_map(root: str, benchmark: str, version: str) -> QuestionMap:  # noqa: ARG001
+    rows = Warehouse(root).read(QUESTION_MAP, Partition(benchmark))
+    return QuestionMap.from_table(rows.to_pandas())
+
+
+def read_marks(
+    store: Warehouse,
+    partition: Partition,
+    question_map: QuestionMap,
+    without_artefacts: bool = False,
+) -> ModelMarks:
+    """Read a model's errors onto the map.
+
+    Raises
+    ------
+    WarehouseError
+        If the model was asked questions that are not on the map.
+    """
+    rows = store.read(RESPONSES, partition, columns=["question_id", "correct"])
+    question_ids = rows["question_id"].to_pylist()
+    unknown = sum(name not in question_map.position_of for name in question_ids)
+    if unknown:
+        raise WarehouseError(
+            f"{unknown:,} questions of {partition} are not on the map of {partition.benchmark}: "
+            "materialise questions and question_map again, or run "
+            f"`errclust run --benchmark {partition.benchmark}`"
+        )
+    wrong = ~rows["correct"].to_numpy(zero_copy_only=False).astype(np.bool_)
+    errors = question_map.place(question_ids, wrong)
+    failures = store.read(ERRORS, partition, columns=["question_id", "failure_form"])
+    numbers = {form: number for number, form in enumerate(sorted(set(failures[1].to_pylist())))}
+    names = {number: form for form, number in numbers.items()}
+    placed = question_map.place(
+        failures[0].to_pylist(), [float(numbers[form]) for form in failures[1].to_pylist()]
+    )
+    forms = tuple(
+        names[int(number)] if error == 1 and number == number else None
+        for error, number in zip(errors.tolist(), placed.tolist(), strict=True)
+    )
+    if without_artefacts:
+        errors = leave_out_artefacts(errors, forms)
+    return ModelMarks(errors, forms)
+
+
+def read_expected(
+    store: Warehouse, partition: Partition, question_map: QuestionMap, own: ModelMarks
+) -> npt.NDArray[np.float64] | None:
+    """Return the errors to expect of a model by difficulty; None if the models are too few."""
+    others = [name for name in models_of(store, partition.benchmark) if name != partition.model]
+    if len(others) > _MOST_REFERENCE_MODELS:
+        spread = np.linspace(0, len(others) - 1, _MOST_REFERENCE_MODELS).round().astype(int)
+        others = [others[position] for position in spread]
+    matrix = [own.errors]
+    for name in others:
+        rows = store.read(
+            RESPONSES, Partition(partition.benchmark, name), columns=["question_id", "correct"]
+        )
+        known = [name in question_map.position_of for name in rows["question_id"].to_pylist()]
+        rows = rows.filter(known)
+        wrong = ~rows["correct"].to_numpy(zero_copy_only=False).astype(np.bool_)
+        matrix.append(question_map.place(rows["question_id"].to_pylist(), wrong))
+    try:
+        return expected_errors(np.stack(matrix), 0, question_map.neighbours)
+    except TooFewModelsError:
+        return None
+
+
+def read_choices(
+    store: Warehouse, partition: Partition, question_map: QuestionMap
+) -> list[int | None]:
+    """Return the option that a model chose on each question; None where it is not known."""
+    rows = store.read(
+        RESPONSES,
+        partition,
+        columns=["question_id", "predicted_choice", "prediction_guessed"],
+    ).to_pylist()
+    chosen = [row for row in rows if row["predicted_choice"] is not None]
+    chosen = [row for row in chosen if not row["prediction_guessed"]]
+    placed = question_map.place(
+        [row["question_id"] for row in chosen], [row["predicted_choice"] for row in chosen]
+    )
+    return [None if number != number else int(number) for number in placed.tolist()]
+
+
+def read_option_counts(
+    store: Warehouse, benchmark: str, question_map: QuestionMap
+) -> list[int | None]:
+    """Return how many options each question has; None where it is open."""
+    rows = store.read(QUESTIONS, Partition(benchmark), columns=["question_id", "choices"])
+    counts: Mapping[str, int] = {
+        row["question_id"]: len(row["choices"]) for row in rows.to_pylist() if row["choices"]
+    }
+    return [counts.get(name) for name in question_map.question_ids]
+
+
+def read_region_names(store: Warehouse, benchmark: str) -> dict[str, str]:
+    """Return the name of each region of a benchmark's map."""
+    rows = store.read(REGION_LABELS, Partition(benchmark), columns=["region_id", "label"])
+    return dict(zip(rows["region_id"].to_pylist(), rows["label"].to_pylist(), strict=True))

@@ -31,6 +31,13 @@ def test_the_asset_graph_is_the_documented_one(root):
         "error_embeddings": {"error_table"},
         "error_clusters": {"error_embeddings"},
         "cluster_labels": {"error_table", "error_embeddings", "error_clusters"},
+        "questions": {"raw_results"},
+        "question_map": {"questions"},
+        "region_labels": {"questions", "question_map"},
+        "hot_spots": {"question_map", "region_labels", "raw_results", "error_table"},
+        "autocorrelation": {"question_map", "raw_results", "error_table"},
+        "leaderboard": {"question_map", "raw_results", "error_table"},
+        "model_comparison": {"question_map", "raw_results", "error_table"},
     }
 
 

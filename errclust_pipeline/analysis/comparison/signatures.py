@@ -56,7 +56,9 @@ def fit_signatures(
 
     Deviations are normal with mean 0 and a variance that all share, estimated by empirical Bayes:
     EM steps with a Laplace approximation of each deviation (Breslow & Clayton 1993, JASA 88). So a
-    region of ten questions makes no headline. Weakness and difficulty are fixed effects.
+    region of ten questions makes no headline. Weakness and difficulty are fixed effects; with few
+    models they take up some of the spread, so its estimate is on the small side: it shrinks more,
+    not less.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@
    tested against errors lying anywhere (or, with expected errors, against what difficulty
    explains). Benjamini-Hochberg runs over all questions *and* all lengths at once, so the share of
    false discoveries is controlled across scales.
-2. Significant questions of any scale together are split into communities of the graph. So what
-   several scales found of one place is one find.
+2. Significant questions of any scale together are taken apart into communities of the graph, where
+   it has some. So what several scales found of one place is one find.
 3. A large scale bleeds over the edges of a strong weakness. Of the ways to cut a find off where the
    error rate around falls, at any scale, the most likely one is kept (Kulldorff's likelihood
    ratio). A question's own mark has no say in where it is cut.
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.clustering.communities import assortativity
+from errclust_pipeline.analysis.clustering.settings import ClusteringSettings
 from errclust_pipeline.analysis.spatial.counts import (
     FloatVector,
     as_marks,
@@ -40,6 +42,7 @@ SMALLEST_REGION = 10
 MOST_REGIONS = 20
 """What a person reads."""
 _GRAPH_NEIGHBOURS = 15
+_DEFAULTS = ClusteringSettings()
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,7 @@ def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
 def _communities(
     significant: npt.NDArray[np.bool_], neighbours: npt.NDArray[np.int32], seed: int
 ) -> list[npt.NDArray[np.int64]]:
+    from scipy.sparse.csgraph import connected_components
     from sknetwork.clustering import Louvain
 
     rows = np.flatnonzero(significant)
@@ -235,8 +239,19 @@ def _communities(
     graph = union_graph(neighbours, _GRAPH_NEIGHBOURS)[rows][:, rows]
     if graph.nnz == 0:
         return [rows[[position]] for position in range(len(rows))]
-    labels = Louvain(random_state=seed).fit_predict(graph)
-    return [rows[labels == label] for label in np.unique(labels)]
+    _, parts = connected_components(graph, directed=False)
+    found: list[npt.NDArray[np.int64]] = []
+    for part in np.unique(parts):
+        inside = np.flatnonzero(parts == part)
+        piece = graph[inside][:, inside]
+        labels = np.zeros(len(inside), dtype=np.int32)
+        if piece.nnz:
+            # Louvain divides anything; a place is divided only where it really falls apart.
+            divided = Louvain(random_state=seed).fit_predict(piece).astype(np.int32)
+            if assortativity(piece, divided) >= _DEFAULTS.minimum_assortativity:
+                labels = divided
+        found.extend(rows[inside[labels == label]] for label in np.unique(labels))
+    return found
 
 
 def _most_likely_part(

@@ -185,7 +185,11 @@ def hypergeometric_tails(
         of_mark = np.flatnonzero(known & (own == mark))
         for drawn in np.unique(draws[of_mark]):
             rows = of_mark[draws[of_mark] == drawn] if len(of_mark) else of_mark
-            pmf = hypergeom.pmf(np.arange(drawn + 1), n - 1, total - mark, drawn)
+            pmf = (
+                hypergeom.pmf(np.arange(drawn + 1), n - 1, total - mark, drawn)
+                if drawn
+                else np.ones(1)
+            )
             found = errors[rows].astype(np.int64)
             # Summed from the far end, so that small tails keep their digits.
             p_hot[rows] = np.minimum(pmf[::-1].cumsum()[::-1], 1.0)[found]

@@ -122,7 +122,9 @@ def transition_matrix(neighbours: npt.NDArray[np.int32], k: int) -> Any:
 
 
 def upper_tail(z: npt.ArrayLike, skewness: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return P(Z >= z) of a standardised sum with the given skewness, by a Pearson III law.
+    """Return P(Z > z) of a standardised sum with the given skewness, by a Pearson III law.
+
+    The law is continuous: where the sum takes few values, half of ``P(Z = z)`` is in it (mid-p).
 
     A weighted sum of few rare errors is skewed, and the normal law makes its upper tail too thin;
     matching the third moment as well is the classical remedy for permutation statistics (Mielke &

@@ -1,0 +1,103 @@
+"""Moran's I and join counts against PySAL and full enumeration."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+
+from errclust_pipeline.analysis.spatial import global_statistics, hubness
+from errclust_pipeline_tests.analysis.spatial.maps import (
+    clustered_map,
+    errors_at,
+    planted,
+    random_neighbours,
+)
+from errclust_pipeline_tests.analysis.spatial.test_local import pysal_weights
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_statistics_equal_pysal(binary):
+    esda = pytest.importorskip("esda")
+    neighbours = random_neighbours(200, 9)
+    marks = errors_at(0.3, 200) if binary else np.random.default_rng(1).normal(size=200)
+    found = global_statistics(marks, neighbours, (9,))[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        moran = esda.Moran(marks, pysal_weights(neighbours, "r"), permutations=0)
+    assert found.moran == pytest.approx(moran.I, abs=1e-12)
+    assert found.expected == pytest.approx(moran.EI, abs=1e-12)
+    assert found.z == pytest.approx(moran.z_rand, abs=1e-9)
+    if binary:
+        joins = esda.Join_Counts(marks, pysal_weights(neighbours, "b"), permutations=0)
+        assert (found.joins_both, found.joins_neither, found.joins_one) == (
+            pytest.approx(joins.bb),
+            pytest.approx(joins.ww),
+            pytest.approx(joins.bw),
+        )
+
+
+def test_moments_are_those_over_all_permutations():
+    neighbours = random_neighbours(7, 2)
+    marks = np.array([0, 1, 1, 0, 2, 0, 1.0])
+    found = global_statistics(marks, neighbours, (2,))[0]
+
+    def moran(values):
+        z = values - values.mean()
+        return 7 / 14 / (z @ z) * sum(z[row] * z[neighbours[row]].sum() for row in range(7))
+
+    everything = [moran(np.array(values)) for values in itertools.permutations(marks)]
+    assert found.moran == pytest.approx(moran(marks))
+    assert found.expected == pytest.approx(np.mean(everything))
+    assert found.z == pytest.approx((moran(marks) - np.mean(everything)) / np.std(everything))
+
+
+def test_p_values_are_uniform_without_structure():
+    neighbours, _ = clustered_map(300, 6, 15)
+    p = [
+        global_statistics(errors_at(0.3, 300, seed), neighbours, (15,), 99, seed)[0].p
+        for seed in range(200)
+    ]
+    assert abs(np.mean(np.array(p) <= 0.05) - 0.05) < 3 * np.sqrt(0.05 * 0.95 / 200)
+    assert 0.4 < np.mean(p) < 0.6
+
+
+def test_errors_that_concentrate_are_seen_at_every_scale():
+    neighbours, cluster = clustered_map()
+    found = global_statistics(planted(cluster, [3, 4], 0.8, 0.2), neighbours, (10, 30, 100))
+    assert [one.k for one in found] == [10, 30, 100]
+    assert all(one.z > 10 and one.p == 1 / 200 for one in found)
+    assert all(one.joins_both + one.joins_neither + one.joins_one == 600 * one.k for one in found)
+
+
+def test_questions_left_out_change_nothing_else():
+    neighbours, cluster = clustered_map(300, 6, 15)
+    marks = planted(cluster, [0], 0.9, 0.1)
+    known = np.arange(300) % 5 != 0
+    found = global_statistics(np.where(known, marks, np.nan), neighbours, (15,))[0]
+    z = marks[known] - marks[known].mean()
+    number = np.cumsum(known) - 1
+    lags = [
+        z[number[others[known[others]]]].mean() if known[others].any() else 0.0
+        for others in neighbours[known, :15]
+    ]
+    assert found.questions == 240
+    assert found.moran == pytest.approx(z @ lags / (z @ z), rel=1e-6)
+
+
+@pytest.mark.parametrize("marks", [np.ones(50), np.full(50, np.nan), np.zeros(50)])
+def test_marks_that_are_all_the_same_concentrate_nowhere(marks):
+    found = global_statistics(marks, random_neighbours(50, 5), (5,))[0]
+    assert np.isnan(found.moran)
+    assert np.isnan(found.z)
+
+
+def test_hubs_are_seen():
+    star = np.array([[1, 2]] + [[0, 2]] + [[0, 1]] * 8, dtype=np.int32)
+    found = hubness(star, 2)
+    assert found.largest_in_degree == 9
+    assert found.orphans == 0.7
+    assert found.skewness > 1
+    ring = np.array([[(row + 1) % 10, (row + 2) % 10] for row in range(10)], dtype=np.int32)
+    even = hubness(ring, 2)
+    assert (even.skewness, even.largest_in_degree, even.orphans) == (0, 2, 0)

@@ -6,7 +6,8 @@
    false discoveries is controlled across scales.
 2. Significant questions of any scale together are taken apart into communities of the graph, where
    it has some. So what several scales found of one place is one find.
-3. A large scale bleeds over the edges of a strong weakness. Of the ways to cut a find off where the
+3. A large scale bleeds over the edges of a strong weakness, and a weak one is not significant up to
+   its edges. So the neighbours of a find are added to it, and of the ways to cut it off where the
    error rate around falls, at any scale, the most likely one is kept (Kulldorff's likelihood
    ratio). A question's own mark has no say in where it is cut.
 """
@@ -202,11 +203,18 @@ def hot_regions(
     kernel = graph_kernel(neighbours) if kernel is None else kernel
     test = walk_test(own, kernel, probability)
     significant = np.asarray((np.nan_to_num(test.q, nan=1.0) < alpha).any(axis=0))
+    graph = union_graph(neighbours, _GRAPH_NEIGHBOURS)
+    free = known & ~significant
     regions = []
-    for members in _communities(significant, neighbours, seed):
-        cut = _most_likely_part(members, own, probability, test.around, smallest)
-        if len(cut) >= smallest:
-            regions.append(_region(cut, own, known, probability, test, kernel.steps))
+    for members in _communities(significant, graph, seed):
+        if len(members) < smallest:
+            continue
+        edge = np.setdiff1d(graph[members].indices, np.flatnonzero(~free))
+        cut = _most_likely_part(
+            np.concatenate([members, edge]), own, probability, test.around, smallest
+        )
+        free[cut] = False
+        regions.append(_region(cut, own, known, probability, test, kernel.steps))
     regions.sort(key=lambda region: (-region.log_likelihood_ratio, int(region.members[0])))
     # A region that would not pass a single one-sided test by its own rate is not shown.
     least = float(chi2.ppf(1 - 2 * alpha, 1)) / 2 if alpha < 0.5 else 0.0
@@ -228,15 +236,16 @@ def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
 
 
 def _communities(
-    significant: npt.NDArray[np.bool_], neighbours: npt.NDArray[np.int32], seed: int
+    significant: npt.NDArray[np.bool_], everything: Any, seed: int
 ) -> list[npt.NDArray[np.int64]]:
+    """Take significant questions apart; largest part first."""
     from scipy.sparse.csgraph import connected_components
     from sknetwork.clustering import Louvain
 
     rows = np.flatnonzero(significant)
     if not len(rows):
         return []
-    graph = union_graph(neighbours, _GRAPH_NEIGHBOURS)[rows][:, rows]
+    graph = everything[rows][:, rows]
     if graph.nnz == 0:
         return [rows[[position]] for position in range(len(rows))]
     _, parts = connected_components(graph, directed=False)
@@ -251,7 +260,7 @@ def _communities(
             if assortativity(piece, divided) >= _DEFAULTS.minimum_assortativity:
                 labels = divided
         found.extend(rows[inside[labels == label]] for label in np.unique(labels))
-    return found
+    return sorted(found, key=lambda members: (-len(members), int(members[0])))
 
 
 def _most_likely_part(
@@ -262,9 +271,7 @@ def _most_likely_part(
     smallest: int,
 ) -> npt.NDArray[np.int64]:
     """Cut a find off where its likelihood ratio is largest, over all scales."""
-    best, chosen = -np.inf, members[:0]
-    if len(members) < smallest:
-        return chosen
+    best, chosen = -np.inf, members
     # The shortest walk is left to testing: most of what it averages is a handful of marks.
     for averages in around[1:] if len(around) > 1 else around:
         ordered = members[np.argsort(-averages[members], kind="stable")]

@@ -19,7 +19,6 @@ from errclust_pipeline import __version__, terminal
 if TYPE_CHECKING:
     from errclust_pipeline.keys import Partition
     from errclust_pipeline.resources.warehouse import Warehouse
-    from errclust_pipeline.run import PlannedRun
 
 PARTITION_FAILED = 1
 BAD_INPUT = 2
@@ -241,10 +240,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     from errclust_pipeline.definitions import build_defs
     from errclust_pipeline.instance import open_instance
     from errclust_pipeline.settings import load_settings
-    from errclust_pipeline.stages import PHASES
 
-    settings = load_settings(warehouse.storage)
-    expected = len(runs.plan(warehouse, settings, partitions))
+    expected = len(runs.plan(warehouse, load_settings(warehouse.storage), partitions))
     started = time.monotonic()
     finished: list[runs.FinishedRun] = []
     if expected:
@@ -253,17 +250,15 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
             open_instance(warehouse.storage) as instance,
             terminal.run_progress(expected) as progress,
         ):
-            for phase in PHASES:
-                # What failed has said so; what is left of it would only fail again.
-                failures = {one.planned.partition for one in finished if one.failure is not None}
-                todo = [one for one in partitions if one not in failures]
-                planned = runs.plan(warehouse, settings, todo, [phase])
-                steps = iter(planned)
-                _announce(progress, next(steps, None))
-                for one in runs.execute(definitions, instance, planned):
-                    finished.append(one)
-                    progress.finish_partition()
-                    _announce(progress, next(steps, None))
+            for one in runs.execute_all(
+                warehouse,
+                definitions,
+                instance,
+                partitions,
+                lambda planned: progress.start_partition(f"{planned.job} {planned.partition}"),
+            ):
+                finished.append(one)
+                progress.finish_partition()
     warehouse.publish_catalog()
     fresh = max(len(partitions) - len({one.planned.partition for one in finished}), 0)
 
@@ -309,11 +304,6 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         )
     if failed:
         raise typer.Exit(PARTITION_FAILED)
-
-
-def _announce(progress: terminal.RunProgress, planned: PlannedRun | None) -> None:
-    if planned is not None:
-        progress.start_partition(f"{planned.job} {planned.partition}")
 
 
 def _longest(seconds: Mapping[str, float]) -> str:
@@ -480,6 +470,7 @@ def hotspots(
     Then those where it errs more than difficulty explains: its own weaknesses (three models on the
     benchmark are needed to tell).
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     from errclust_pipeline.keys import Partition
@@ -497,7 +488,10 @@ def hotspots(
     shown = {name for row in regions for name in row["exemplars"][:examples]}
     columns = ["question_id", "question", "gold", "prediction"]
     responses = warehouse.read(
-        RESPONSES, partition, columns, pc.field("question_id").isin(list(shown))
+        RESPONSES,
+        partition,
+        columns,
+        pc.field("question_id").isin(pa.array(sorted(shown), pa.string())),
     )
     questions = {row["question_id"]: row for row in responses.to_pylist()}
     terminal.print_autocorrelation(partition.benchmark, partition.model, statistics)

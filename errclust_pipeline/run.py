@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -14,7 +14,7 @@ from errclust_pipeline import stages
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline.settings import Settings
+from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import PHASES, State
 
 PROCESS_TAG = "errclust/process"
@@ -99,6 +99,38 @@ def execute(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         yield _finished(run, result)
+
+
+def execute_all(
+    warehouse: Warehouse,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    partitions: Sequence[Partition],
+    started: Callable[[PlannedRun], None] = lambda _: None,
+    phases: Sequence[str] = tuple(PHASES),
+) -> Iterator[FinishedRun]:
+    """Bring partitions up to date, one phase after another, each planned when its turn comes.
+
+    A partition that failed in one phase is left out of the later ones: it has said why.
+
+    Parameters
+    ----------
+    partitions : sequence of Partition
+        Of models.
+    started : callable
+        Called with each run before it starts.
+    phases : sequence of str
+        Of `stages.PHASES`, in their order.
+    """
+    settings = load_settings(warehouse.storage)
+    left = list(partitions)
+    for phase in phases:
+        for planned in plan(warehouse, settings, left, [phase]):
+            started(planned)
+            for finished in execute(definitions, instance, [planned]):
+                if finished.failure is not None and planned.partition in left:
+                    left.remove(planned.partition)
+                yield finished
 
 
 def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun:

@@ -16,7 +16,7 @@
     neighbours = 300              # kept of each question; near_duplicate_similarity = 0.98
 
     [statistics]
-    scales = [10, 30, 100, 300]   # neighbours; alpha = 0.05; permutations = 199
+    scales = [10, 30, 100, 300]   # neighbours; alpha = 0.05; permutations = 99
     leave_out_artefacts = false   # true: truncated, empty, … responses are not errors
 
     [benchmarks.gsm8k.errors]     # the same sections again, for one benchmark (by its key)
@@ -79,7 +79,7 @@ class StatisticsSettings(_Section):
     """Numbers of neighbours; those of half the map and more are dropped."""
     alpha: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
     """False discovery rate."""
-    permutations: Annotated[int, pydantic.Field(ge=19)] = 199
+    permutations: Annotated[int, pydantic.Field(ge=19)] = 99
     """For the p values of global statistics."""
     leave_out_artefacts: bool = False
     """Whether responses that nothing could be read off are left out instead of being errors."""

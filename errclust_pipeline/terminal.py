@@ -387,7 +387,7 @@ def _finding(row: Mapping[str, Any], overall: float, alpha: float) -> str:
     if row["q_worse"] is not None and row["q_worse"] < alpha:
         found.append("A worse" if row["difference"] > 0 else "B worse")
     if row["q_gap"] is not None and row["q_gap"] < alpha:
-        found.append("more than overall" if row["difference"] > overall else "less than overall")
+        found.append("gap above overall" if row["difference"] > overall else "gap below overall")
     return ", ".join(found)
 
 

@@ -15,6 +15,7 @@ drift from them. Nothing in a file depends on when or where it was written.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -349,10 +350,10 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+@functools.cache
 def _sql_type(type_: pa.DataType) -> str:
     """Return DuckDB's type for an Arrow type, asked from DuckDB itself."""
-    empty = pa.table({"column": pa.array([], type_)})
-    connection = duckdb.connect(":memory:")
-    connection.register("empty", empty)
-    described = connection.execute("DESCRIBE SELECT * FROM empty").fetchall()
+    with duckdb.connect(":memory:") as connection:
+        connection.register("empty", pa.table({"column": pa.array([], type_)}))
+        described = connection.execute("DESCRIBE SELECT * FROM empty").fetchall()
     return str(described[0][1])

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 64
+_ROUNDING = 1e-9
+"""A spread of marks below this is none: differences of probabilities are rounded at 1e-16."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def global_statistics(
     marks: npt.ArrayLike,
     neighbours: npt.NDArray[np.int32],
     scales: Sequence[int],
-    permutations: int = 199,
+    permutations: int = 99,
     seed: int = 0,
 ) -> list[GlobalStatistic]:
     """Compute Moran's I at several scales, with join counts where marks are 0 and 1.
@@ -83,15 +85,15 @@ def global_statistics(
     Returns
     -------
     list of GlobalStatistic
-        One a scale. Where all marks are the same, or fewer than 4 are known, the statistic is NaN:
-        there is nothing that could concentrate.
+        One a scale. The statistic is NaN where nothing could concentrate: all marks are the same
+        (but for rounding), fewer than 4 are known, or no known question neighbours another.
     """
     values = np.asarray(marks, dtype=np.float64)
     known = ~np.isnan(values)
     n = int(known.sum())
     present = values[known]
-    if n < 4 or np.ptp(present) == 0:
-        nothing = (np.nan, -1 / (n - 1) if n > 1 else np.nan, np.nan, np.nan, 0)
+    nothing = (np.nan, -1 / (n - 1) if n > 1 else np.nan, np.nan, np.nan, 0)
+    if n < 4 or np.ptp(present) < _ROUNDING:
         return [GlobalStatistic(k, n, *nothing) for k in scales]
     graphs = _graphs(known, neighbours, scales)
     deviation = present - present.mean()
@@ -107,6 +109,9 @@ def global_statistics(
         weights = graphs[position] if weights is None else weights + graphs[position]
         standardised = _row_standardised(weights)
         total = standardised.sum()
+        if total == 0:
+            results.append(GlobalStatistic(k, n, *nothing))
+            continue
         scale = n / total / (deviation @ deviation)
         moran = float(scale * (deviation @ (standardised @ deviation)))
         mean, variance = permutation_moments(standardised, present)

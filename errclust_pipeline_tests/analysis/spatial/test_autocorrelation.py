@@ -66,7 +66,7 @@ def test_errors_that_concentrate_are_seen_at_every_scale():
     neighbours, cluster = clustered_map()
     found = global_statistics(planted(cluster, [3, 4], 0.8, 0.2), neighbours, (10, 30, 100))
     assert [one.k for one in found] == [10, 30, 100]
-    assert all(one.z > 10 and one.p == 1 / 200 for one in found)
+    assert all(one.z > 10 and one.p == 1 / 100 for one in found)
     assert all(one.joins_both + one.joins_neither + one.joins_one == 600 * one.k for one in found)
 
 
@@ -101,3 +101,29 @@ def test_hubs_are_seen():
     ring = np.array([[(row + 1) % 10, (row + 2) % 10] for row in range(10)], dtype=np.int32)
     even = hubness(ring, 2)
     assert (even.skewness, even.largest_in_degree, even.orphans) == (0, 2, 0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "marks",
+    [
+        np.zeros(60),
+        np.full(60, 0.3) + np.random.default_rng(0).normal(0, 1e-17, 60),
+        np.where(np.arange(60) < 3, [0.0, 1.0] * 30, np.nan),
+    ],
+    ids=["all the same", "the same but for rounding", "three known"],
+)
+def test_marks_that_cannot_concentrate_have_no_statistic(marks):
+    for one in global_statistics(marks, random_neighbours(60, 10), (5, 10)):
+        assert np.isnan([one.moran, one.z, one.p]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_known_questions_without_known_neighbours_have_no_statistic():
+    # Each of 12 questions neighbours the next; marks are known of every third.
+    neighbours = ((np.arange(12)[:, None] + 1) % 12).astype(np.int32)
+    marks = np.full(12, np.nan)
+    marks[::3] = [0, 1, 0, 1]
+    (found,) = global_statistics(marks, neighbours, (1,))
+    assert found.questions == 4
+    assert np.isnan(found.moran)

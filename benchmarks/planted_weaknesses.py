@@ -1,10 +1,10 @@
 """Are planted weaknesses found where they are? Our hot regions beside the alternatives.
 
-On the real questions of MMLU-Pro, ten sources (`src`) of 40 to 400 questions are chosen at random. A
-simulated model answers rightly with probability 0.7, and with 0.7 d in the planted sources. Scored
-as EvalTree (Zeng et al. 2025, COLM) scores weakness profiles: recall is the share of a planted
-group's questions that lie in reported regions, averaged over groups; precision is the share of a
-region's questions that lie in planted groups, averaged over regions; F is their harmonic mean,
+On the real questions of MMLU-Pro, ten sources (`src`) of 40 to 400 questions are chosen at random.
+A simulated model answers rightly with probability 0.7, and with 0.7 d in the planted sources.
+Scored as EvalTree (Zeng et al. 2025, COLM) scores weakness profiles: recall is the share of a
+planted group's questions that lie in reported regions, averaged over groups; precision is the share
+of a region's questions that lie in planted groups, averaged over regions; F is their harmonic mean,
 averaged over repetitions.
 
     errclust ingest ../shared/data/mmlu_pro && errclust run
@@ -180,6 +180,7 @@ class SmoothedGi:
         self._squares = np.asarray(self._weights.multiply(self._weights).sum(axis=1)).ravel()
 
     def __call__(self, marks: npt.NDArray[np.float64]) -> Members:
+        """Return the communities of significant questions."""
         from scipy.stats import norm
 
         n = len(marks)

@@ -1,0 +1,132 @@
+"""Time and memory of the spatial statistics, beside esda.Moran_Local with 999 permutations.
+
+    errclust ingest ../shared/data/mmlu_pro && errclust run
+    python benchmarks/spatial_speed.py --root data
+
+All statistics of one model are computed after the map exists, at four scales. Cost: the local test
+grows with n k; the adjusted test with n k^2; Moran's I with n k permutations; memory with n k.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+import warnings
+
+import numpy as np
+
+from errclust_pipeline.analysis.spatial import (
+    adjusted_tests,
+    global_statistics,
+    hot_regions,
+    local_test,
+    local_tests,
+    scan,
+    split_half,
+    usable_scales,
+)
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.marks import read_expected, read_map, read_marks
+
+
+def main() -> None:
+    """Print the times."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", default="data", help="data root with mmlu_pro in it")
+    parser.add_argument("--model", default="Qwen1.5-110B")
+    parser.add_argument("--points", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    print_one_model(arguments.root, arguments.model)
+    print_points(arguments.points)
+
+
+def print_one_model(root: str, model: str) -> None:
+    """Time every statistic of one real model."""
+    from errclust_pipeline.resources.warehouse import Warehouse
+
+    store, partition = Warehouse(root), Partition("mmlu_pro", model)
+    questions = read_map(store, "mmlu_pro")
+    own = read_marks(store, partition, questions)
+    expected = read_expected(store, partition, questions, own)
+    assert expected is not None
+    marks, neighbours, kernel = own.errors, questions.neighbours, questions.kernel
+    assert kernel is not None
+    scales = usable_scales(len(questions), neighbours.shape[1])
+    local_test(marks[:50], neighbours[:50, :1] * 0, 1)  # scipy.stats is imported here.
+    regions = hot_regions(marks, neighbours, kernel=kernel)
+    steps = {
+        "local test": lambda: local_tests(marks, neighbours, scales),
+        "expected by difficulty": lambda: read_expected(store, partition, questions, own),
+        "adjusted test": lambda: adjusted_tests(marks, expected, neighbours, scales),
+        "Moran's I, join counts (99 permutations)": lambda: global_statistics(
+            marks, neighbours, scales
+        ),
+        "hot regions, raw and adjusted": lambda: (
+            hot_regions(marks, neighbours, kernel=kernel),
+            hot_regions(marks, neighbours, expected, kernel),
+        ),
+        "split halves": lambda: split_half(regions, marks, neighbours, kernel),
+    }
+    print(f"{len(questions):,} questions, scales {scales}, seconds")
+    total = 0.0
+    for name, step in steps.items():
+        total += timed(name, step)
+    print(f"  {'all of these':<46}{total:>8.2f}")
+    timed("scan statistic (99 permutations)", lambda: scan(marks, neighbours))
+    timed("esda.Moran_Local, k = 30 alone (999)", esda_call(marks, neighbours[:, :30]))
+
+
+def print_points(n: int) -> None:
+    """Time the local test on many points."""
+    generator = np.random.default_rng(0)
+    # Thirty others, at random distances in a ring: no repeats, and memory is reached all over.
+    jumps = np.sort(generator.choice(np.arange(1, n // 10), 30, replace=False)).astype(np.int32)
+    neighbours = (np.arange(n, dtype=np.int32)[:, None] + jumps) % n
+    marks = (generator.random(n) < 0.3).astype(float)
+    print(f"{n:,} points, k = 30, seconds")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    timed("local test", lambda: local_test(marks, neighbours, 30))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"  {'memory beyond marks and neighbours':<46}{(after - before) / 1024:>8.0f} MiB")
+    small = n // 10
+    timed(f"local test of {small:,} points", lambda: local_test(
+        marks[:small], neighbours[:small] % small, 30
+    ))  # fmt: skip
+    timed(f"esda.Moran_Local of {small:,} points (999)", esda_call(
+        marks[:small], neighbours[:small] % small
+    ))  # fmt: skip
+
+
+def esda_call(marks, neighbours):
+    """Return a call of esda, its weights made beforehand and its functions compiled."""
+    import esda
+    from libpysal.graph import Graph
+
+    # esda has no notion of a mark left out: those are set to the mean.
+    marks = np.where(np.isnan(marks), np.nanmean(marks), marks)
+    n, k = len(marks), neighbours.shape[1]
+    graph = Graph.from_arrays(np.repeat(np.arange(n), k), neighbours.ravel(), np.ones(n * k))
+    rows = graph.transform("r")
+
+    def call(permutations: int = 999) -> None:
+        esda.Moran_Local(
+            marks, rows, permutations=permutations, n_jobs=1, keep_simulations=False, seed=0
+        )
+
+    call(9)
+    return call
+
+
+def timed(name, step) -> float:
+    """Print and return the seconds of a step."""
+    started = time.perf_counter()
+    step()
+    seconds = time.perf_counter() - started
+    print(f"  {name:<46}{seconds:>8.2f}", flush=True)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -13,11 +13,15 @@
     method = "louvain"            # or "hdbscan"
 
     [map]
-    neighbours = 300              # kept of each question; near_duplicate_similarity = 0.98
+    neighbours = 300              # kept of each question
+    near_duplicate_similarity = 0.98
 
     [statistics]
-    scales = [10, 30, 100, 300]   # neighbours; alpha = 0.05; permutations = 99
+    scales = [10, 30, 100, 300]   # numbers of neighbours
+    alpha = 0.05                  # false discovery rate
+    permutations = 99             # for the p values of global statistics
     leave_out_artefacts = false   # true: truncated, empty, … responses are not errors
+    most_pairs = 500              # of models compared, the closest in accuracy first
 
     [benchmarks.gsm8k.errors]     # the same sections again, for one benchmark (by its key)
     text = "question_and_answer"
@@ -99,11 +103,8 @@ class BenchmarkSettings(_Section):
     @classmethod
     def _known_settings(cls, value: Any, information: pydantic.ValidationInfo) -> Any:
         if isinstance(value, dict):
-            section = (
-                ClusteringSettings
-                if information.field_name == "clustering"
-                else (QuestionMapSettings)
-            )
+            is_clustering = information.field_name == "clustering"
+            section = ClusteringSettings if is_clustering else QuestionMapSettings
             names = [field.name for field in dataclasses.fields(section)]
             unknown = sorted(set(value) - set(names))
             if unknown:

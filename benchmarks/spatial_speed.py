@@ -55,6 +55,7 @@ def print_one_model(root: str, model: str) -> None:
     assert kernel is not None
     scales = usable_scales(len(questions), neighbours.shape[1])
     local_test(marks[:50], neighbours[:50, :1] * 0, 1)  # scipy.stats is imported here.
+    residual = marks - expected
     regions = hot_regions(marks, neighbours, kernel=kernel)
     steps = {
         "local test": lambda: local_tests(marks, neighbours, scales),
@@ -63,18 +64,21 @@ def print_one_model(root: str, model: str) -> None:
         "Moran's I, join counts (99 permutations)": lambda: global_statistics(
             marks, neighbours, scales
         ),
+        "Moran's I of the residual (99 permutations)": lambda: global_statistics(
+            residual, neighbours, scales
+        ),
         "hot regions, raw and adjusted": lambda: (
             hot_regions(marks, neighbours, kernel=kernel),
             hot_regions(marks, neighbours, expected, kernel),
         ),
         "split halves": lambda: split_half(regions, marks, neighbours, kernel),
+        "scan statistic (99 permutations)": lambda: scan(marks, neighbours),
     }
     print(f"{len(questions):,} questions, scales {scales}, seconds")
     total = 0.0
     for name, step in steps.items():
         total += timed(name, step)
     print(f"  {'all of these':<46}{total:>8.2f}")
-    timed("scan statistic (99 permutations)", lambda: scan(marks, neighbours))
     timed("esda.Moran_Local, k = 30 alone (999)", esda_call(marks, neighbours[:, :30]))
 
 

@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.analysis.spatial.counts import FloatVector, neighbour_sums
+from errclust_pipeline.analysis.spatial.counts import (
+    FloatVector,
+    neighbour_graphs,
+    neighbour_sums,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +99,8 @@ def global_statistics(
     nothing = (np.nan, -1 / (n - 1) if n > 1 else np.nan, np.nan, np.nan, 0)
     if n < 4 or np.ptp(present) < _ROUNDING:
         return [GlobalStatistic(k, n, *nothing) for k in scales]
-    graphs = _graphs(known, neighbours, scales)
+    graphs = neighbour_graphs(known, neighbours, scales)
+    mutual = _MutualNeighbours(known, neighbours[:, : scales[-1]])
     deviation = present - present.mean()
     # Whole numbers add up exactly, so permutations that tie with what is observed are seen to. Raw
     # counts are compared: where every question has k neighbours, I rises with them.
@@ -103,18 +108,25 @@ def global_statistics(
     permuted = _permuted_forms(present if whole else deviation, graphs, permutations, seed)
     binary = bool(np.isin(present, (0, 1)).all())
     sums, draws = neighbour_sums(values, neighbours, tuple(scales))
+    deviations = np.zeros(n)
     results = []
-    weights = None
     for position, k in enumerate(scales):
-        weights = graphs[position] if weights is None else weights + graphs[position]
-        standardised = _row_standardised(weights)
-        total = standardised.sum()
+        deviations += graphs[position] @ deviation
+        degrees = draws[position, known].astype(np.float64)
+        # Each row of weights is a neighbour's share: 1 / degree.
+        share = np.divide(1.0, degrees, out=np.zeros(n), where=degrees > 0)
+        total = float((degrees > 0).sum())
         if total == 0:
             results.append(GlobalStatistic(k, n, *nothing))
             continue
-        scale = n / total / (deviation @ deviation)
-        moran = float(scale * (deviation @ (standardised @ deviation)))
-        mean, variance = permutation_moments(standardised, present)
+        moran = float(n / total * (deviation * share) @ deviations / (deviation @ deviation))
+        columns = np.sum([graph.T @ share for graph in graphs[: position + 1]], axis=0)
+        mean, variance = permutation_moments(
+            present,
+            total=total,
+            s1=float(degrees @ share**2) + mutual.products(share, k),
+            s2=float((((degrees > 0) + columns) ** 2).sum()),
+        )
         observed, others = permuted[position][0], permuted[position][1:]
         p = (1 + int((others >= observed).sum())) / (len(others) + 1)
         joins: tuple[float | None, float | None, float | None] = (None, None, None)
@@ -154,7 +166,9 @@ def join_counts(
     return both, neither, float(neighbours.sum() / 2 - both - neither)
 
 
-def permutation_moments(weights: Any, values: FloatVector) -> tuple[float, float]:
+def permutation_moments(
+    values: FloatVector, total: float, s1: float, s2: float
+) -> tuple[float, float]:
     """Return mean and variance of Moran's I over all permutations of the values.
 
     The moments under randomisation of Cliff & Ord (1981, Spatial Processes, p. 46), for weights
@@ -162,16 +176,16 @@ def permutation_moments(weights: Any, values: FloatVector) -> tuple[float, float
 
     Parameters
     ----------
-    weights : sparse matrix, shape (n, n)
     values : float64 array, shape (n,)
+    total : float
+        Sum of the weights.
+    s1 : float
+        Sum of ``(w_ij + w_ji) ** 2 / 2``.
+    s2 : float
+        Sum over questions of the square of the sum of their row and their column.
     """
     n = len(values)
     deviation = values - values.mean()
-    total = float(weights.sum())
-    both = weights + weights.T
-    s1 = float(both.multiply(both).sum()) / 2
-    ends = np.asarray(weights.sum(axis=0)).ravel() + np.asarray(weights.sum(axis=1)).ravel()
-    s2 = float((ends**2).sum())
     kurtosis = n * float((deviation**4).sum()) / float((deviation**2).sum()) ** 2
     mean = -1 / (n - 1)
     first = n * ((n**2 - 3 * n + 3) * s1 - n * s2 + 3 * total**2)
@@ -190,31 +204,29 @@ def statistics_frame(statistics: Sequence[GlobalStatistic]) -> pd.DataFrame:
     return pd.DataFrame([dataclasses.asdict(one) for one in statistics], columns=names)
 
 
-def _graphs(
-    known: npt.NDArray[np.bool_], neighbours: npt.NDArray[np.int32], scales: Sequence[int]
-) -> list[Any]:
-    """Return what each scale adds to the one before, as graphs of the known questions."""
-    from scipy import sparse
+class _MutualNeighbours:
+    """Pairs of known questions that are among each other's neighbours, from which k on."""
 
-    number = np.cumsum(known) - 1
-    graphs = []
-    for first, last in zip((0, *scales), scales, strict=False):
-        block = neighbours[known, first:last]
-        kept = known[block]
-        pointers = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
-        columns = number[block[kept]].astype(np.int32)
-        data = np.ones(len(columns), dtype=np.float32)
-        n = int(known.sum())
-        graphs.append(sparse.csr_matrix((data, columns, pointers), shape=(n, n)))
-    return graphs
+    def __init__(self, known: npt.NDArray[np.bool_], neighbours: npt.NDArray[np.int32]) -> None:
+        from scipy import sparse
 
+        self._k_max = neighbours.shape[1]
+        (graph,) = neighbour_graphs(known, neighbours, (self._k_max,))
+        # Nearness counts down from k_max. Of both directions the smaller is kept, and it is 0
+        # where one of them is missing.
+        nearness = np.broadcast_to(
+            np.arange(self._k_max, 0, -1, dtype=np.float32), neighbours[known].shape
+        )
+        graph.data = nearness[known[neighbours[known]]]
+        backward = sparse.csr_array(graph.T)
+        forward = sparse.csr_array(backward.T)
+        both = forward.minimum(backward).tocoo()
+        self._rows, self._columns, self._nearness = both.row, both.col, both.data
 
-def _row_standardised(weights: Any) -> Any:
-    from scipy import sparse
-
-    degrees = np.asarray(weights.sum(axis=1)).ravel().astype(np.float64)
-    inverse = np.divide(1.0, degrees, out=np.zeros_like(degrees), where=degrees > 0)
-    return sparse.diags(inverse) @ weights.astype(np.float64)
+    def products(self, share: FloatVector, k: int) -> float:
+        """Return the sum of ``share_i * share_j`` over ordered pairs that are mutual at k."""
+        within = self._nearness > self._k_max - k
+        return float(share[self._rows[within]] @ share[self._columns[within]])
 
 
 def _permuted_forms(

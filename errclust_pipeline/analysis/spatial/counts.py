@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -117,6 +118,41 @@ def neighbour_sums(
                 missing += left_out[block].sum(axis=1)
                 draws[scale, rows] -= missing
     return sums, draws
+
+
+def neighbour_graphs(
+    known: BoolVector, neighbours: npt.NDArray[np.int32], scales: Sequence[int]
+) -> list[Any]:
+    """Return what each scale adds to the one before, as graphs of the known questions.
+
+    Multiplied with a block of columns, they sum many sets of marks over neighbours at once.
+
+    Parameters
+    ----------
+    known : bool array, shape (n,)
+        Questions that have a mark; the others are in no graph.
+    neighbours : int32 array, shape (n, k_max)
+        Nearest first, without the question itself.
+    scales : sequence of int
+        Ascending, at most ``k_max``.
+
+    Returns
+    -------
+    list of sparse arrays of float32 ones, shape (known, known)
+    """
+    from scipy import sparse
+
+    number = np.cumsum(known, dtype=np.int32) - 1
+    n = int(known.sum())
+    graphs = []
+    for first, last in itertools.pairwise((0, *scales)):
+        block = neighbours[known, first:last]
+        kept = known[block]
+        pointers = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
+        columns = number[block[kept]].astype(np.int32)
+        ones = np.ones(len(columns), dtype=np.float32)
+        graphs.append(sparse.csr_array((ones, columns, pointers), shape=(n, n)))
+    return graphs
 
 
 def benjamini_hochberg(p_values: FloatVector) -> FloatVector:

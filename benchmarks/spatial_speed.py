@@ -56,7 +56,7 @@ def print_one_model(root: str, model: str) -> None:
     scales = usable_scales(len(questions), neighbours.shape[1])
     local_test(marks[:50], neighbours[:50, :1] * 0, 1)  # scipy.stats is imported here.
     residual = marks - expected
-    regions = hot_regions(marks, neighbours, kernel=kernel)
+    regions = hot_regions(marks, kernel)
     steps = {
         "local test": lambda: local_tests(marks, neighbours, scales),
         "expected by difficulty": lambda: read_expected(store, partition, questions, own),
@@ -68,10 +68,10 @@ def print_one_model(root: str, model: str) -> None:
             residual, neighbours, scales
         ),
         "hot regions, raw and adjusted": lambda: (
-            hot_regions(marks, neighbours, kernel=kernel),
-            hot_regions(marks, neighbours, expected, kernel),
+            hot_regions(marks, kernel),
+            hot_regions(marks, kernel, expected),
         ),
-        "split halves": lambda: split_half(regions, marks, neighbours, kernel),
+        "split halves": lambda: split_half(regions, marks, kernel),
         "scan statistic (99 permutations)": lambda: scan(marks, neighbours),
     }
     print(f"{len(questions):,} questions, scales {scales}, seconds")

@@ -121,7 +121,7 @@ def _statistics_settings(*names: str) -> Callable[[Settings, Partition], Mapping
 
 
 QUESTIONS_STAGE = Stage("questions", (QUESTIONS,), ("raw_results",), "1", lambda *_: {})
-QUESTION_MAP_STAGE = Stage("question_map", (QUESTION_MAP,), ("questions",), "1", _map_settings)
+QUESTION_MAP_STAGE = Stage("question_map", (QUESTION_MAP,), ("questions",), "2", _map_settings)
 REGION_LABELS_STAGE = Stage(
     "region_labels",
     (REGION_LABELS,),
@@ -133,7 +133,7 @@ HOT_SPOTS_STAGE = Stage(
     "hot_spots",
     (HOT_SPOTS, HOT_REGIONS),
     ("question_map", "region_labels", "raw_results", "error_table"),
-    "1",
+    "2",
     _statistics_settings("scales", "alpha", "leave_out_artefacts"),
     uses_other_models=True,
 )

@@ -60,7 +60,6 @@ def hot_spots(
     else:
         regions = hot_region_table(
             marks.errors,
-            questions.neighbours,
             questions.kernel,
             tests,
             questions.question_ids,

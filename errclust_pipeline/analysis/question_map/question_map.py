@@ -22,11 +22,10 @@ from errclust_pipeline.analysis.knn_graph import (
 from errclust_pipeline.analysis.question_map.duplicates import near_duplicates
 from errclust_pipeline.analysis.question_map.regions import region_paths
 from errclust_pipeline.analysis.spatial.smoothing import (
-    NEIGHBOURS,
     STEPS,
     GraphKernel,
     graph_kernel,
-    transition_matrix,
+    walk_graph,
 )
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ def build_question_map(
         if region_settings.layout and len(kept)
         else np.full((len(kept), 2), np.nan)
     )
-    kernel = graph_kernel(neighbours) if len(kept) > 1 else None
+    kernel = graph_kernel(neighbours, similarities) if len(kept) > 1 else None
     in_degree = np.bincount(neighbours[:, :_DISPLAYED_IN_DEGREE].ravel(), minlength=len(kept))
     own = stands_for == np.arange(n)
     return pd.DataFrame(
@@ -232,15 +231,16 @@ class QuestionMap:
         k = len(own["neighbours"].iloc[0]) if len(own) else 0
         regions = own["region_id"]
         neighbours = _matrix(own["neighbours"], k, np.int32)
+        similarities = _matrix(own["similarities"], k, np.float32)
         kernel = None
         if len(own) > 1:
             columns = (own[name] for name in ("walk_own_weights", "walk_squares", "walk_cubes"))
             moments = (_matrix(column, len(STEPS), np.float64).T for column in columns)
-            kernel = GraphKernel(transition_matrix(neighbours, NEIGHBOURS), STEPS, *moments)
+            kernel = GraphKernel(*walk_graph(neighbours, similarities), STEPS, *moments)
         return cls(
             tuple(own["question_id"]),
             neighbours,
-            _matrix(own["similarities"], k, np.float32),
+            similarities,
             tuple(
                 None if null else path
                 for path, null in zip(regions.tolist(), regions.isna().tolist(), strict=True)

@@ -28,12 +28,7 @@ from errclust_pipeline.analysis.spatial.counts import (
     as_marks,
     benjamini_hochberg,
 )
-from errclust_pipeline.analysis.spatial.smoothing import (
-    GraphKernel,
-    graph_kernel,
-    union_graph,
-    upper_tail,
-)
+from errclust_pipeline.analysis.spatial.smoothing import GraphKernel, upper_tail
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +37,6 @@ SMALLEST_REGION = 10
 """Questions; with fewer the error rate is known to no better than 30 points either way."""
 MOST_REGIONS = 20
 """What a person reads."""
-_GRAPH_NEIGHBOURS = 15
 _DEFAULTS = ClusteringSettings()
 
 
@@ -148,9 +142,8 @@ def walk_test(
 
 def hot_regions(
     marks: npt.ArrayLike,
-    neighbours: npt.NDArray[np.int32],
+    kernel: GraphKernel,
     expected: npt.ArrayLike | None = None,
-    kernel: GraphKernel | None = None,
     alpha: float = 0.05,
     smallest: int = SMALLEST_REGION,
     most: int = MOST_REGIONS,
@@ -162,12 +155,11 @@ def hot_regions(
     ----------
     marks : array, shape (n,)
         1 error, 0 none, NaN left out.
-    neighbours : int32 array, shape (n, k_max)
+    kernel : GraphKernel
+        Of the map, by `graph_kernel`.
     expected : array, shape (n,), optional
         Probabilities of an error by `difficulty.expected_errors`: regions are then those where the
         model errs more than difficulty explains.
-    kernel : GraphKernel, optional
-        Of the map, to build it only once for several models.
     alpha : float
         False discovery rate of questions, over all scales.
     smallest : int
@@ -200,16 +192,14 @@ def hot_regions(
         own = np.where(known, own, np.nan)
     if len(own) < 2 or known.sum() < 2 * smallest:
         return []
-    kernel = graph_kernel(neighbours) if kernel is None else kernel
     test = walk_test(own, kernel, probability)
     significant = np.asarray((np.nan_to_num(test.q, nan=1.0) < alpha).any(axis=0))
-    graph = union_graph(neighbours, _GRAPH_NEIGHBOURS)
     free = known & ~significant
     regions = []
-    for members in _communities(significant, graph, seed):
+    for members in _communities(significant, kernel.graph, seed):
         if len(members) < smallest:
             continue
-        edge = np.setdiff1d(graph[members].indices, np.flatnonzero(~free))
+        edge = np.setdiff1d(kernel.graph[members].indices, np.flatnonzero(~free))
         cut = _most_likely_part(
             np.concatenate([members, edge]), own, probability, test.around, smallest
         )

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from errclust_pipeline.analysis.spatial.counts import FloatVector
 from errclust_pipeline.analysis.spatial.hot_regions import HotRegion, hot_regions
@@ -40,7 +39,6 @@ COLUMNS = (
 
 def hot_region_table(
     marks: FloatVector,
-    neighbours: npt.NDArray[np.int32],
     kernel: GraphKernel,
     tests: Sequence[LocalTest],
     question_ids: Sequence[str],
@@ -57,7 +55,6 @@ def hot_region_table(
     ----------
     marks : float64 array, shape (n,)
         1 error, 0 none, NaN left out.
-    neighbours : int32 array, shape (n, k_max)
     kernel : GraphKernel
         Of the map.
     tests : sequence of LocalTest
@@ -85,8 +82,8 @@ def hot_region_table(
     for basis, expectation in ((ERRORS, None), (BEYOND_DIFFICULTY, expected)):
         if basis == BEYOND_DIFFICULTY and expectation is None:
             continue
-        found = hot_regions(marks, neighbours, expectation, kernel, alpha)
-        replications = split_half(found, marks, neighbours, kernel, expectation)
+        found = hot_regions(marks, kernel, expectation, alpha)
+        replications = split_half(found, marks, kernel, expectation)
         forms = failure_form_association(found, failure_forms)
         for number, (region, replication) in enumerate(zip(found, replications, strict=True)):
             k = best_scale(region, tests)

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.knn_graph import FloatMatrix, IndexMatrix, hubness_corrected
 from errclust_pipeline.analysis.spatial.counts import FloatVector
 
 NEIGHBOURS = 15
 """Of the graph that is walked on; 15 is also UMAP's default."""
+CANDIDATES = 300
+"""Nearest neighbours among which those of the graph are chosen."""
 STEPS = (1, 2, 3, 4)
 """Walks looked at. On 12,000 questions they average over about 20, 100, 230 and 400 questions."""
 
@@ -31,8 +34,10 @@ class GraphKernel:
 
     Attributes
     ----------
+    graph : sparse matrix, shape (n, n)
+        Undirected and unweighted: questions that are among each other's neighbours.
     transition : sparse matrix, shape (n, n)
-        One step: to any neighbour of the undirected graph, or nowhere, with equal probability.
+        One step on it: to any neighbour, or nowhere, with equal probability.
     steps : tuple of int
         Lengths of the walks.
     own_weight, squares, cubes : float64 arrays, shape (steps, n)
@@ -40,6 +45,7 @@ class GraphKernel:
         squares and cubes.
     """
 
+    graph: Any
     transition: Any
     steps: tuple[int, ...]
     own_weight: npt.NDArray[np.float64]
@@ -65,7 +71,10 @@ class GraphKernel:
 
 
 def graph_kernel(
-    neighbours: npt.NDArray[np.int32], k: int = NEIGHBOURS, steps: tuple[int, ...] = STEPS
+    neighbours: IndexMatrix,
+    similarities: FloatMatrix | None = None,
+    k: int = NEIGHBOURS,
+    steps: tuple[int, ...] = STEPS,
 ) -> GraphKernel:
     """Build the kernel of a map.
 
@@ -75,12 +84,15 @@ def graph_kernel(
     Parameters
     ----------
     neighbours : int32 array, shape (n, k_max)
+        Nearest first; of more than k, those of the graph are chosen by `hubness_corrected`.
+    similarities : float32 array, shape (n, k_max), optional
+        Of the neighbours; without them the nearest k make the graph, hubs and all.
     k : int
         Neighbours of each question in the graph, which is the union of both directions.
     steps : tuple of int
         Ascending.
     """
-    transition = transition_matrix(neighbours, k)
+    graph, transition = walk_graph(neighbours, similarities, k)
     n = len(neighbours)
     own, squares, cubes = (np.empty((len(steps), n)) for _ in range(3))
     for start in range(0, n, _BLOCK_ROWS):
@@ -96,29 +108,38 @@ def graph_kernel(
                 squares[position, rows] = np.asarray(squared.sum(axis=1)).ravel()
                 cubes[position, rows] = np.asarray(squared.multiply(walk).sum(axis=1)).ravel()
                 position += 1
-    return GraphKernel(transition, steps, own, squares, cubes)
+    return GraphKernel(graph, transition, steps, own, squares, cubes)
 
 
-def union_graph(neighbours: npt.NDArray[np.int32], k: int) -> Any:
-    """Return the undirected graph of k nearest neighbours, unweighted: float64 CSR, (n, n)."""
+def walk_graph(
+    neighbours: IndexMatrix, similarities: FloatMatrix | None = None, k: int = NEIGHBOURS
+) -> tuple[Any, Any]:
+    """Return the graph that is walked on, and one step of the lazy walk on it.
+
+    Parameters
+    ----------
+    neighbours, similarities, k
+        As of `graph_kernel`.
+
+    Returns
+    -------
+    graph, transition : float64 CSR matrices, shape (n, n)
+        The graph has ones and an empty diagonal; the transition's rows sum to 1.
+    """
     from scipy import sparse
 
+    if similarities is None:
+        chosen = neighbours[:, :k]
+    else:
+        chosen, _ = hubness_corrected(neighbours[:, :CANDIDATES], similarities[:, :CANDIDATES], k)
     n = len(neighbours)
-    k = min(k, neighbours.shape[1])
-    rows = np.repeat(np.arange(n, dtype=np.int32), k)
-    directed = sparse.csr_matrix((np.ones(n * k), (rows, neighbours[:, :k].ravel())), shape=(n, n))
+    rows = np.repeat(np.arange(n, dtype=np.int32), chosen.shape[1])
+    directed = sparse.csr_matrix((np.ones(chosen.size), (rows, chosen.ravel())), shape=(n, n))
     graph = directed.maximum(directed.T).tocsr()
     graph.sort_indices()
-    return graph
-
-
-def transition_matrix(neighbours: npt.NDArray[np.int32], k: int) -> Any:
-    """Return one step of the lazy random walk on the union graph: float64 CSR, rows sum to 1."""
-    from scipy import sparse
-
-    graph = union_graph(neighbours, k) + sparse.eye(len(neighbours), format="csr")
-    degrees = np.asarray(graph.sum(axis=1)).ravel()
-    return (sparse.diags(1 / degrees) @ graph).tocsr()
+    lazy = graph + sparse.eye(n, format="csr")
+    degrees = np.asarray(lazy.sum(axis=1)).ravel()
+    return graph, (sparse.diags(1 / degrees) @ lazy).tocsr()
 
 
 def upper_tail(z: npt.ArrayLike, skewness: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -42,7 +42,6 @@ class Replication:
 def split_half(
     regions: Sequence[HotRegion],
     marks: npt.ArrayLike,
-    neighbours: npt.NDArray[np.int32],
     kernel: GraphKernel,
     expected: npt.ArrayLike | None = None,
     seed: int = 0,
@@ -55,7 +54,7 @@ def split_half(
     Parameters
     ----------
     regions : sequence of HotRegion
-    marks, neighbours, kernel, expected
+    marks, kernel, expected
         As of `hot_regions`.
     seed : int
         Of the halves.
@@ -74,7 +73,7 @@ def split_half(
     excess, size = np.zeros(len(regions)), np.zeros(len(regions))
     for half in (first, ~first):
         seen = np.where(half, own, np.nan)
-        inside = _covered(hot_regions(seen, neighbours, probability, kernel), kernel, len(own))
+        inside = _covered(hot_regions(seen, kernel, probability), kernel, len(own))
         hidden = ~half & ~np.isnan(own)
         for number, region in enumerate(regions):
             rows = region.members[inside[region.members] & hidden[region.members]]

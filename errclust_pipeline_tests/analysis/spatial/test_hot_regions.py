@@ -63,19 +63,15 @@ def test_walk_p_values_agree_with_permutations(kernel):
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_maps_without_structure_have_no_region(kernel, rate):
-    neighbours, _ = clustered_map()
     runs = 150
-    found = sum(
-        bool(hot_regions(errors_at(rate, 1200, seed), neighbours, kernel=kernel))
-        for seed in range(runs)
-    )
+    found = sum(bool(hot_regions(errors_at(rate, 1200, seed), kernel)) for seed in range(runs))
     assert found / runs <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
 
 
 def test_planted_weaknesses_are_found_as_they_lie(kernel):
-    neighbours, cluster = clustered_map()
+    _, cluster = clustered_map()
     marks = planted(cluster, [2, 7], 0.8, 0.2)
-    found = hot_regions(marks, neighbours, kernel=kernel)
+    found = hot_regions(marks, kernel)
     assert len(found) == 2
     for region in found:
         home = np.bincount(cluster[region.members]).argmax()
@@ -91,42 +87,42 @@ def test_planted_weaknesses_are_found_as_they_lie(kernel):
 
 
 def test_expected_errors_are_no_region(kernel):
-    neighbours, cluster = clustered_map()
+    _, cluster = clustered_map()
     expected = np.where(cluster == 2, 0.8, 0.2)
     marks = planted(cluster, [2], 0.8, 0.2)
-    assert hot_regions(marks, neighbours, kernel=kernel)
-    assert hot_regions(marks, neighbours, expected, kernel) == []
+    assert hot_regions(marks, kernel)
+    assert hot_regions(marks, kernel, expected) == []
 
 
 def test_questions_left_out_are_in_no_region(kernel):
-    neighbours, cluster = clustered_map()
+    _, cluster = clustered_map()
     marks = planted(cluster, [2], 0.9, 0.2)
     marks[::3] = np.nan
-    (region,) = hot_regions(marks, neighbours, kernel=kernel)
+    (region,) = hot_regions(marks, kernel)
     assert not np.isnan(marks[region.members]).any()
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 19])
 def test_small_maps_have_no_region(n):
     neighbours = np.array([[o for o in range(n) if o != row] for row in range(n)], np.int32)
-    assert hot_regions(np.ones(n), neighbours.reshape(n, max(n - 1, 0))) == []
+    assert hot_regions(np.ones(n), graph_kernel(neighbours.reshape(n, max(n - 1, 0)))) == []
 
 
 def test_a_real_weakness_replicates_on_the_other_half(kernel):
-    neighbours, cluster = clustered_map()
+    _, cluster = clustered_map()
     marks = planted(cluster, [2], 0.8, 0.2)
-    found = hot_regions(marks, neighbours, kernel=kernel)
-    (replication,) = split_half(found, marks, neighbours, kernel)
+    found = hot_regions(marks, kernel)
+    (replication,) = split_half(found, marks, kernel)
     assert replication.halves == 2
     assert 0.4 < replication.excess < 0.8
 
 
 def test_held_out_halves_do_not_see_what_is_not_there(kernel):
     # Regions made up of errors only: all their excess was picked.
-    neighbours, cluster = clustered_map()
+    _, cluster = clustered_map()
     marks = errors_at(0.3, 1200, seed=9)
-    real = hot_regions(planted(cluster, [2], 0.9, 0.2), neighbours, kernel=kernel)
-    (replication,) = split_half(real, marks, neighbours, kernel)
+    real = hot_regions(planted(cluster, [2], 0.9, 0.2), kernel)
+    (replication,) = split_half(real, marks, kernel)
     assert replication.halves == 0
 
 
@@ -139,9 +135,9 @@ def test_the_power_line_is_where_the_power_is():
 
 
 def test_failure_forms_that_go_with_a_region_are_named(kernel):
-    neighbours, cluster = clustered_map()
+    _, cluster = clustered_map()
     marks = planted(cluster, [2, 7], 0.8, 0.2)
-    found = hot_regions(marks, neighbours, kernel=kernel)
+    found = hot_regions(marks, kernel)
     forms = [
         None if not error else "truncated" if place == 2 else "wrong_answer"
         for error, place in zip(marks, cluster, strict=True)
@@ -207,7 +203,6 @@ def test_every_row_of_the_table_carries_its_evidence(kernel):
     expected = np.full(1200, marks.mean())
     table = hot_region_table(
         marks,
-        neighbours,
         kernel,
         local_tests(marks, neighbours, (10, 30, 100)),
         ids,

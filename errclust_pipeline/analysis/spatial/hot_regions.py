@@ -63,7 +63,8 @@ class HotRegion:
     walk : int
         Length of the walk at which it stands out most.
     q : float
-        Smallest q value of its members, over all questions and scales.
+        At its core: the median, over the members that are significant themselves, of their smallest
+        q values over the scales.
     """
 
     members: npt.NDArray[np.int64]
@@ -100,8 +101,8 @@ def walk_test(
     Without expected errors the null hypothesis is that the errors lie anywhere: mean and variance
     are those over all permutations. With them it is that each question errs with its expected
     probability, independently; its variance around a question is taken as the walk's average of
-    theirs. A question that is left out adds nothing to anyone's sum; its share of the variance
-    stays, which makes the test a little conservative around it.
+    theirs. A question that is left out adds nothing to anyone's sum nor to its variance; the sum of
+    the squared weights that are left is estimated from the share of the weight that is.
 
     Parameters
     ----------
@@ -113,20 +114,22 @@ def walk_test(
         Probabilities of an error.
     """
     own = as_marks(marks)
-    known = ~np.isnan(own)
-    if expected is None:
+    probability = None if expected is None else np.asarray(expected, dtype=np.float64)
+    known = ~np.isnan(own) if probability is None else ~np.isnan(own) & ~np.isnan(probability)
+    if probability is None:
         n = int(known.sum())
-        rate = float(np.nansum(own) / n) if n else 0.0
+        rate = float(own[known].mean()) if n else 0.0
+        # Around each question, the share of the walk that meets a mark.
+        share = kernel.averages(known.astype(np.float64))
         excess = np.where(known, own - rate, 0.0)
         variance = np.full((len(kernel.steps), len(own)), rate * (1 - rate))
-        third = variance * (1 - 2 * rate)
+        third = variance * (1 - 2 * rate) * share
         # Drawing without replacement: what is one question's error cannot be another's.
-        spread = np.maximum(kernel.squares - 1 / max(n, 2), 0) * n / max(n - 1, 1)
+        spread = np.maximum(kernel.squares * share - share**2 / max(n, 2), 0) * n / max(n - 1, 1)
     else:
-        probability = np.asarray(expected, dtype=np.float64)
-        known &= ~np.isnan(probability)
         excess = np.where(known, own - probability, 0.0)
         trial = np.where(known, probability * (1 - probability), 0.0)
+        # Averages of what is 0 where a mark is missing: the share is in them already.
         variance = kernel.averages(trial)
         third = kernel.averages(trial * np.where(known, 1 - 2 * probability, 0.0))
         spread = kernel.squares
@@ -137,7 +140,9 @@ def walk_test(
     p = upper_tail(z, skewness)
     p[:, ~known] = np.nan
     q = benjamini_hochberg(p.ravel()).reshape(p.shape)
-    return WalkTest(kernel.averages_of_others(excess), p, q)
+    answered = kernel.averages_of_others(known.astype(np.float64))
+    around = kernel.averages_of_others(excess) / np.maximum(answered, 1e-12)
+    return WalkTest(around, p, q)
 
 
 def hot_regions(
@@ -204,11 +209,15 @@ def hot_regions(
             np.concatenate([members, edge]), own, probability, test.around, smallest
         )
         free[cut] = False
-        regions.append(_region(cut, own, known, probability, test, kernel.steps))
+        if significant[cut].any():
+            core = cut[significant[cut]]
+            regions.append(_region(cut, core, own, known, probability, test, kernel.steps))
     regions.sort(key=lambda region: (-region.log_likelihood_ratio, int(region.members[0])))
-    # A region that would not pass a single one-sided test by its own rate is not shown.
-    least = float(chi2.ppf(1 - 2 * alpha, 1)) / 2 if alpha < 0.5 else 0.0
-    return [region for region in regions if region.log_likelihood_ratio > least][:most]
+    # Walks reach beyond a place: one beside a strong weakness can be significant for what is next
+    # to it. So each must stand out by its own errors as well (Wilks' law, one-sided).
+    ratios = np.array([region.log_likelihood_ratio for region in regions])
+    own_q = benjamini_hochberg(np.where(ratios > 0, chi2.sf(2 * ratios, 1) / 2, 1.0))
+    return [region for region, q in zip(regions, own_q, strict=True) if q < alpha][:most]
 
 
 def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
@@ -272,7 +281,7 @@ def _most_likely_part(
                 errors, sizes, float(np.nansum(own)), float((~np.isnan(own)).sum())
             )
         else:
-            ratio = poisson_log_likelihood_ratio(errors, np.cumsum(expected[ordered]))
+            ratio = binomial_log_likelihood_ratio(errors, sizes, np.cumsum(expected[ordered]))
         ratio[: smallest - 1] = -np.inf
         last = int(np.argmax(ratio))
         if ratio[last] > best:
@@ -282,6 +291,7 @@ def _most_likely_part(
 
 def _region(
     members: npt.NDArray[np.int64],
+    core: npt.NDArray[np.int64],
     own: FloatVector,
     known: npt.NDArray[np.bool_],
     expected: FloatVector | None,
@@ -299,7 +309,9 @@ def _region(
         wanted = size * all_errors / all_known
     else:
         wanted = float(expected[members].sum())
-        ratio = poisson_log_likelihood_ratio(np.array([errors]), np.array([wanted]))
+        ratio = binomial_log_likelihood_ratio(
+            np.array([errors]), np.array([size]), np.array([wanted])
+        )
     q = test.q[:, members]
     return HotRegion(
         members=members.astype(np.int64),
@@ -312,7 +324,7 @@ def _region(
         expected=wanted,
         log_likelihood_ratio=float(ratio[0]),
         walk=steps[int(np.argmin(np.log(np.maximum(q, 1e-300)).mean(axis=1)))],
-        q=float(q.min()),
+        q=float(np.median(test.q[:, core].min(axis=0))),
     )
 
 
@@ -343,17 +355,26 @@ def bernoulli_log_likelihood_ratio(
     return np.where(higher & (others > 0), ratio, 0.0)
 
 
-def poisson_log_likelihood_ratio(
-    errors: npt.NDArray[Any], expected: npt.NDArray[Any]
+def binomial_log_likelihood_ratio(
+    errors: npt.NDArray[Any], sizes: npt.NDArray[Any], expected: npt.NDArray[Any]
 ) -> FloatVector:
-    """Return the expectation-based Poisson log likelihood ratio, 0 where errors are not above it.
+    """Return the expectation-based binomial log likelihood ratio, 0 where errors are not above it.
 
-    ``c ln(c / E) - (c - E)`` (Neill 2009, International Journal of Forecasting 25).
+    ``c ln(c / E) + (n - c) ln((n - c) / (n - E))``: of an error rate c / n against E / n, after the
+    expectation-based statistics of Neill (2009, International Journal of Forecasting 25). Errors
+    with unequal probabilities vary less than a binomial count with their mean, so it is on the
+    small side.
+
+    Parameters
+    ----------
+    errors, sizes, expected : arrays of the same shape
+        Errors, questions and expected errors of each zone.
     """
     from scipy.special import xlogy
 
-    c, e = np.asarray(errors, dtype=np.float64), np.asarray(expected, dtype=np.float64)
-    ratio = xlogy(c, c / np.maximum(e, 1e-12)) - (c - e)
+    c, n, e = (np.asarray(values, dtype=np.float64) for values in (errors, sizes, expected))
+    right, expected_right = n - c, np.maximum(n - e, 1e-12)
+    ratio = xlogy(c, c / np.maximum(e, 1e-12)) + xlogy(right, right / expected_right)
     return np.where(c > e, ratio, 0.0)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 POWER = 0.8
 _REPLICATES = 0.05
+_SEARCH_ALPHA = 0.2
+"""Half the marks find less. What they find is tested on the other half, so they may be lenient."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Replication:
     Attributes
     ----------
     halves : int
-        Of the two halves of the questions, in how many the part of the region found on the *other*
-        half has more errors than elsewhere (one-sided exact p below 0.05). 0 to 2.
+        Of the two halves of the questions, in how many the place where the *other* half finds the
+        region has more errors than elsewhere (one-sided exact p below 0.05). 0 to 2.
     excess : float
         Error rate there less the overall one (or the expected one), over both halves; the errors
-        counted had no part in choosing the place. NaN if neither half finds anything of the region.
+        counted had no part in choosing the place. NaN if neither half finds the region.
     """
 
     halves: int
@@ -48,12 +50,15 @@ def split_half(
 ) -> list[Replication]:
     """Find regions anew on a random half of the questions and test them on the other, both ways.
 
-    Half the marks are left out, not half the map: regions found on one half cover questions of
-    both, and those of the other half had no part in it.
+    Half the marks are left out, not half the map. Each region found on one half belongs to that of
+    the regions in question with which it shares most; the other half's questions that lie in it
+    (by their neighbours on the graph) are then tested. So neither which questions are tested nor
+    how they came to be chosen depends on their marks.
 
     Parameters
     ----------
     regions : sequence of HotRegion
+        Disjoint, as `hot_regions` finds them.
     marks, kernel, expected
         As of `hot_regions`.
     seed : int
@@ -68,15 +73,22 @@ def split_half(
     probability = None if expected is None else np.asarray(expected, dtype=np.float64)
     if probability is not None:
         own = np.where(np.isnan(probability), np.nan, own)
+    region_of = np.full(len(own), -1)
+    for number, region in enumerate(regions):
+        region_of[region.members] = number
     first = np.random.default_rng(seed).random(len(own)) < 0.5
     halves = np.zeros(len(regions), dtype=np.int64)
     excess, size = np.zeros(len(regions)), np.zeros(len(regions))
     for half in (first, ~first):
+        inside = np.zeros((len(regions), len(own)), dtype=np.bool_)
         seen = np.where(half, own, np.nan)
-        inside = _covered(hot_regions(seen, kernel, probability), kernel, len(own))
+        for found in hot_regions(seen, kernel, probability, alpha=_SEARCH_ALPHA):
+            shared = region_of[found.members]
+            if (shared >= 0).any():
+                inside[np.bincount(shared[shared >= 0]).argmax()] |= _covered(found, kernel)
         hidden = ~half & ~np.isnan(own)
-        for number, region in enumerate(regions):
-            rows = region.members[inside[region.members] & hidden[region.members]]
+        for number in range(len(regions)):
+            rows = np.flatnonzero(inside[number] & hidden)
             if not len(rows):
                 continue
             p_value, expectation = _held_out(own, hidden, rows, probability)
@@ -105,15 +117,13 @@ def _held_out(
     return float(hypergeom.sf(errors - 1, n, total, len(rows))), len(rows) * total / n
 
 
-def _covered(regions: Sequence[HotRegion], kernel: GraphKernel, n: int) -> npt.NDArray[np.bool_]:
+def _covered(region: HotRegion, kernel: GraphKernel) -> npt.NDArray[np.bool_]:
     """Tell the questions most of whose graph neighbours of the seen half lie in a region.
 
-    A region found on half the marks holds questions of that half only; its hidden questions are
-    those with more of it around them than the region has on average at its edge: half.
+    A region found on half the marks holds questions of that half only.
     """
-    inside = np.zeros(n)
-    for region in regions:
-        inside[region.members] = 1.0
+    inside = np.zeros(kernel.transition.shape[0])
+    inside[region.members] = 1.0
     # Members are half of the questions there, so a quarter of the neighbours is a majority.
     covered: npt.NDArray[np.bool_] = np.asarray(kernel.transition @ inside >= 0.25)
     return covered

@@ -21,7 +21,7 @@ from errclust_pipeline.analysis.spatial import (
 )
 from errclust_pipeline.analysis.spatial.hot_regions import (
     bernoulli_log_likelihood_ratio,
-    poisson_log_likelihood_ratio,
+    binomial_log_likelihood_ratio,
 )
 from errclust_pipeline_tests.analysis.spatial.maps import clustered_map, errors_at, planted
 
@@ -59,6 +59,28 @@ def test_walk_p_values_agree_with_permutations(kernel):
         reached += (averages > observed - 1e-12) / 2 + (averages > observed + 1e-12) / 2
     np.testing.assert_allclose(found.p, reached / 2000, atol=0.06)
     assert np.abs(found.p - reached / 2000).mean() < 0.015
+
+
+def test_walk_p_values_hold_where_marks_are_missing(kernel):
+    marks = errors_at(0.3, 1200)
+    marks[np.random.default_rng(1).random(1200) < 0.5] = np.nan
+    found = walk_test(marks, kernel)
+    answered = np.flatnonzero(~np.isnan(marks))
+    generator = np.random.default_rng(0)
+
+    def averages(values):
+        return kernel.averages(np.where(np.isnan(marks), 0, values - np.nanmean(marks)))
+
+    observed, reached = averages(marks), np.zeros_like(found.p)
+    for _ in range(2000):
+        shuffled = marks.copy()
+        shuffled[answered] = generator.permutation(marks[answered])
+        drawn = averages(shuffled)
+        reached += (drawn > observed - 1e-12) / 2 + (drawn > observed + 1e-12) / 2
+    assert np.isnan(found.p[:, np.isnan(marks)]).all()
+    difference = (found.p - reached / 2000)[:, answered]
+    assert np.abs(difference).mean() < 0.02
+    assert np.abs(difference.mean()) < 0.005
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
@@ -163,9 +185,9 @@ def test_likelihood_ratios_are_those_of_their_laws():
     )
     assert ratio == pytest.approx(expected)
     assert bernoulli_log_likelihood_ratio(np.array([5]), np.array([40]), 200.0, 1000.0)[0] == 0
-    assert poisson_log_likelihood_ratio(np.array([9]), np.array([5.0]))[0] == pytest.approx(
-        9 * np.log(9 / 5) - 4
-    )
+    found = binomial_log_likelihood_ratio(np.array([30, 3]), np.array([40, 40]), np.array([20, 8]))
+    assert found[0] == pytest.approx(log_likelihood(30, 40, 0.75) - log_likelihood(30, 40, 0.5))
+    assert found[1] == 0
 
 
 def test_clopper_pearson_reaches_its_coverage():

@@ -464,7 +464,7 @@ def hotspots(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a model's errors concentrate, worst first, each with its evidence.
+    """Show where a model's errors concentrate, strongest evidence first.
 
     First the regions where it errs more than elsewhere; many of them are hard for every model.
     Then those where it errs more than difficulty explains: its own weaknesses (three models on the
@@ -474,13 +474,14 @@ def hotspots(
     import pyarrow.compute as pc
 
     from errclust_pipeline.keys import Partition
-    from errclust_pipeline.tables import AUTOCORRELATION, HOT_REGIONS, RESPONSES
+    from errclust_pipeline.marks import read_hot_regions
+    from errclust_pipeline.tables import AUTOCORRELATION, RESPONSES
 
     warehouse = _warehouse(root)
     partition = Partition(
         _known_key(warehouse, "benchmark", benchmark), _known_key(warehouse, "model", model)
     )
-    regions = warehouse.read(HOT_REGIONS, partition).to_pylist()
+    regions = read_hot_regions(warehouse, partition)
     statistics = warehouse.read(AUTOCORRELATION, partition).to_pylist()
     if as_json:
         terminal.print_json({"autocorrelation": statistics, "regions": regions})

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.comparison import leave_out_artefacts
+from errclust_pipeline.analysis.labelling import phrases_of
 from errclust_pipeline.analysis.question_map import QuestionMap
-from errclust_pipeline.analysis.spatial import TooFewModelsError, expected_errors
+from errclust_pipeline.analysis.spatial import TooFewModelsError, expected_errors, hot_for_others
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.stages import models_of
-from errclust_pipeline.tables import ERRORS, QUESTION_MAP, QUESTIONS, REGION_LABELS, RESPONSES
+from errclust_pipeline.tables import (
+    ERRORS,
+    HOT_REGIONS,
+    QUESTION_MAP,
+    QUESTIONS,
+    REGION_LABELS,
+    RESPONSES,
+    Table,
+)
 
 _MOST_REFERENCE_MODELS = 64
 """Difficulty is no better known from more, and reading them would make a submission cost more."""
@@ -37,6 +47,11 @@ class ModelMarks:
     failure_forms: tuple[str | None, ...]
 
 
+def _data_version(store: Warehouse, table: Table, benchmark: str) -> str:
+    made_from = store.provenance(table, Partition(benchmark))
+    return made_from.data_version if made_from is not None else ""
+
+
 def read_map(store: Warehouse, benchmark: str) -> QuestionMap:
     """Read a benchmark's map; the same one is kept in memory for the next model.
 
@@ -45,9 +60,7 @@ def read_map(store: Warehouse, benchmark: str) -> QuestionMap:
     WarehouseError
         If it was not made yet.
     """
-    made_from = store.provenance(QUESTION_MAP, Partition(benchmark))
-    version = made_from.data_version if made_from is not None else ""
-    return _read_map(store.storage.url, benchmark, version)
+    return _read_map(store.storage.url, benchmark, _data_version(store, QUESTION_MAP, benchmark))
 
 
 @lru_cache(maxsize=2)
@@ -95,16 +108,21 @@ def read_marks(
     return ModelMarks(errors, forms)
 
 
-def read_expected(
-    store: Warehouse, partition: Partition, question_map: QuestionMap, own: ModelMarks
-) -> npt.NDArray[np.float64] | None:
-    """Return the errors to expect of a model by difficulty; None if the models are too few."""
+def reference_models(store: Warehouse, partition: Partition) -> list[str]:
+    """Return the other models of a benchmark, or an even spread of them if they are many."""
     others = [name for name in models_of(store, partition.benchmark) if name != partition.model]
     if len(others) > _MOST_REFERENCE_MODELS:
         spread = np.linspace(0, len(others) - 1, _MOST_REFERENCE_MODELS).round().astype(int)
         others = [others[position] for position in spread]
+    return others
+
+
+def read_expected(
+    store: Warehouse, partition: Partition, question_map: QuestionMap, own: ModelMarks
+) -> npt.NDArray[np.float64] | None:
+    """Return the errors to expect of a model by difficulty; None if the models are too few."""
     matrix = [own.errors]
-    for name in others:
+    for name in reference_models(store, partition):
         rows = store.read(
             RESPONSES, Partition(partition.benchmark, name), columns=["question_id", "correct"]
         )
@@ -150,3 +168,49 @@ def read_region_names(store: Warehouse, benchmark: str) -> dict[str, str]:
     """Return the name of each region of a benchmark's map."""
     rows = store.read(REGION_LABELS, Partition(benchmark), columns=["region_id", "label"])
     return dict(zip(rows["region_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
+
+
+def read_phrases(
+    store: Warehouse, benchmark: str, question_map: QuestionMap
+) -> list[tuple[str, ...]]:
+    """Return the phrases of each question on the map; kept in memory for the next model."""
+    version = _data_version(store, QUESTIONS, benchmark)
+    phrases = _read_phrases(store.storage.url, benchmark, version)
+    return [phrases[name] for name in question_map.question_ids]
+
+
+@lru_cache(maxsize=1)
+def _read_phrases(root: str, benchmark: str, version: str) -> dict[str, tuple[str, ...]]:  # noqa: ARG001
+    rows = Warehouse(root).read(
+        QUESTIONS, Partition(benchmark), columns=["question_id", "question"]
+    )
+    return {
+        name: tuple(phrases_of(question))
+        for name, question in zip(rows[0].to_pylist(), rows[1].to_pylist(), strict=True)
+    }
+
+
+def read_hot_regions(store: Warehouse, partition: Partition) -> list[dict[str, Any]]:
+    """Return a model's hot regions, each with the other models for which it is hot as well.
+
+    Returns
+    -------
+    list of dict
+        Rows of `hot_regions` with ``hot_for_others``, models' keys, and ``others``, how many models
+        were looked at.
+    """
+    others: dict[str, list[dict[str, Any]]] = {}
+    for model in reference_models(store, partition):
+        where = Partition(partition.benchmark, model)
+        if store.provenance(HOT_REGIONS, where) is not None:
+            found = store.read(HOT_REGIONS, where, columns=["basis", "question_ids"])
+            others[model] = found.to_pylist()
+    rows: list[dict[str, Any]] = store.read(HOT_REGIONS, partition).to_pylist()
+    for row in rows:
+        places = {
+            model: [one["question_ids"] for one in found if one["basis"] == row["basis"]]
+            for model, found in others.items()
+        }
+        row["hot_for_others"] = hot_for_others(row["question_ids"], places)
+        row["others"] = len(others)
+    return rows

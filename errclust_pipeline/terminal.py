@@ -278,26 +278,31 @@ def print_hot_regions(
         "beyond_difficulty": "Where it errs more than difficulty explains (its own weaknesses)",
     }
     columns = [
-        ("", True), ("where", False), ("size", True), ("error rate", True), ("95 % int.", True),
+        ("", True), ("what is there", False), ("size", True), ("error rate", True),
         ("other", True), ("by diff.", True), ("q", True), ("held out", True), ("conf.", True),
-        ("failure form", False),
+        ("also hot", True), ("failure form", False),
     ]  # fmt: skip
     for basis, title in titles.items():
         rows = [row for row in regions if row["basis"] == basis]
         table = _table(title, columns)
         for row in rows:
             form = row["failure_form"]
+            place = Text(", ").join(plain(phrase) for phrase in row["key_phrases"])
+            if row["region_id"]:
+                region = plain(f"{row['region_id']} {row['label'] or ''}")
+                region.stylize("dim")
+                place = Text("\n").join([place, Text("in ", style="dim") + region])
             table.add_row(
                 str(row["rank"]),
-                plain(f"{row['region_id'] or '-'} {row['label'] or ''}"),
+                place,
                 f"{row['size']:,}",
-                _percent(row["rate"]),
-                f"{row['low']:.0%}-{row['high']:.0%}",
+                f"{row['rate']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
                 _percent(row["outside_rate"]),
                 _percent(row["expected"] / row["size"]) if basis != "errors" else "",
                 _p_value(row["q"]),
                 _points(row["held_out_excess"]),
                 f"{row['replicated_halves']}/2",
+                f"{len(row['hot_for_others'])}/{row['others']}" if row["others"] else "-",
                 f"{form} {_percent(row['failure_form_share'])}, "
                 f"else {_percent(row['failure_form_share_elsewhere'])}"
                 if form
@@ -313,8 +318,11 @@ def print_hot_regions(
                     output().print(Text(f"{row['rank']:>3} "), example_line(questions[name]))
     output().print(
         Text(
-            "held out: excess error rate, in points, on the half of the questions that had no part "
-            "in finding the place; conf.: halves that confirm it at p < .05. "
+            "error rate: with its 95 % interval; other: that of all other questions; by diff.: what "
+            "difficulty explains. q: false discovery rate at the core of the place. held out: "
+            "excess error rate, in points, where each half of the questions finds the place, on the "
+            "other half (a dash: neither finds it); conf.: halves that confirm it at p < .05. also "
+            "hot: other models for which most of it is hot too. "
             "Where is not why: a region is a place on the map, not a cause.",
             style="dim",
         )

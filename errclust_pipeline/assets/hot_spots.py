@@ -18,7 +18,13 @@ from errclust_pipeline.analysis.spatial import (
     usable_scales,
 )
 from errclust_pipeline.assets.materialization import materialized
-from errclust_pipeline.marks import read_expected, read_map, read_marks, read_region_names
+from errclust_pipeline.marks import (
+    read_expected,
+    read_map,
+    read_marks,
+    read_phrases,
+    read_region_names,
+)
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import HOT_SPOTS_STAGE, provenance
@@ -65,6 +71,7 @@ def hot_spots(
             questions.question_ids,
             questions.region_ids,
             read_region_names(store, partition.benchmark),
+            read_phrases(store, partition.benchmark, questions),
             marks.failure_forms,
             expected,
             scan(marks.errors, questions.neighbours, alpha=chosen.alpha),
@@ -81,7 +88,9 @@ def hot_spots(
         partition,
         made_from,
         rows.num_rows,
-        region_rows.select(["basis", "rank", "label", "size", "errors", "rate", "outside_rate"]),
+        region_rows.select(
+            ["basis", "rank", "label", "key_phrases", "size", "errors", "rate", "outside_rate"]
+        ),
         {
             "hot_questions_by_k": {str(k): int((hot["k"] == k).sum()) for k in scales},
             "hot_regions": region_rows.num_rows,

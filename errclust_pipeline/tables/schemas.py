@@ -307,6 +307,7 @@ HOT_REGIONS = Table(
             _key("rank", pa.int32(), "1 stands out most"),
             _column("region_id", pa.string(), "the region of the map that most of it lies in"),
             _column("label", pa.string(), "that region's name"),
+            _key("key_phrases", pa.list_(pa.string()), "what sets its own questions apart"),
             _key("size", pa.int32(), "questions"),
             _key("errors", pa.int32(), "of them wrong"),
             _key("rate", pa.float64(), "error rate, 0 to 1"),
@@ -318,7 +319,7 @@ HOT_REGIONS = Table(
             ),
             _key("log_likelihood_ratio", pa.float64(), "evidence; regions are ranked by it"),
             _key("k", pa.int32(), "neighbours at which it stands out most"),
-            _key("q", pa.float64(), "smallest q value of its questions over all scales"),
+            _key("q", pa.float64(), "of a typical question of its core, over all scales"),
             _key(
                 "replicated_halves", pa.int32(), "0 to 2: halves of the questions that confirm it"
             ),

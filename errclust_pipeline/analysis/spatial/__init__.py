@@ -37,6 +37,7 @@ from errclust_pipeline.analysis.spatial.local import LocalTest, local_test, loca
 from errclust_pipeline.analysis.spatial.region_table import (
     BEYOND_DIFFICULTY,
     ERRORS,
+    hot_for_others,
     hot_region_table,
     main_region,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "fit_rasch",
     "global_statistics",
     "graph_kernel",
+    "hot_for_others",
     "hot_region_table",
     "hot_regions",
     "hubness",

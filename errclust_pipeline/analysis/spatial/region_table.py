@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from errclust_pipeline.analysis.labelling import key_phrases
 from errclust_pipeline.analysis.spatial.counts import FloatVector
 from errclust_pipeline.analysis.spatial.hot_regions import HotRegion, hot_regions
 from errclust_pipeline.analysis.spatial.local import LocalTest
@@ -28,9 +29,11 @@ ERRORS = "errors"
 BEYOND_DIFFICULTY = "beyond_difficulty"
 _EXEMPLARS = 5
 _MOST_OF_A_ZONE = 0.5
+_PHRASES = 5
 
 COLUMNS = (
-    "basis", "rank", "region_id", "label", "size", "errors", "rate", "low", "high", "outside_rate",
+    "basis", "rank", "region_id", "label", "key_phrases", "size", "errors", "rate", "low", "high",
+    "outside_rate",
     "expected", "log_likelihood_ratio", "k", "q", "replicated_halves", "held_out_excess",
     "hot_share_by_k", "visible_excess", "failure_form", "failure_form_share",
     "failure_form_share_elsewhere", "failure_form_q", "scan_p", "question_ids", "exemplars",
@@ -44,6 +47,7 @@ def hot_region_table(
     question_ids: Sequence[str],
     region_ids: Sequence[str | None],
     labels: Mapping[str, str],
+    phrases: Sequence[Sequence[str]],
     failure_forms: Sequence[str | None],
     expected: FloatVector | None = None,
     zones: Sequence[ScanCluster] = (),
@@ -63,6 +67,9 @@ def hot_region_table(
     region_ids : sequence of str or None, length n
         The map's smallest region of each question.
     labels : mapping from region id to name
+    phrases : sequence of sequence of str, length n
+        Of each question's text, by `labelling.phrases_of`: a hot region is described by those that
+        set its questions apart, which tells two apart that lie in one region of the map.
     failure_forms : sequence of str or None, length n
     expected : float64 array, shape (n,), optional
         Errors by difficulty; with it the regions beyond difficulty are found as well.
@@ -85,6 +92,7 @@ def hot_region_table(
         found = hot_regions(marks, kernel, expectation, alpha)
         replications = split_half(found, marks, kernel, expectation)
         forms = failure_form_association(found, failure_forms)
+        described = _key_phrases(found, phrases)
         for number, (region, replication) in enumerate(zip(found, replications, strict=True)):
             k = best_scale(region, tests)
             test = next(one for one in tests if one.k == k)
@@ -95,6 +103,7 @@ def hot_region_table(
                     "rank": number + 1,
                     "region_id": region_id,
                     "label": labels.get(region_id or ""),
+                    "key_phrases": described[number],
                     "size": region.size,
                     "errors": region.errors,
                     "rate": region.rate,
@@ -118,6 +127,26 @@ def hot_region_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def hot_for_others(
+    question_ids: Sequence[str], others: Mapping[str, Sequence[Sequence[str]]]
+) -> list[str]:
+    """Return the models for which a place is hot as well: most of it lies in their hot regions.
+
+    Parameters
+    ----------
+    question_ids : sequence of str
+        Of the place.
+    others : mapping from model to sequences of str
+        The questions of each of its hot regions.
+    """
+    wanted = set(question_ids)
+    return [
+        model
+        for model, regions in others.items()
+        if 2 * len(wanted.intersection(set().union(*regions))) > len(wanted)
+    ]
+
+
 def main_region(region_ids: Sequence[str | None]) -> str | None:
     """Return the smallest region that most of the questions lie in; None if there is none."""
     counts: Counter[str] = Counter()
@@ -129,6 +158,17 @@ def main_region(region_ids: Sequence[str | None]) -> str | None:
         return max(most, key=lambda name: (name.count("."), counts[name], name))
     first_level = {name: count for name, count in counts.items() if "." not in name}
     return max(first_level, key=lambda name: (first_level[name], name), default=None)
+
+
+def _key_phrases(regions: Sequence[HotRegion], phrases: Sequence[Sequence[str]]) -> list[list[str]]:
+    elsewhere = np.ones(len(phrases), dtype=np.bool_)
+    texts: dict[str, list[Sequence[str]]] = {}
+    for number, region in enumerate(regions):
+        elsewhere[region.members] = False
+        texts[str(number)] = [phrases[row] for row in region.members.tolist()]
+    texts["elsewhere"] = [phrases[row] for row in np.flatnonzero(elsewhere).tolist()]
+    found = key_phrases(texts, _PHRASES)
+    return [list(found[str(number)].phrases) for number in range(len(regions))]
 
 
 def _visible(region: HotRegion, test: LocalTest, alpha: float) -> float:

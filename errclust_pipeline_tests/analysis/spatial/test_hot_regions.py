@@ -9,6 +9,7 @@ from errclust_pipeline.analysis.spatial import (
     clopper_pearson,
     failure_form_association,
     graph_kernel,
+    hot_for_others,
     hot_region_table,
     hot_regions,
     local_tests,
@@ -218,6 +219,11 @@ def test_a_place_is_named_by_the_smallest_region_that_most_of_it_is_in():
     assert main_region([None]) is None
 
 
+def test_a_place_is_hot_for_those_in_whose_hot_regions_most_of_it_lies():
+    others = {"a": [["q1", "q2"], ["q3", "q9"]], "b": [["q1", "q2"]], "c": []}
+    assert hot_for_others(["q1", "q2", "q3", "q4"], others) == ["a"]
+
+
 def test_every_row_of_the_table_carries_its_evidence(kernel):
     neighbours, cluster = clustered_map()
     marks = planted(cluster, [2, 7], 0.8, 0.2)
@@ -230,6 +236,7 @@ def test_every_row_of_the_table_carries_its_evidence(kernel):
         ids,
         [str(place + 1) for place in cluster],
         {str(place + 1): f"topic {place}" for place in range(12)},
+        [(f"matter {'abcdefghijkl'[place]}", "word") for place in cluster],
         ["wrong_answer" if error else None for error in marks],
         expected,
         scan(marks, neighbours),
@@ -239,6 +246,8 @@ def test_every_row_of_the_table_carries_its_evidence(kernel):
         "beyond_difficulty": [1, 2],
     }
     assert sorted(table["label"]) == ["topic 2", "topic 2", "topic 7", "topic 7"]
+    for label, phrases in zip(table["label"], table["key_phrases"], strict=True):
+        assert phrases[0] == ("matter c" if label == "topic 2" else "matter h")
     assert (table["size"] == table["question_ids"].str.len()).all()
     assert table["k"].isin([10, 30, 100]).all()
     raw = table[table["basis"] == "errors"]

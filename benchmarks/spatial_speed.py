@@ -22,6 +22,7 @@ from errclust_pipeline.analysis.spatial import (
     hot_regions,
     local_test,
     local_tests,
+    neighbour_weights,
     scan,
     split_half,
     usable_scales,
@@ -57,15 +58,19 @@ def print_one_model(root: str, model: str) -> None:
     local_test(marks[:50], neighbours[:50, :1] * 0, 1)  # scipy.stats is imported here.
     residual = marks - expected
     regions = hot_regions(marks, kernel)
+    weights = neighbour_weights(~np.isnan(marks), neighbours, scales, questions.mutual)
     steps = {
         "local test": lambda: local_tests(marks, neighbours, scales),
         "expected by difficulty": lambda: read_expected(store, partition, questions, own),
         "adjusted test": lambda: adjusted_tests(marks, expected, neighbours, scales),
+        "weights": lambda: neighbour_weights(
+            ~np.isnan(marks), neighbours, scales, questions.mutual
+        ),
         "Moran's I, join counts (99 permutations)": lambda: global_statistics(
-            marks, neighbours, scales
+            marks, neighbours, scales, weights=weights
         ),
         "Moran's I of the residual (99 permutations)": lambda: global_statistics(
-            residual, neighbours, scales
+            residual, neighbours, scales, weights=weights
         ),
         "hot regions, raw and adjusted": lambda: (
             hot_regions(marks, kernel),

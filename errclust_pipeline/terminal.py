@@ -318,11 +318,11 @@ def print_hot_regions(
                     output().print(Text(f"{row['rank']:>3} "), example_line(questions[name]))
     output().print(
         Text(
-            "error rate: with its 95 % interval; other: that of all other questions; by diff.: what "
-            "difficulty explains. q: false discovery rate at the core of the place. held out: "
-            "excess error rate, in points, where each half of the questions finds the place, on the "
-            "other half (a dash: neither finds it); conf.: halves that confirm it at p < .05. also "
-            "hot: other models for which most of it is hot too. "
+            "error rate: with its 95 % interval; other: that of all other questions; by diff.: "
+            "what difficulty explains. q: false discovery rate at the core of the place. held out: "
+            "excess error rate, in points, where each half of the questions finds the place, on "
+            "the other half (a dash: neither finds it); conf.: halves that confirm it at p < .05. "
+            "also hot: other models for which most of it is hot too. "
             "Where is not why: a region is a place on the map, not a cause.",
             style="dim",
         )

@@ -4,9 +4,15 @@ import dataclasses
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 
-from errclust_pipeline.analysis.spatial import global_statistics, hubness, usable_scales
+from errclust_pipeline.analysis.spatial import (
+    global_statistics,
+    hubness,
+    neighbour_weights,
+    usable_scales,
+)
 from errclust_pipeline.assets.materialization import materialized
 from errclust_pipeline.marks import read_expected, read_map, read_marks
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
@@ -36,9 +42,14 @@ def autocorrelation(
     values = {"errors": marks.errors}
     if expected is not None:
         values["residual"] = marks.errors - expected
+    weights = neighbour_weights(
+        ~np.isnan(marks.errors), questions.neighbours, scales, questions.mutual
+    )
     records = []
     for mark, numbers in values.items():
-        statistics = global_statistics(numbers, questions.neighbours, scales, chosen.permutations)
+        statistics = global_statistics(
+            numbers, questions.neighbours, scales, chosen.permutations, weights=weights
+        )
         for one in statistics:
             hubs = hubness(questions.neighbours, one.k)
             records.append(

@@ -1,6 +1,7 @@
 """Stage 12: two models at a time, region by region."""
 
 import dataclasses
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,12 @@ import pandas as pd
 import pyarrow as pa
 
 from errclust_pipeline.analysis.comparison import agreement, compare_models, heterogeneity_gate
-from errclust_pipeline.analysis.spatial import global_statistics, usable_scales
+from errclust_pipeline.analysis.spatial import (
+    NeighbourWeights,
+    global_statistics,
+    neighbour_weights,
+    usable_scales,
+)
 from errclust_pipeline.assets.materialization import materialized
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_choices, read_map, read_marks, read_option_counts
@@ -50,12 +56,21 @@ def model_comparison(
             "statistics.most_pairs; `errclust compare` compares any two"
         )
     regions, records = [], []
+
+    # Most models answer the same questions.
+    @lru_cache(maxsize=4)
+    def weights_of(answered: bytes) -> NeighbourWeights:
+        known = np.frombuffer(answered, dtype=np.bool_)
+        return neighbour_weights(known, questions.neighbours, scale, questions.mutual)
+
     for a, b in pairs:
         found = compare_models(errors[a], errors[b], labels, names, chosen.alpha)
         regions.append(found.assign(model_a=a, model_b=b))
         first_level = labels[:, 0] if labels.shape[1] else np.full(len(questions), -1, np.int32)
+        gap = errors[a] - errors[b]
+        weights = weights_of((~np.isnan(gap)).tobytes())
         difference = global_statistics(
-            errors[a] - errors[b], questions.neighbours, scale, permutations=0
+            gap, questions.neighbours, scale, permutations=0, weights=weights
         )[0]
         records.append(
             {

@@ -2,6 +2,10 @@
 
 from errclust_pipeline.analysis.comparison.agreement import Agreement, agreement
 from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
+from errclust_pipeline.analysis.comparison.intervals import (
+    newcombe_paired_interval,
+    wilson_interval,
+)
 from errclust_pipeline.analysis.comparison.leaderboard import (
     Accuracy,
     clustered_accuracy,
@@ -10,7 +14,6 @@ from errclust_pipeline.analysis.comparison.leaderboard import (
 from errclust_pipeline.analysis.comparison.pairs import (
     compare_models,
     heterogeneity_gate,
-    newcombe_paired_interval,
 )
 from errclust_pipeline.analysis.comparison.signatures import Signatures, fit_signatures
 
@@ -27,4 +30,5 @@ __all__ = [
     "leaderboard",
     "leave_out_artefacts",
     "newcombe_paired_interval",
+    "wilson_interval",
 ]

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
+from errclust_pipeline.analysis.comparison.intervals import TWO_SIDED_95
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_TWO_SIDED_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def clustered_accuracy(errors: npt.ArrayLike, clusters: Sequence[str | None]) ->
     return Accuracy(
         n,
         accuracy,
-        max(accuracy - _TWO_SIDED_95 * error, 0.0),
-        min(accuracy + _TWO_SIDED_95 * error, 1.0),
+        max(accuracy - TWO_SIDED_95 * error, 0.0),
+        min(accuracy + TWO_SIDED_95 * error, 1.0),
         error,
         error**2 / independent if independent > 0 else float("nan"),
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.comparison.intervals import newcombe_paired_interval
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -208,50 +210,3 @@ def heterogeneity_gate(
         for _ in range(permutations)
     )
     return Gate(observed, len(sizes), (1 + reached) / (permutations + 1))
-
-
-def newcombe_paired_interval(
-    both: int, only_first: int, only_second: int, neither: int
-) -> tuple[float, float]:
-    """Return the 95 % interval of a difference of paired shares.
-
-    Method 10 of Newcombe (1998, Statistics in Medicine 17, 2635-2650): Wilson intervals of both
-    shares, combined with the correlation between them.
-
-    Parameters
-    ----------
-    both, only_first, only_second, neither : int
-        Questions with the mark in both, in one or in none.
-
-    Returns
-    -------
-    low, high : float
-        Of (share of the first) - (share of the second), between -1 and 1; NaN for no question.
-    """
-    n = both + only_first + only_second + neither
-    if n == 0:
-        return float("nan"), float("nan")
-    first, second = (both + only_first) / n, (both + only_second) / n
-    low1, high1 = _wilson(both + only_first, n)
-    low2, high2 = _wilson(both + only_second, n)
-    ends = (both + only_first) * (only_second + neither) * (both + only_second)
-    ends *= only_first + neither
-    product = both * neither - only_first * only_second
-    numerator = max(product - n / 2, 0.0) if product > 0 else float(product)
-    correlation = numerator / np.sqrt(ends) if ends > 0 else 0.0
-    below = (first - low1) ** 2 + (high2 - second) ** 2
-    below -= 2 * correlation * (first - low1) * (high2 - second)
-    above = (high1 - first) ** 2 + (second - low2) ** 2
-    above -= 2 * correlation * (high1 - first) * (second - low2)
-    difference = first - second
-    return (
-        float(difference - np.sqrt(max(below, 0.0))),
-        float(difference + np.sqrt(max(above, 0.0))),
-    )
-
-
-def _wilson(count: int, n: int) -> tuple[float, float]:
-    from scipy.stats import binomtest
-
-    interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)

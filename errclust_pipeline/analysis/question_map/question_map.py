@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from errclust_pipeline.analysis.knn_graph import (
 )
 from errclust_pipeline.analysis.question_map.duplicates import near_duplicates
 from errclust_pipeline.analysis.question_map.regions import region_paths
+from errclust_pipeline.analysis.spatial.autocorrelation import MutualNeighbours, mutual_neighbours
 from errclust_pipeline.analysis.spatial.smoothing import (
     STEPS,
     GraphKernel,
@@ -252,6 +254,11 @@ class QuestionMap:
     def __len__(self) -> int:
         return len(self.question_ids)
 
+    @cached_property
+    def mutual(self) -> MutualNeighbours:
+        """Pairs of questions that are among each other's neighbours."""
+        return mutual_neighbours(self.neighbours)
+
     def place(self, question_ids: Sequence[str], values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Put one value a question on the map.
 
@@ -275,15 +282,22 @@ class QuestionMap:
         """
         marks = np.full(len(self), np.nan)
         numbers = np.asarray(values, dtype=np.float64)
-        rows = sorted(
-            range(len(question_ids)),
-            key=lambda row: (
-                self.question_ids[self.position_of[question_ids[row]]] != question_ids[row],
-                question_ids[row],
-            ),
+        positions = np.fromiter(
+            (self.position_of[name] for name in question_ids), np.intp, len(question_ids)
         )
-        for row in reversed(rows):
-            marks[self.position_of[question_ids[row]]] = numbers[row]
+        own = np.fromiter(
+            (
+                self.question_ids[at] == name
+                for at, name in zip(positions.tolist(), question_ids, strict=True)
+            ),
+            np.bool_,
+            len(question_ids),
+        )
+        # What is written last stays.
+        duplicates = sorted(np.flatnonzero(~own).tolist(), key=lambda row: question_ids[row])
+        for row in reversed(duplicates):
+            marks[positions[row]] = numbers[row]
+        marks[positions[own]] = numbers[own]
         return marks
 
     def region_labels(self) -> tuple[npt.NDArray[np.int32], list[list[str]]]:

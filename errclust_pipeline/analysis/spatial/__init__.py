@@ -8,7 +8,11 @@ embeddings.
 
 from errclust_pipeline.analysis.spatial.autocorrelation import (
     GlobalStatistic,
+    MutualNeighbours,
+    NeighbourWeights,
     global_statistics,
+    mutual_neighbours,
+    neighbour_weights,
     statistics_frame,
 )
 from errclust_pipeline.analysis.spatial.counts import (
@@ -62,6 +66,8 @@ __all__ = [
     "HotRegion",
     "Hubness",
     "LocalTest",
+    "MutualNeighbours",
+    "NeighbourWeights",
     "Replication",
     "ScanCluster",
     "TooFewModelsError",
@@ -82,7 +88,9 @@ __all__ = [
     "local_test",
     "local_tests",
     "main_region",
+    "mutual_neighbours",
     "neighbour_sums",
+    "neighbour_weights",
     "regions_frame",
     "scan",
     "smallest_visible_excess",

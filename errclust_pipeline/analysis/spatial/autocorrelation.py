@@ -16,15 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.spatial.counts import (
+    BoolVector,
     FloatVector,
+    in_threads,
     neighbour_graphs,
-    neighbour_sums,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_BLOCK = 64
+_BLOCK = 32
 _ROUNDING = 1e-9
 """A spread of marks below this is none: differences of probabilities are rounded at 1e-16."""
 
@@ -63,12 +64,123 @@ class GlobalStatistic:
     joins_one: float | None = None
 
 
+@dataclass(frozen=True)
+class NeighbourWeights:
+    """Row-standardised weights of the questions that have a mark, at several scales.
+
+    They depend on which questions have a mark, not on the marks: make them once for several marks
+    of the same questions (`neighbour_weights`).
+
+    Attributes
+    ----------
+    known : bool array, shape (n,)
+    scales : tuple of int
+    graphs : tuple of sparse arrays, shape (known, known)
+        Neighbour relations that each scale adds to the one before.
+    degrees : int64 array, shape (scales, known)
+        Neighbours with a mark; each weighs 1 / degree.
+    total, s1, s2 : float64 arrays, shape (scales,)
+        As in `permutation_moments`.
+    """
+
+    known: BoolVector
+    scales: tuple[int, ...]
+    graphs: tuple[Any, ...]
+    degrees: npt.NDArray[np.int64]
+    total: FloatVector
+    s1: FloatVector
+    s2: FloatVector
+
+
+@dataclass(frozen=True)
+class MutualNeighbours:
+    """Pairs of questions that are among each other's neighbours, each pair once.
+
+    Attributes
+    ----------
+    first, second : int32 arrays, shape (pairs,)
+    k : int32 array, shape (pairs,)
+        Neighbours from which on they are, ascending.
+    """
+
+    first: npt.NDArray[np.int32]
+    second: npt.NDArray[np.int32]
+    k: npt.NDArray[np.int32]
+
+    def products(self, values: FloatVector, k: int) -> float:
+        """Return the sum of ``values_i * values_j`` over the pairs that are mutual at k."""
+        within = int(np.searchsorted(self.k, k, side="right"))
+        return float(values[self.first[:within]] @ values[self.second[:within]])
+
+
+def mutual_neighbours(neighbours: npt.NDArray[np.int32]) -> MutualNeighbours:
+    """Find the pairs of questions that are among each other's neighbours.
+
+    It belongs to a map, not to a model. Time and memory grow with ``n * k_max``.
+
+    Parameters
+    ----------
+    neighbours : int32 array, shape (n, k_max)
+        Nearest first, without the question itself.
+    """
+    from scipy import sparse
+
+    n, k_max = neighbours.shape
+    # Nearness counts down from k_max. Of both directions the smaller is kept, and it is 0 where one
+    # of them is missing.
+    nearness = np.tile(np.arange(k_max, 0, -1, dtype=np.int32), n)
+    pointers = np.arange(0, n * k_max + 1, max(k_max, 1), dtype=np.int32)[: n + 1]
+    graph = sparse.csr_array((nearness, neighbours.ravel(), pointers), shape=(n, n))
+    backward = sparse.csr_array(graph.T)
+    both = sparse.triu(sparse.csr_array(backward.T).minimum(backward), format="coo")
+    order = np.argsort(-both.data, kind="stable")
+    k = (k_max + 1 - both.data[order]).astype(np.int32)
+    return MutualNeighbours(both.row[order], both.col[order], k)
+
+
+def neighbour_weights(
+    known: BoolVector,
+    neighbours: npt.NDArray[np.int32],
+    scales: Sequence[int],
+    mutual: MutualNeighbours | None = None,
+) -> NeighbourWeights:
+    """Make the weights that `global_statistics` uses; time and memory grow with ``n * k``.
+
+    Parameters
+    ----------
+    known : bool array, shape (n,)
+        Questions that have a mark.
+    neighbours : int32 array, shape (n, k_max)
+        Nearest first, without the question itself.
+    scales : sequence of int
+        Ascending, at most ``k_max``.
+    mutual : MutualNeighbours, optional
+        Of these neighbours, to find them only once.
+    """
+    graphs = neighbour_graphs(known, neighbours, scales)
+    mutual = mutual_neighbours(neighbours[:, : scales[-1]]) if mutual is None else mutual
+    n = int(known.sum())
+    degrees = np.cumsum([np.diff(graph.indptr) for graph in graphs], axis=0, dtype=np.int64)
+    total, s1, s2 = (np.zeros(len(scales)) for _ in range(3))
+    on_map = np.zeros(len(known))
+    for position, k in enumerate(scales):
+        linked = degrees[position] > 0
+        share = np.divide(1.0, degrees[position], out=np.zeros(n), where=linked)
+        on_map[known] = share
+        columns = np.sum([graph.T @ share for graph in graphs[: position + 1]], axis=0)
+        total[position] = linked.sum()
+        s1[position] = degrees[position] @ share**2 + 2 * mutual.products(on_map, k)
+        s2[position] = ((linked + columns) ** 2).sum()
+    return NeighbourWeights(known, tuple(scales), tuple(graphs), degrees, total, s1, s2)
+
+
 def global_statistics(
     marks: npt.ArrayLike,
     neighbours: npt.NDArray[np.int32],
     scales: Sequence[int],
     permutations: int = 99,
     seed: int = 0,
+    weights: NeighbourWeights | None = None,
 ) -> list[GlobalStatistic]:
     """Compute Moran's I at several scales, with join counts where marks are 0 and 1.
 
@@ -85,6 +197,9 @@ def global_statistics(
     permutations : int
         For the p values, whose smallest is ``1 / (permutations + 1)``; the z scores need none.
     seed : int
+    weights : NeighbourWeights, optional
+        Of these neighbours, to make them only once for several marks; they are made anew if they
+        are of other scales or other questions.
 
     Returns
     -------
@@ -99,46 +214,44 @@ def global_statistics(
     nothing = (np.nan, -1 / (n - 1) if n > 1 else np.nan, np.nan, np.nan, 0)
     if n < 4 or np.ptp(present) < _ROUNDING:
         return [GlobalStatistic(k, n, *nothing) for k in scales]
-    graphs = neighbour_graphs(known, neighbours, scales)
-    mutual = _MutualNeighbours(known, neighbours[:, : scales[-1]])
+    if (
+        weights is None
+        or weights.scales != tuple(scales)
+        or not np.array_equal(weights.known, known)
+    ):
+        weights = neighbour_weights(known, neighbours, scales)
     deviation = present - present.mean()
     # Whole numbers add up exactly, so permutations that tie with what is observed are seen to. Raw
     # counts are compared: where every question has k neighbours, I rises with them.
     whole = bool((present == np.rint(present)).all())
-    permuted = _permuted_forms(present if whole else deviation, graphs, permutations, seed)
+    permuted = _permuted_forms(present if whole else deviation, weights.graphs, permutations, seed)
     binary = bool(np.isin(present, (0, 1)).all())
-    sums, draws = neighbour_sums(values, neighbours, tuple(scales))
-    deviations = np.zeros(n)
+    deviations, counts = np.zeros(n), np.zeros(n)
     results = []
     for position, k in enumerate(scales):
-        deviations += graphs[position] @ deviation
-        degrees = draws[position, known].astype(np.float64)
-        # Each row of weights is a neighbour's share: 1 / degree.
-        share = np.divide(1.0, degrees, out=np.zeros(n), where=degrees > 0)
-        total = float((degrees > 0).sum())
+        deviations += weights.graphs[position] @ deviation
+        degrees, total = weights.degrees[position], float(weights.total[position])
         if total == 0:
             results.append(GlobalStatistic(k, n, *nothing))
             continue
+        share = np.divide(1.0, degrees, out=np.zeros(n), where=degrees > 0)
         moran = float(n / total * (deviation * share) @ deviations / (deviation @ deviation))
-        columns = np.sum([graph.T @ share for graph in graphs[: position + 1]], axis=0)
         mean, variance = permutation_moments(
-            present,
-            total=total,
-            s1=float(degrees @ share**2) + mutual.products(share, k),
-            s2=float((((degrees > 0) + columns) ** 2).sum()),
+            present, total, float(weights.s1[position]), float(weights.s2[position])
         )
         observed, others = permuted[position][0], permuted[position][1:]
         p = (1 + int((others >= observed).sum())) / (len(others) + 1)
         joins: tuple[float | None, float | None, float | None] = (None, None, None)
         if binary:
-            joins = join_counts(values, sums[position], draws[position])
+            counts += weights.graphs[position] @ present
+            joins = join_counts(present, counts, degrees)
         results.append(
             GlobalStatistic(
                 k,
                 n,
                 moran,
                 mean,
-                (moran - mean) / float(np.sqrt(variance)),
+                (moran - mean) / float(np.sqrt(variance)) if variance > 0 else np.nan,
                 p,
                 permutations,
                 *joins,
@@ -155,15 +268,13 @@ def join_counts(
     Parameters
     ----------
     marks : float64 array, shape (n,)
-        0, 1 and NaN.
+        0 and 1.
     sums, draws : arrays, shape (n,)
-        As of `neighbour_sums`.
+        Errors among a question's neighbours, and how many neighbours it has.
     """
-    known = ~np.isnan(marks)
-    own, errors, neighbours = marks[known], sums[known], draws[known]
-    both = float((own * errors).sum() / 2)
-    neither = float(((1 - own) * (neighbours - errors)).sum() / 2)
-    return both, neither, float(neighbours.sum() / 2 - both - neither)
+    both = float((marks * sums).sum() / 2)
+    neither = float(((1 - marks) * (draws - sums)).sum() / 2)
+    return both, neither, float(draws.sum() / 2 - both - neither)
 
 
 def permutation_moments(
@@ -204,46 +315,16 @@ def statistics_frame(statistics: Sequence[GlobalStatistic]) -> pd.DataFrame:
     return pd.DataFrame([dataclasses.asdict(one) for one in statistics], columns=names)
 
 
-class _MutualNeighbours:
-    """Pairs of known questions that are among each other's neighbours, from which k on."""
-
-    def __init__(self, known: npt.NDArray[np.bool_], neighbours: npt.NDArray[np.int32]) -> None:
-        from scipy import sparse
-
-        self._k_max = neighbours.shape[1]
-        (graph,) = neighbour_graphs(known, neighbours, (self._k_max,))
-        # Nearness counts down from k_max. Of both directions the smaller is kept, and it is 0
-        # where one of them is missing.
-        nearness = np.broadcast_to(
-            np.arange(self._k_max, 0, -1, dtype=np.float32), neighbours[known].shape
-        )
-        graph.data = nearness[known[neighbours[known]]]
-        backward = sparse.csr_array(graph.T)
-        forward = sparse.csr_array(backward.T)
-        both = forward.minimum(backward).tocoo()
-        self._rows, self._columns, self._nearness = both.row, both.col, both.data
-
-    def products(self, share: FloatVector, k: int) -> float:
-        """Return the sum of ``share_i * share_j`` over ordered pairs that are mutual at k."""
-        within = self._nearness > self._k_max - k
-        return float(share[self._rows[within]] @ share[self._columns[within]])
-
-
 def _permuted_forms(
     values: FloatVector, graphs: Sequence[Any], permutations: int, seed: int
 ) -> list[FloatVector]:
     """Return sum_i v_i sum_j v_j at each scale, of the values as they are and then permuted."""
     generator = np.random.default_rng(seed)
-    forms = np.empty((len(graphs), permutations + 1))
-    for start in range(0, permutations + 1, _BLOCK):
-        count = min(_BLOCK, permutations + 1 - start)
-        columns = [
-            values if start + column == 0 else generator.permutation(values)
-            for column in range(count)
-        ]
-        block = np.stack(columns, axis=1).astype(np.float32)
-        total = np.zeros(count)
-        for position, graph in enumerate(graphs):
-            total += np.einsum("ij,ij->j", block, graph @ block, dtype=np.float64)
-            forms[position, start : start + count] = total
-    return list(forms)
+    columns = [values] + [generator.permutation(values) for _ in range(permutations)]
+
+    def forms(start: int) -> npt.NDArray[np.float64]:
+        block = np.stack(columns[start : start + _BLOCK], axis=1).astype(np.float32)
+        added = [np.einsum("ij,ij->j", block, graph @ block, dtype=np.float64) for graph in graphs]
+        return np.cumsum(added, axis=0)
+
+    return list(np.concatenate(in_threads(forms, range(0, len(columns), _BLOCK)), axis=1))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,9 @@ DEFAULT_SCALES = (10, 30, 100, 300)
 30 shows may be plain in one of 300."""
 
 _BLOCK_ENTRIES = 4_000_000
+_MOST_THREADS = 8
+_Block = TypeVar("_Block")
+_Result = TypeVar("_Result")
 
 
 def usable_scales(n: int, k_max: int, scales: Sequence[int] = DEFAULT_SCALES) -> tuple[int, ...]:
@@ -153,6 +158,16 @@ def neighbour_graphs(
         ones = np.ones(len(columns), dtype=np.float32)
         graphs.append(sparse.csr_array((ones, columns, pointers), shape=(n, n)))
     return graphs
+
+
+def in_threads(function: Callable[[_Block], _Result], blocks: Iterable[_Block]) -> list[_Result]:
+    """Return the function's results for blocks of work, in order, from a thread for each core.
+
+    Worth it where most of the time goes into sparse products and large array operations, which let
+    other threads run.
+    """
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+        return list(pool.map(function, blocks))
 
 
 def benjamini_hochberg(p_values: FloatVector) -> FloatVector:

@@ -7,6 +7,7 @@ what is left is the model's own.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from errclust_pipeline.analysis.spatial.counts import (
     neighbour_sums,
 )
 
+FloatMatrix = npt.NDArray[np.float64]
+
 FEWEST_MODELS = 3
 """With one other model, how hard a question is and how weak that model is there are the same."""
 
@@ -27,7 +30,9 @@ _RIDGE = 1.0
 _ITERATIONS = 100
 _TOLERANCE = 1e-6
 _COVARIATE_NEIGHBOURS = 30
-_ROWS_IN_CACHE = 128
+_ROWS_IN_CACHE = 256
+_TRIALS_AT_ONCE = 50
+"""Convolving the halves of more trials than these takes fewer steps than adding one by one."""
 
 
 class TooFewModelsError(ValueError):
@@ -226,8 +231,9 @@ def poisson_binomial_tails(
     """Return the tails of the number of errors among each row's neighbours, at several scales.
 
     The distribution of a sum of independent trials is built up by adding one trial after another
-    (Barlow & Heidtmann 1984, IEEE Transactions on Reliability 33), which is exact; smaller scales
-    are met on the way to larger ones. Time grows with ``rows * k ** 2``.
+    (Barlow & Heidtmann 1984, IEEE Transactions on Reliability 33), which is exact. The trials that
+    a scale adds to the one before are summed by themselves and the two distributions are then
+    convolved. Time grows with ``rows * k ** 2``.
 
     Parameters
     ----------
@@ -243,29 +249,58 @@ def poisson_binomial_tails(
     -------
     at_least, at_most : float64 arrays, shape (scales, rows), in [0, 1]
     """
-    rows, trials = len(neighbours), scales[-1]
     at_least, at_most = np.empty(counts.shape), np.empty(counts.shape)
-    for start in range(0, rows, _ROWS_IN_CACHE):
-        part = slice(start, min(start + _ROWS_IN_CACHE, rows))
-        columns = np.arange(part.stop - part.start)
-        trial_probabilities = probabilities[neighbours[part, :trials]].T
-        pmf = np.zeros((trials + 1, len(columns)))
-        pmf[0] = 1
-        scale = 0
-        for trial in range(trials + 1):
-            if trial == scales[scale]:
-                found = counts[scale, part]
-                # Each tail is summed from its far end, so that small ones keep their digits.
-                reached = pmf[: trial + 1]
-                at_least[scale, part] = reached[::-1].cumsum(axis=0)[::-1][found, columns]
-                at_most[scale, part] = reached.cumsum(axis=0)[found, columns]
-                scale += 1
-                if scale == len(scales):
-                    break
-            moved = pmf[: trial + 1] * trial_probabilities[trial]
-            pmf[: trial + 1] -= moved
-            pmf[1 : trial + 2] += moved
+    for start in range(0, len(neighbours), _ROWS_IN_CACHE):
+        part = slice(start, start + _ROWS_IN_CACHE)
+        trials = np.ascontiguousarray(probabilities[neighbours[part, : scales[-1]]].T)
+        before = np.ones((1, trials.shape[1]))
+        for scale, (first, last) in enumerate(itertools.pairwise((0, *scales))):
+            added = _distribution_of_sum(trials[first:last])
+            at_least[scale, part], at_most[scale, part] = _tails_of_sum(
+                before, added, counts[scale, part]
+            )
+            if last < scales[-1]:
+                before = _convolved(before, added)
     return np.clip(at_least, 0, 1), np.clip(at_most, 0, 1)
+
+
+def _distribution_of_sum(trials: FloatMatrix) -> FloatMatrix:
+    """Return P(sum = s) of independent 0/1 trials, shape (k + 1, rows), from (k, rows)."""
+    if len(trials) > _TRIALS_AT_ONCE:
+        half = len(trials) // 2
+        return _convolved(_distribution_of_sum(trials[:half]), _distribution_of_sum(trials[half:]))
+    pmf, moved = np.zeros((2, len(trials) + 1, trials.shape[1]))
+    pmf[0] = 1
+    for number, probability in enumerate(trials, 1):
+        np.multiply(pmf[:number], probability, out=moved[:number])
+        pmf[:number] -= moved[:number]
+        pmf[1 : number + 1] += moved[:number]
+    return pmf
+
+
+def _tails_of_sum(
+    one: FloatMatrix, other: FloatMatrix, counts: npt.NDArray[np.int64]
+) -> tuple[FloatVector, FloatVector]:
+    """Return P(X + Y >= c) and P(X + Y <= c) of two distributions, shapes (s, rows)."""
+    k = len(other) - 1
+    # Each tail is summed from its far end, so that small ones keep their digits. Below 0 and above
+    # k they are 0 or 1.
+    padded = np.pad(other, ((0, 1), (0, 0)))
+    reaching = padded[::-1].cumsum(axis=0)[::-1]
+    wanted = counts[None, :] - np.arange(len(one))[:, None]
+    columns = np.arange(one.shape[1])
+    at_least = np.where(wanted <= 0, 1.0, reaching[np.clip(wanted, 0, k + 1), columns])
+    at_most = np.where(wanted < 0, 0.0, other.cumsum(axis=0)[np.clip(wanted, 0, k), columns])
+    return (one * at_least).sum(axis=0), (one * at_most).sum(axis=0)
+
+
+def _convolved(one: FloatMatrix, other: FloatMatrix) -> FloatMatrix:
+    """Return the distribution of the sum of two independent counts, row by row."""
+    both = np.zeros((len(one) + len(other) - 1, one.shape[1]))
+    product = np.empty_like(other)
+    for value, probability in enumerate(one):
+        both[value : value + len(other)] += np.multiply(other, probability, out=product)
+    return both
 
 
 def _logistic(x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

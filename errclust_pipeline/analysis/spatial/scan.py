@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.analysis.spatial.counts import as_marks, neighbour_graphs
+from errclust_pipeline.analysis.spatial.counts import as_marks, in_threads, neighbour_graphs
 from errclust_pipeline.analysis.spatial.hot_regions import bernoulli_log_likelihood_ratio
 
 _SMALLEST_ZONE = 10
@@ -170,17 +170,15 @@ class _Zones:
 
     def largest_ratios(self, permuted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the largest ratio of all zones for each column of marks with the same total."""
-        largest = np.zeros(permuted.shape[1])
-        for start in range(0, len(largest), _BLOCK):
-            columns = slice(start, start + _BLOCK)
-            block = permuted[:, columns].astype(np.float32)
+
+        def largest_of(start: int) -> npt.NDArray[np.float64]:
+            block = permuted[:, start : start + _BLOCK].astype(np.float32)
+            largest = np.zeros(block.shape[1])
             for row, total in zip(self._table_rows, self._sums(block), strict=True):
-                np.maximum(
-                    largest[columns],
-                    self._table.take(row + total).max(axis=0),
-                    out=largest[columns],
-                )
-        return largest
+                np.maximum(largest, self._table.take(row + total).max(axis=0), out=largest)
+            return largest
+
+        return np.concatenate(in_threads(largest_of, range(0, permuted.shape[1], _BLOCK)))
 
     def members(self, centre: int, scale: int) -> npt.NDArray[np.int64]:
         """Return the questions of a zone that have a mark, by position on the map."""

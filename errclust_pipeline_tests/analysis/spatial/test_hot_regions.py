@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from errclust_pipeline.analysis.spatial import (
     clopper_pearson,
@@ -194,6 +194,10 @@ def test_likelihood_ratios_are_those_of_their_laws():
 def test_clopper_pearson_reaches_its_coverage():
     low, high = clopper_pearson(10, 10)
     assert (low, high) == (pytest.approx(0.025 ** (1 / 10)), 1.0)
+    assert clopper_pearson(0, 10) == (0.0, pytest.approx(1 - 0.025 ** (1 / 10)))
+    for errors, size in ((3, 40), (39, 40), (251, 1000)):
+        exact = binomtest(errors, size).proportion_ci(0.95, method="exact")
+        assert clopper_pearson(errors, size) == pytest.approx((exact.low, exact.high))
 
 
 def test_the_scan_finds_a_compact_hot_spot_and_nothing_else():

@@ -22,7 +22,7 @@ from errclust_pipeline.analysis.spatial import (
     benjamini_hochberg,
     global_statistics,
     graph_kernel,
-    local_test,
+    local_hot_spots,
     walk_test,
 )
 
@@ -63,7 +63,7 @@ def print_equality() -> None:
         ).astype(np.int32)
         marks = (generator.random(n) < RATES[seed % 3]).astype(float)
         mine, overall = (
-            local_test(marks, neighbours, k),
+            local_hot_spots(marks, neighbours, k),
             global_statistics(marks, neighbours, (k,))[0],
         )
         binary, rows = weights(neighbours, "b"), weights(neighbours, "r")
@@ -89,7 +89,7 @@ def print_permutations() -> None:
     """Print how far exact p values are from those of 9,999 permutations."""
     neighbours, generator = null_map(1000), np.random.default_rng(1)
     marks = (generator.random(1000) < 0.3).astype(float)
-    mine = local_test(marks, neighbours, 30)
+    mine = local_hot_spots(marks, neighbours, 30)
     # The marks of all others are shuffled; a question's own stays: 30 draws without replacement.
     others = (marks.sum() - marks).astype(int)
     drawn = generator.hypergeometric(others, 999 - others, 30, size=(9999, 1000))
@@ -118,7 +118,7 @@ def print_null(maps: int, esda_maps: int) -> None:
         local = walks = theirs = 0
         for seed in range(maps):
             marks = (np.random.default_rng(seed).random(5000) < rate).astype(float)
-            local += bool((local_test(marks, neighbours, 30).q_hot < 0.05).any())
+            local += bool((local_hot_spots(marks, neighbours, 30).q_hot < 0.05).any())
             walks += bool((walk_test(marks, kernel).q < 0.05).any())
             if seed < esda_maps:
                 found = esda.Moran_Local(marks, rows, permutations=999, seed=seed, n_jobs=1)

@@ -121,6 +121,24 @@ def read_expected(
     store: Warehouse, partition: Partition, question_map: QuestionMap, own: ModelMarks
 ) -> npt.NDArray[np.float64] | None:
     """Return the errors to expect of a model by difficulty; None if the models are too few."""
+    try:
+        return expected_errors(
+            read_error_matrix(store, partition, question_map, own), 0, question_map.neighbours
+        )
+    except TooFewModelsError:
+        return None
+
+
+def read_error_matrix(
+    store: Warehouse, partition: Partition, question_map: QuestionMap, own: ModelMarks
+) -> npt.NDArray[np.float64]:
+    """Return the errors of a model, first, and of the models that difficulty is told from.
+
+    Returns
+    -------
+    float64 array, shape (models, n)
+        1 error, 0 none, NaN not answered.
+    """
     matrix = [own.errors]
     for name in reference_models(store, partition):
         rows = store.read(
@@ -130,10 +148,7 @@ def read_expected(
         rows = rows.filter(known)
         wrong = ~rows["correct"].to_numpy(zero_copy_only=False).astype(np.bool_)
         matrix.append(question_map.place(rows["question_id"].to_pylist(), wrong))
-    try:
-        return expected_errors(np.stack(matrix), 0, question_map.neighbours)
-    except TooFewModelsError:
-        return None
+    return np.stack(matrix)
 
 
 def read_choices(

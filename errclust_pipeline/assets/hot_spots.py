@@ -13,7 +13,7 @@ from errclust_pipeline.analysis.spatial import (
     LocalTest,
     adjusted_tests,
     hot_region_table,
-    local_tests,
+    local_hot_spots_at_scales,
     scan,
     usable_scales,
 )
@@ -54,7 +54,7 @@ def hot_spots(
             "model's own weakness, so only raw statistics are computed"
         )
     scales = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)
-    tests = local_tests(marks.errors, questions.neighbours, scales)
+    tests = local_hot_spots_at_scales(marks.errors, questions.neighbours, scales)
     adjusted = (
         adjusted_tests(marks.errors, expected, questions.neighbours, scales)
         if expected is not None

@@ -98,7 +98,12 @@ def _communities(
     whole = np.zeros(len(members), dtype=np.int32)
     if graph.nnz == 0:
         return whole
-    louvain = Louvain(resolution=settings.resolution, random_state=settings.seed)
+    louvain = Louvain(
+        resolution=settings.resolution,
+        random_state=settings.seed,
+        return_probs=False,
+        return_aggregate=False,
+    )
     labels = louvain.fit_predict(graph).astype(np.int32)
     if assortativity(graph, labels) < settings.minimum_assortativity:
         return whole

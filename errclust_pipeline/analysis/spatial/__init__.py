@@ -37,7 +37,11 @@ from errclust_pipeline.analysis.spatial.hot_regions import (
     walk_test,
 )
 from errclust_pipeline.analysis.spatial.hubness import Hubness, hubness
-from errclust_pipeline.analysis.spatial.local import LocalTest, local_test, local_tests
+from errclust_pipeline.analysis.spatial.local import (
+    LocalTest,
+    local_hot_spots,
+    local_hot_spots_at_scales,
+)
 from errclust_pipeline.analysis.spatial.region_table import (
     BEYOND_DIFFICULTY,
     ERRORS,
@@ -85,8 +89,8 @@ __all__ = [
     "hot_region_table",
     "hot_regions",
     "hubness",
-    "local_test",
-    "local_tests",
+    "local_hot_spots",
+    "local_hot_spots_at_scales",
     "main_region",
     "mutual_neighbours",
     "neighbour_sums",

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from errclust_pipeline.analysis.spatial.counts import (
     FloatVector,
     benjamini_hochberg,
+    in_threads,
     neighbour_sums,
 )
 
@@ -30,7 +31,8 @@ _RIDGE = 1.0
 _ITERATIONS = 100
 _TOLERANCE = 1e-6
 _COVARIATE_NEIGHBOURS = 30
-_ROWS_IN_CACHE = 256
+_ROWS_AT_ONCE = 1024
+"""Enough for threads not to wait for each other, and few enough for the cache."""
 _TRIALS_AT_ONCE = 50
 """Convolving the halves of more trials than these takes fewer steps than adding one by one."""
 
@@ -250,8 +252,9 @@ def poisson_binomial_tails(
     at_least, at_most : float64 arrays, shape (scales, rows), in [0, 1]
     """
     at_least, at_most = np.empty(counts.shape), np.empty(counts.shape)
-    for start in range(0, len(neighbours), _ROWS_IN_CACHE):
-        part = slice(start, start + _ROWS_IN_CACHE)
+
+    def fill(start: int) -> None:
+        part = slice(start, start + _ROWS_AT_ONCE)
         trials = np.ascontiguousarray(probabilities[neighbours[part, : scales[-1]]].T)
         before = np.ones((1, trials.shape[1]))
         for scale, (first, last) in enumerate(itertools.pairwise((0, *scales))):
@@ -261,6 +264,8 @@ def poisson_binomial_tails(
             )
             if last < scales[-1]:
                 before = _convolved(before, added)
+
+    in_threads(fill, range(0, len(neighbours), _ROWS_AT_ONCE))
     return np.clip(at_least, 0, 1), np.clip(at_most, 0, 1)
 
 
@@ -285,8 +290,8 @@ def _tails_of_sum(
     k = len(other) - 1
     # Each tail is summed from its far end, so that small ones keep their digits. Below 0 and above
     # k they are 0 or 1.
-    padded = np.pad(other, ((0, 1), (0, 0)))
-    reaching = padded[::-1].cumsum(axis=0)[::-1]
+    reaching = np.zeros((k + 2, other.shape[1]))
+    other[::-1].cumsum(axis=0, out=reaching[k::-1])
     wanted = counts[None, :] - np.arange(len(one))[:, None]
     columns = np.arange(one.shape[1])
     at_least = np.where(wanted <= 0, 1.0, reaching[np.clip(wanted, 0, k + 1), columns])

@@ -204,7 +204,9 @@ def hot_regions(
     for members in _communities(significant, kernel.graph, seed):
         if len(members) < smallest:
             continue
-        edge = np.setdiff1d(kernel.graph[members].indices, np.flatnonzero(~free))
+        beside = np.zeros(len(own), dtype=np.bool_)
+        beside[kernel.graph[members].indices] = True
+        edge = np.flatnonzero(beside & free)
         cut = _most_likely_part(
             np.concatenate([members, edge]), own, probability, test.around, smallest
         )
@@ -255,7 +257,8 @@ def _communities(
         labels = np.zeros(len(inside), dtype=np.int32)
         if piece.nnz:
             # Louvain divides anything; a place is divided only where it really falls apart.
-            divided = Louvain(random_state=seed).fit_predict(piece).astype(np.int32)
+            louvain = Louvain(random_state=seed, return_probs=False, return_aggregate=False)
+            divided = louvain.fit_predict(piece).astype(np.int32)
             if assortativity(piece, divided) >= _DEFAULTS.minimum_assortativity:
                 labels = divided
         found.extend(rows[inside[labels == label]] for label in np.unique(labels))

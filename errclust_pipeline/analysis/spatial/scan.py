@@ -104,16 +104,15 @@ def scan(
         scale, centre = np.unravel_index(int(flat), observed.shape)
         if len(clusters) == most or p_gumbel[scale, centre] >= alpha:
             break
-        if taken[known[centre]]:
+        place = known[centre]
+        if taken[place] or taken[neighbours[place, : sizes[scale]]].any():
             continue
-        members = zones.members(int(known[centre]), int(scale))
-        if taken[members].any():
-            continue
+        members = zones.members(int(place), int(scale))
         taken[members] = True
         ratio = float(observed[scale, centre])
         clusters.append(
             ScanCluster(
-                centre=int(known[centre]),
+                centre=int(place),
                 members=np.sort(members),
                 size=len(members),
                 errors=int(own[members].sum()),
@@ -148,34 +147,38 @@ class _Zones:
         self._sizes = sizes
         self._graphs = neighbour_graphs(self._known, neighbours, sizes)
         n = int(self._known.sum())
-        in_zone = list(self._sums(np.ones((n, 1), dtype=np.float32)))
-        width = int(in_zone[-1].max()) + 1
+        in_zone = self._sums(np.ones((n, 1), dtype=np.float32))
+        self._in_zone = [counts[:, 0].astype(np.intp) for counts in in_zone]
         # Zones are small, so all ratios there can be fit a table of zone sizes by errors.
-        counts = np.arange(width)
+        counts = np.arange(self._in_zone[-1].max() + 1)
         errors, zone = np.minimum(counts[None, :], counts[:, None]), counts[:, None] + 0 * counts
-        self._table = bernoulli_log_likelihood_ratio(
-            errors, zone, float(np.nansum(own)), float(n)
-        ).ravel()
-        self._table_rows = [total * width for total in in_zone]
+        self._table = bernoulli_log_likelihood_ratio(errors, zone, float(np.nansum(own)), float(n))
 
     def ratios(self, present: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the ratio of every zone, shape (sizes, questions with a mark)."""
         sums = self._sums(present[:, None].astype(np.float32))
         return np.stack(
             [
-                self._table[row + total][:, 0]
-                for row, total in zip(self._table_rows, sums, strict=True)
+                self._table[in_zone, counts[:, 0].astype(np.intp)]
+                for in_zone, counts in zip(self._in_zone, sums, strict=True)
             ]
         )
 
     def largest_ratios(self, permuted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the largest ratio of all zones for each column of marks with the same total."""
+        """Return the largest ratio of all zones for each column of marks with the same total.
+
+        Of zones that hold as many questions, the one with most errors has the largest ratio.
+        """
+        orders = [np.argsort(in_zone, kind="stable") for in_zone in self._in_zone]
+        sizes = [np.unique(in_zone, return_index=True) for in_zone in map(np.sort, self._in_zone)]
 
         def largest_of(start: int) -> npt.NDArray[np.float64]:
             block = permuted[:, start : start + _BLOCK].astype(np.float32)
             largest = np.zeros(block.shape[1])
-            for row, total in zip(self._table_rows, self._sums(block), strict=True):
-                np.maximum(largest, self._table.take(row + total).max(axis=0), out=largest)
+            for counts, order, (size, first) in zip(self._sums(block), orders, sizes, strict=True):
+                alike = counts if len(size) == 1 else counts[order]
+                most = np.maximum.reduceat(alike, first, axis=0).astype(np.intp)
+                np.maximum(largest, self._table[size[:, None], most].max(axis=0), out=largest)
             return largest
 
         return np.concatenate(in_threads(largest_of, range(0, permuted.shape[1], _BLOCK)))
@@ -186,8 +189,9 @@ class _Zones:
         members: npt.NDArray[np.int64] = zone[self._known[zone]].astype(np.int64)
         return members
 
-    def _sums(self, block: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.int64]]:
+    def _sums(self, block: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the errors in every zone of each size, for each column of marks: whole numbers."""
         total = block
         for graph in self._graphs:
             total = total + graph @ block
-            yield total.astype(np.int64)
+            yield total

@@ -11,7 +11,7 @@ from errclust_pipeline.analysis.spatial import (
     adjusted_tests,
     expected_errors,
     fit_rasch,
-    local_test,
+    local_hot_spots,
 )
 from errclust_pipeline.analysis.spatial.difficulty import poisson_binomial_tails
 from errclust_pipeline_tests.analysis.spatial.maps import clustered_map
@@ -78,7 +78,7 @@ def test_tails_are_those_of_the_poisson_binomial_law():
 
 def test_what_is_hard_for_everyone_is_no_weakness_of_a_model():
     neighbours, _, errors = simulated()
-    raw = local_test(errors[3], neighbours, 30)
+    raw = local_hot_spots(errors[3], neighbours, 30)
     expected = expected_errors(errors, 3, neighbours)
     adjusted = adjusted_tests(errors[3], expected, neighbours, (30,))[0]
     assert (raw.q_hot < 0.05).sum() > 100

@@ -12,7 +12,7 @@ from errclust_pipeline.analysis.spatial import (
     hot_for_others,
     hot_region_table,
     hot_regions,
-    local_tests,
+    local_hot_spots_at_scales,
     main_region,
     regions_frame,
     scan,
@@ -236,7 +236,7 @@ def test_every_row_of_the_table_carries_its_evidence(kernel):
     table = hot_region_table(
         marks,
         kernel,
-        local_tests(marks, neighbours, (10, 30, 100)),
+        local_hot_spots_at_scales(marks, neighbours, (10, 30, 100)),
         ids,
         [str(place + 1) for place in cluster],
         {str(place + 1): f"topic {place}" for place in range(12)},

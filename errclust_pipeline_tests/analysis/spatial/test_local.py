@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from errclust_pipeline.analysis.spatial import (
     benjamini_hochberg,
-    local_test,
-    local_tests,
+    local_hot_spots,
+    local_hot_spots_at_scales,
     neighbour_sums,
     usable_scales,
 )
+from errclust_pipeline.analysis.spatial.local import hypergeometric_distribution
 from errclust_pipeline_tests.analysis.spatial.maps import (
     clustered_map,
     errors_at,
@@ -37,7 +39,7 @@ def test_statistics_equal_pysal(seed, rate):
     esda = pytest.importorskip("esda")
     neighbours = random_neighbours(200, 9, seed)
     marks = errors_at(rate, 200, seed + 10)
-    found = local_test(marks, neighbours, 9)
+    found = local_hot_spots(marks, neighbours, 9)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         moran = esda.Moran_Local(marks, pysal_weights(neighbours, "r"), permutations=0)
@@ -59,7 +61,7 @@ def test_statistics_equal_pysal(seed, rate):
 def test_p_values_agree_with_9999_permutations():
     neighbours, cluster = clustered_map(300, 6, 15)
     marks = planted(cluster, [0], 0.6, 0.2)
-    found = local_test(marks, neighbours, 15)
+    found = local_hot_spots(marks, neighbours, 15)
     generator = np.random.default_rng(1)
     rows = np.arange(0, 300, 12)
     hot, cold = np.zeros(len(rows)), np.zeros(len(rows))
@@ -78,7 +80,7 @@ def test_p_values_agree_with_9999_permutations():
 def test_p_values_agree_with_shuffled_maps():
     neighbours, cluster = clustered_map(120, 4, 8)
     marks = planted(cluster, [0], 0.7, 0.2)
-    found = local_test(marks, neighbours, 8)
+    found = local_hot_spots(marks, neighbours, 8)
     generator = np.random.default_rng(2)
     row = 5
     others = np.delete(np.arange(120), row)
@@ -96,7 +98,7 @@ def test_p_values_never_leave_the_unit_interval(data):
     n = data.draw(st.integers(2, 40))
     k = data.draw(st.integers(1, n - 1))
     marks = data.draw(st.lists(st.sampled_from([0.0, 1.0, np.nan]), min_size=n, max_size=n))
-    found = local_test(marks, random_neighbours(n, k), k)
+    found = local_hot_spots(marks, random_neighbours(n, k), k)
     known = ~np.isnan(marks)
     for values in (found.p_hot, found.p_cold, found.q_hot, found.q_cold, found.p_two_sided):
         assert np.isnan(values[~known]).all()
@@ -112,7 +114,7 @@ def test_false_discoveries_on_maps_without_structure(rate):
     neighbours, _ = clustered_map()
     runs = 200
     found = sum(
-        bool((local_test(errors_at(rate, 1200, seed), neighbours, 30).q_hot < 0.05).any())
+        bool((local_hot_spots(errors_at(rate, 1200, seed), neighbours, 30).q_hot < 0.05).any())
         for seed in range(runs)
     )
     # Three standard errors: 600 maps are simulated in benchmarks/local_statistics.py.
@@ -121,7 +123,7 @@ def test_false_discoveries_on_maps_without_structure(rate):
 
 def test_a_planted_weakness_is_found_where_it_is():
     neighbours, cluster = clustered_map()
-    found = local_test(planted(cluster, [3], 0.8, 0.2), neighbours, 30)
+    found = local_hot_spots(planted(cluster, [3], 0.8, 0.2), neighbours, 30)
     hot = found.q_hot < 0.05
     assert (hot & (cluster == 3)).sum() > 70
     assert (hot & (cluster != 3)).sum() < 20
@@ -129,7 +131,7 @@ def test_a_planted_weakness_is_found_where_it_is():
 
 def test_questions_left_out_are_not_counted():
     neighbours = np.array([[1, 2], [0, 2], [0, 1], [0, 1]], dtype=np.int32)
-    found = local_test([1, np.nan, 0, 1], neighbours, 2)
+    found = local_hot_spots([1, np.nan, 0, 1], neighbours, 2)
     assert found.draws.tolist() == [1, 0, 1, 1]
     assert np.isnan(found.p_hot[1])
     assert found.errors[[0, 2, 3]].tolist() == [0, 1, 1]
@@ -140,9 +142,9 @@ def test_several_scales_are_the_same_as_one_by_one():
     neighbours, cluster = clustered_map()
     marks = planted(cluster, [3], 0.8, 0.2)
     marks[::7] = np.nan
-    together = local_tests(marks, neighbours, (10, 30, 100))
+    together = local_hot_spots_at_scales(marks, neighbours, (10, 30, 100))
     for k, found in zip((10, 30, 100), together, strict=True):
-        np.testing.assert_array_equal(found.p_hot, local_test(marks, neighbours, k).p_hot)
+        np.testing.assert_array_equal(found.p_hot, local_hot_spots(marks, neighbours, k).p_hot)
 
 
 def test_sums_of_any_values():
@@ -158,7 +160,7 @@ def test_maps_with_nothing_to_find(marks):
     k_max = max(len(marks) - 1, 0)
     neighbours = random_neighbours(len(marks), k_max).reshape(len(marks), k_max)
     (k,) = usable_scales(len(marks), neighbours.shape[1])
-    found = local_test(marks, neighbours, k)
+    found = local_hot_spots(marks, neighbours, k)
     assert not (np.nan_to_num(found.q_hot, nan=1) < 0.05).any()
 
 
@@ -173,10 +175,21 @@ def test_scales_of_half_the_map_are_dropped():
 
 def test_marks_that_are_none_are_refused():
     with pytest.raises(ValueError, match="0, 1 and NaN"):
-        local_test([0.5, 1], np.array([[1], [0]], dtype=np.int32), 1)
+        local_hot_spots([0.5, 1], np.array([[1], [0]], dtype=np.int32), 1)
 
 
 def test_q_values_pass_over_what_is_missing():
     q = benjamini_hochberg(np.array([0.01, np.nan, 0.02]))
     assert q[[0, 2]].tolist() == [0.02, 0.02]
     assert np.isnan(q[1])
+
+
+@pytest.mark.parametrize(
+    ("n", "total", "drawn"),
+    [(5, 2, 0), (5, 0, 3), (5, 5, 3), (9, 7, 6), (12000, 3600, 300), (12000, 11990, 300)],
+)
+def test_the_distribution_of_a_count_is_hypergeometric(n, total, drawn):
+    expected = hypergeom.pmf(np.arange(drawn + 1), n, total, drawn)
+    np.testing.assert_allclose(
+        hypergeometric_distribution(n, total, drawn), expected, rtol=1e-9, atol=1e-300
+    )

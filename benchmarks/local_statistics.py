@@ -68,7 +68,7 @@ def print_equality() -> None:
         )
         binary, rows = weights(neighbours, "b"), weights(neighbours, "r")
         moran = esda.Moran(marks, rows, permutations=0)
-        joins = esda.Join_Counts_Local(connectivity=binary).fit(marks, permutations=1)
+        joins = esda.Join_Counts_Local(connectivity=binary).fit(marks, permutations=0)
         getis = esda.G_Local(marks, binary, transform="B", star=True, permutations=0)
         differences = {
             "Moran's I": overall.moran - moran.I,

@@ -27,15 +27,19 @@ def _no_instance_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.environ.pop("DAGSTER_HOME", None)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A data root that embeds by hashing and lays out no map: quick, and the same machinery."""
-    folder = tmp_path / "root"
+def quick_root(folder: Path) -> Path:
+    """Make a data root that embeds by hashing and lays out no map: quick, the same machinery."""
     folder.mkdir()
     (folder / "errclust.toml").write_text(
         '[embedding]\nmodel = "hashing"\n[clustering]\nlayout = false\n'
     )
     return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A quick data root of a test's own."""
+    return quick_root(tmp_path / "root")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 TOPICS = {
@@ -30,8 +30,12 @@ def write_table(
     per_topic: int = 15,
     first: int = 0,
     right_every: int = 3,
+    weak_in: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a CSV of results; every `right_every`-th answer of a model is right."""
+    """Write a CSV of results; every `right_every`-th answer of a model is right.
+
+    A model that is weak in a topic is wrong there, and right wherever the others are not.
+    """
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(
@@ -49,6 +53,9 @@ def write_table(
         for model in models:
             for number, (topic, question) in enumerate(questions(per_topic, first)):
                 right = number % right_every == 0
+                weakness = (weak_in or {}).get(model)
+                if weakness is not None:
+                    right = topic != weakness and not right
                 answer = f"answer {number}" if right else "something else"
                 writer.writerow(
                     [

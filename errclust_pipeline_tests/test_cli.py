@@ -6,13 +6,15 @@ import pytest
 from typer.testing import CliRunner
 
 from errclust_pipeline.cli import BAD_INPUT, PARTITION_FAILED, app
+from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.result_files import write_table
 
 runner = CliRunner()
+# Tests that share a finished root run in one process.
+pytestmark = pytest.mark.xdist_group("cli")
 
 
-@pytest.fixture
-def errclust(root):
+def errclust_at(root):
     def call(*arguments: str):
         return runner.invoke(
             app, list(arguments), env={"ERRCLUST_ROOT": str(root), "COLUMNS": "200"}
@@ -22,12 +24,31 @@ def errclust(root):
 
 
 @pytest.fixture
-def after_run(errclust, tmp_path):
-    write_table(tmp_path / "results.csv", ["org/model-a", "org/model-b"])
-    assert errclust("ingest", str(tmp_path / "results.csv")).exit_code == 0
-    done = errclust("run")
+def errclust(root):
+    return errclust_at(root)
+
+
+@pytest.fixture(scope="module")
+def finished_root(tmp_path_factory):
+    """A data root that was run once, for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("finished")
+    root = quick_root(folder / "root")
+    write_table(
+        folder / "results.csv",
+        ["org/model-a", "org/model-b", "org/model-c"],
+        per_topic=40,
+        weak_in={"org/model-c": "chess"},
+    )
+    call = errclust_at(root)
+    assert call("ingest", str(folder / "results.csv")).exit_code == 0
+    done = call("run")
     assert done.exit_code == 0, done.output
-    return errclust
+    return root
+
+
+@pytest.fixture
+def after_run(finished_root):
+    return errclust_at(finished_root)
 
 
 def test_without_arguments_help_is_shown_and_names_every_command(errclust):
@@ -37,7 +58,8 @@ def test_without_arguments_help_is_shown_and_names_every_command(errclust):
 
 
 def test_every_command_has_help(errclust):
-    for command in ("ingest", "run", "show clusters", "sql", "status", "demo", "dev"):
+    commands = ["ingest", "run", "show clusters", "map", "hotspots", "compare", "sql", "status"]
+    for command in [*commands, "demo", "dev"]:
         done = errclust(*command.split(), "--help")
         assert done.exit_code == 0
         assert len(done.output.splitlines()) > 5
@@ -87,30 +109,90 @@ def test_a_failed_partition_is_named_and_sets_the_exit_code(errclust, tmp_path):
     assert errclust("status", "--check").exit_code == PARTITION_FAILED
 
 
-def test_status_says_why_something_is_not_fresh(after_run, root):
-    settings = root / "errclust.toml"
-    settings.write_text(settings.read_text() + "seed = 3\n")
-    shown = after_run("status").stdout
+def test_status_says_why_something_is_not_fresh(after_run, finished_root):
+    settings = finished_root / "errclust.toml"
+    before = settings.read_text()
+    try:
+        settings.write_text(before + "seed = 3\n")
+        shown = after_run("status").stdout
+    finally:
+        settings.write_text(before)
     assert "error_clusters is stale (setting seed changed)" in shown
 
 
 def test_show_clusters_names_them_with_examples(after_run):
     shown = after_run("show", "clusters", "trivia", "org/model-a", "--examples", "2").stdout
-    assert "40 errors" in shown
+    assert "106 errors" in shown
     assert "said:" in shown
     labels = json.loads(after_run("show", "clusters", "trivia", "org/model-a", "--json").stdout)
     for label in labels:
         assert label["label"] in shown
-    assert sum(label["size"] for label in labels if label["level"] == 1) <= 40
+    assert sum(label["size"] for label in labels if label["level"] == 1) <= 106
     one = after_run("show", "clusters", "trivia", "org__model-a", "--limit", "1", "--json").stdout
     assert {label["cluster_id"].split(".")[0] for label in json.loads(one)} == {"1"}
 
 
 def test_an_unknown_name_is_met_with_the_known_ones(after_run):
-    done = after_run("show", "clusters", "trivia", "org/model-c")
+    done = after_run("show", "clusters", "trivia", "org/model-d")
     assert done.exit_code == BAD_INPUT
     assert "org__model-a" in done.stderr
     assert after_run("run", "--benchmark", "trivai").exit_code == BAD_INPUT
+
+
+def test_the_map_shows_each_region_with_every_models_error_rate(after_run):
+    shown = after_run("map", "trivia").stdout
+    found = json.loads(after_run("map", "trivia", "--json").stdout)
+    assert {row["model"] for row in found["models"]} == {
+        "org__model-a", "org__model-b", "org__model-c",
+    }  # fmt: skip
+    for region in found["regions"]:
+        assert region["label"] in shown
+    chess = next(row for row in found["regions"] if row["main_subject"] == "chess")
+    rates = {
+        row["model"]: row["errors"] / row["questions"]
+        for row in found["signatures"]
+        if row["region_id"] == chess["region_id"]
+    }
+    assert rates["org__model-c"] == 1.0
+    assert 0.6 < rates["org__model-a"] < 0.7
+    # Worse than its ability and the region's difficulty explain.
+    assert "100+" in shown
+
+
+def test_hotspots_name_the_place_with_its_evidence(after_run):
+    done = after_run("hotspots", "trivia", "org/model-c", "--examples", "1")
+    found = json.loads(after_run("hotspots", "trivia", "org/model-c", "--json").stdout)
+    raw, own = (
+        [row for row in found["regions"] if row["basis"] == basis]
+        for basis in ("errors", "beyond_difficulty")
+    )
+    assert len(raw) == len(own) == 1
+    for (row,) in (raw, own):
+        assert row["rate"] == 1.0
+        assert row["size"] >= 30
+        assert "chess" in " ".join(row["key_phrases"])
+        assert row["hot_for_others"] == []
+        assert row["replicated_halves"] == 2
+        assert ", ".join(row["key_phrases"][:1]) in done.stdout
+    assert "0/2" in done.stdout
+    assert "chess opening line" in done.stdout
+    assert after_run("hotspots", "trivia", "org/model-a").stdout.count("none found") == 2
+
+
+def test_compare_says_who_is_worse_where(after_run):
+    done = after_run("compare", "trivia", "org/model-c", "org/model-a")
+    assert "the gap varies by topic" in done.stdout
+    found = json.loads(
+        after_run("compare", "trivia", "org/model-c", "org/model-a", "--json").stdout
+    )
+    first = found["regions"][0]
+    assert "chess" in first["label"]
+    assert first["difference"] > 0.25 > first["overall_difference"]
+    assert first["q_gap"] < 0.05
+    assert "A worse, gap above overall" in done.stdout
+    same = after_run("compare", "trivia", "org/model-a", "org/model-b").stdout
+    assert "no evidence that the gap varies" in same
+    assert after_run("compare", "trivia", "org/model-a", "org__model-a").exit_code == BAD_INPUT
 
 
 def test_sql_answers_the_documented_question(after_run):
@@ -130,7 +212,7 @@ def test_sql_answers_the_documented_question(after_run):
 def test_sql_says_when_rows_are_not_shown(after_run):
     done = after_run("sql", "select example_id from responses", "--limit", "7")
     assert "only the first 7 rows" in done.stderr
-    assert len(json.loads(after_run("sql", "select 1 from responses", "--json").stdout)) == 120
+    assert len(json.loads(after_run("sql", "select 1 from responses", "--json").stdout)) == 480
 
 
 def test_a_wrong_query_is_explained_without_a_traceback(after_run):

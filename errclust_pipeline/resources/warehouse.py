@@ -300,14 +300,17 @@ class Warehouse:
     def _create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         if not self.storage.is_local:
             connection.register_filesystem(self.storage.filesystem)
+        statements = []
         for table in TABLES.values():
-            connection.execute(f"CREATE OR REPLACE VIEW {table.name} AS {self._select(table)}")
-            connection.execute(f"COMMENT ON VIEW {table.name} IS {_literal(table.grain)}")
+            statements.append(f"CREATE OR REPLACE VIEW {table.name} AS {self._select(table)}")
+            statements.append(f"COMMENT ON VIEW {table.name} IS {_literal(table.grain)}")
             for column in table.schema:
                 description = (column.metadata or {}).get(b"description", b"").decode()
-                connection.execute(
+                statements.append(
                     f'COMMENT ON COLUMN {table.name}."{column.name}" IS {_literal(description)}'
                 )
+        # All at once: each statement by itself would be a transaction on the disk.
+        connection.execute(";\n".join(["BEGIN", *statements, "COMMIT"]))
 
     def _select(self, table: Table) -> str:
         keys = ["benchmark", "model"] if table.by_model else ["benchmark"]

@@ -43,26 +43,35 @@ def all_fresh(warehouse, phases=tuple(stages.PHASES)) -> bool:
     return not runs.plan(warehouse, settings, warehouse.submissions(), phases)
 
 
-# Two of the first phase, one of every other, and the embedding store, which all of them use.
-PLACES = ("responses", "error_clusters", "question_map", "hot_regions", "model_pairs")
+# One file of each stage, in flow order, and the embedding store, which comes after the errors.
+PLACES = (
+    *("lake/responses/", "lake/errors/", "shard=7", "lake/error_embeddings/"),
+    *("lake/error_clusters/", "lake/cluster_labels/"),
+    *("lake/questions/", "lake/question_map/", "lake/region_labels/"),
+    # Assets of one run without an order between them go by name.
+    *("lake/autocorrelation/", "lake/hot_regions/", "lake/model_signatures/", "lake/model_pairs/"),
+)
 
 
-@pytest.mark.parametrize("place", [*(f"lake/{name}/" for name in PLACES), "shard=7"])
-def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(
-    warehouse, root, tmp_path, place
+def test_a_run_killed_in_each_stage_leaves_nothing_half_written_and_the_next_one_goes_on(
+    warehouse, root, tmp_path
 ):
     ingest(warehouse, [write_table(tmp_path / "results.csv")])
     environment = {**os.environ, "ERRCLUST_ROOT": str(root)}
-    killed = subprocess.run(
-        [sys.executable, "-c", RUN_AND_DIE, place], env=environment, capture_output=True
-    )
-    assert killed.returncode == -signal.SIGKILL
-    # The temporary file is there, as the process had no chance to tidy up; its target is not.
-    assert list(root.rglob(".*.tmp"))
-    assert not [path for path in root.rglob("*.parquet") if place in str(path)]
-    for table in TABLES.values():
-        for partition in warehouse.partitions(table):
-            assert warehouse.provenance(table, partition)
+    for position, place in enumerate(PLACES):
+        killed = subprocess.run(
+            [sys.executable, "-c", RUN_AND_DIE, place], env=environment, capture_output=True
+        )
+        assert killed.returncode == -signal.SIGKILL, (place, killed.stderr)
+        # The temporary file is there, as the process had no chance to tidy up; its target is not.
+        assert [path for path in root.rglob(".*.tmp") if place in str(path)]
+        written = [str(path) for path in (*root.rglob("*.parquet"), *root.rglob("*.arrow"))]
+        for earlier in PLACES[:position]:
+            assert any(earlier in path for path in written), (place, earlier)
+        assert not any(place in path for path in written)
+        for table in TABLES.values():
+            for partition in warehouse.partitions(table):
+                assert warehouse.provenance(table, partition)
 
     finished = subprocess.run(
         [sys.executable, "-m", "errclust_pipeline.cli", "run"],
@@ -73,7 +82,7 @@ def test_a_killed_run_leaves_nothing_half_written_and_the_next_one_finishes(
     assert finished.returncode == 0, finished.stderr
     assert all_fresh(warehouse)
     assert warehouse.count(ERRORS, Partition("trivia", "org__model-a")) == 40
-    assert [path for path in root.rglob(".*.tmp") if place in str(path)] == []
+    assert list(root.rglob(".*.tmp")) == []
     with open_instance(warehouse.storage) as instance:
         unfinished = [run for run in instance.get_runs() if not run.is_finished]
     assert unfinished == []

@@ -29,7 +29,7 @@ dev: install  ## Open the Dagster UI on the same data
 	@$(BIN)/errclust dev
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: install  ## Lint, format and type checks, and whether the installed packages fit together
 	$(BIN)/ruff check .

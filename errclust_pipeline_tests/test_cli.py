@@ -1,8 +1,10 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from errclust_pipeline.cli import BAD_INPUT, PARTITION_FAILED, app
@@ -10,8 +12,6 @@ from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.result_files import write_table
 
 runner = CliRunner()
-# Tests that share a finished root run in one process.
-pytestmark = pytest.mark.xdist_group("cli")
 
 
 def errclust_at(root):
@@ -29,20 +29,26 @@ def errclust(root):
 
 
 @pytest.fixture(scope="module")
-def finished_root(tmp_path_factory):
-    """A data root that was run once, for tests that only look at it."""
-    folder = tmp_path_factory.mktemp("finished")
-    root = quick_root(folder / "root")
-    write_table(
-        folder / "results.csv",
-        ["org/model-a", "org/model-b", "org/model-c"],
-        per_topic=40,
-        weak_in={"org/model-c": "chess"},
-    )
-    call = errclust_at(root)
-    assert call("ingest", str(folder / "results.csv")).exit_code == 0
-    done = call("run")
-    assert done.exit_code == 0, done.output
+def finished_root(tmp_path_factory, worker_id):
+    """A data root that was run once, by whichever test process comes first; look, do not touch."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent
+    root, results = folder / "finished_root", folder / "finished_results.csv"
+    with FileLock(folder / "finished_root.lock"):
+        if not root.exists():
+            draft = quick_root(folder / "finished_draft")
+            write_table(
+                results,
+                ["org/model-a", "org/model-b", "org/model-c"],
+                per_topic=40,
+                weak_in={"org/model-c": "chess"},
+            )
+            call = errclust_at(draft)
+            assert call("ingest", str(results)).exit_code == 0
+            done = call("run")
+            assert done.exit_code == 0, done.output
+            draft.rename(root)
     return root
 
 
@@ -109,14 +115,11 @@ def test_a_failed_partition_is_named_and_sets_the_exit_code(errclust, tmp_path):
     assert errclust("status", "--check").exit_code == PARTITION_FAILED
 
 
-def test_status_says_why_something_is_not_fresh(after_run, finished_root):
-    settings = finished_root / "errclust.toml"
-    before = settings.read_text()
-    try:
-        settings.write_text(before + "seed = 3\n")
-        shown = after_run("status").stdout
-    finally:
-        settings.write_text(before)
+def test_status_says_why_something_is_not_fresh(finished_root, tmp_path):
+    root = shutil.copytree(finished_root, tmp_path / "copy")
+    settings = root / "errclust.toml"
+    settings.write_text(settings.read_text() + "seed = 3\n")
+    shown = errclust_at(root)("status").stdout
     assert "error_clusters is stale (setting seed changed)" in shown
 
 

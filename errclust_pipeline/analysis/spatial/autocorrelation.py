@@ -1,9 +1,9 @@
 """Global statistics: do errors concentrate at all, and at which scale?
 
-Moran's I and the join counts of a map with 0/1 marks are one statistic, the number of neighbours
-that are both errors; I is that number, centred and scaled. Its mean and variance over all
-permutations of the marks have a closed form, so the z score carries no Monte-Carlo noise; the p
-value is counted over random permutations.
+Mean and variance of Moran's I over all permutations of the marks have a closed form, so the z score
+carries no Monte-Carlo noise; the p value is counted over random permutations of the same I. (The
+number of neighbours that are both errors, the join count BB, would not do: it rises as well where
+errors fall on hubs, which are neighbours of many.)
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def mutual_neighbours(neighbours: npt.NDArray[np.int32]) -> MutualNeighbours:
     # Nearness counts down from k_max. Of both directions the smaller is kept, and it is 0 where one
     # of them is missing.
     nearness = np.tile(np.arange(k_max, 0, -1, dtype=np.int32), n)
-    pointers = np.arange(0, n * k_max + 1, max(k_max, 1), dtype=np.int32)[: n + 1]
+    pointers = (np.arange(n + 1) * k_max).astype(np.int32)
     graph = sparse.csr_array((nearness, neighbours.ravel(), pointers), shape=(n, n))
     backward = sparse.csr_array(graph.T)
     both = sparse.triu(sparse.csr_array(backward.T).minimum(backward), format="coo")
@@ -195,7 +195,8 @@ def global_statistics(
     scales : sequence of int
         Ascending.
     permutations : int
-        For the p values, whose smallest is ``1 / (permutations + 1)``; the z scores need none.
+        For the p values, whose smallest is ``1 / (permutations + 1)``; the z scores need none, and
+        without any p is NaN.
     seed : int
     weights : NeighbourWeights, optional
         Of these neighbours, to make them only once for several marks; they are made anew if they
@@ -221,10 +222,7 @@ def global_statistics(
     ):
         weights = neighbour_weights(known, neighbours, scales)
     deviation = present - present.mean()
-    # Whole numbers add up exactly, so permutations that tie with what is observed are seen to. Raw
-    # counts are compared: where every question has k neighbours, I rises with them.
-    whole = bool((present == np.rint(present)).all())
-    permuted = _permuted_forms(present if whole else deviation, weights.graphs, permutations, seed)
+    permuted = _permuted_forms(present, weights, permutations, seed)
     binary = bool(np.isin(present, (0, 1)).all())
     deviations, counts = np.zeros(n), np.zeros(n)
     results = []
@@ -240,7 +238,9 @@ def global_statistics(
             present, total, float(weights.s1[position]), float(weights.s2[position])
         )
         observed, others = permuted[position][0], permuted[position][1:]
-        p = (1 + int((others >= observed).sum())) / (len(others) + 1)
+        # A hair below, so that rounding does not decide ties.
+        reached = int((others >= observed - _ROUNDING * abs(observed)).sum())
+        p = (1 + reached) / (len(others) + 1) if permutations else np.nan
         joins: tuple[float | None, float | None, float | None] = (None, None, None)
         if binary:
             counts += weights.graphs[position] @ present
@@ -316,15 +316,32 @@ def statistics_frame(statistics: Sequence[GlobalStatistic]) -> pd.DataFrame:
 
 
 def _permuted_forms(
-    values: FloatVector, graphs: Sequence[Any], permutations: int, seed: int
+    values: FloatVector, weights: NeighbourWeights, permutations: int, seed: int
 ) -> list[FloatVector]:
-    """Return sum_i v_i sum_j v_j at each scale, of the values as they are and then permuted."""
+    """Return I's numerator at each scale, of the values as they are and then permuted.
+
+    Where marks are whole numbers the sums over neighbours are counted exactly, so that permutations
+    that tie with what is observed are seen to.
+    """
     generator = np.random.default_rng(seed)
-    columns = [values] + [generator.permutation(values) for _ in range(permutations)]
+    mean = float(values.mean())
+    whole = bool((values == np.rint(values)).all())
+    kept = values if whole else values - mean
+    centre = mean if whole else 0.0
+    columns = [kept] + [generator.permutation(kept) for _ in range(permutations)]
+    linked = weights.degrees > 0
+    shares = np.divide(1.0, weights.degrees, out=np.zeros(linked.shape), where=linked)
 
     def forms(start: int) -> npt.NDArray[np.float64]:
-        block = np.stack(columns[start : start + _BLOCK], axis=1).astype(np.float32)
-        added = [np.einsum("ij,ij->j", block, graph @ block, dtype=np.float64) for graph in graphs]
-        return np.cumsum(added, axis=0)
+        marks = np.stack(columns[start : start + _BLOCK], axis=1)
+        block = marks.astype(np.float32)
+        deviations = marks - centre
+        sums = np.zeros(block.shape)
+        found = []
+        for graph, share, has_any in zip(weights.graphs, shares, linked, strict=True):
+            sums += graph @ block
+            lag = sums * share[:, None] - centre * has_any[:, None]
+            found.append(np.einsum("ij,ij->j", deviations, lag))
+        return np.array(found)
 
     return list(np.concatenate(in_threads(forms, range(0, len(columns), _BLOCK)), axis=1))

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from errclust_pipeline.analysis.spatial import global_statistics, hubness
 from errclust_pipeline_tests.analysis.spatial.maps import (
@@ -60,6 +61,26 @@ def test_p_values_are_uniform_without_structure():
     ]
     assert abs(np.mean(np.array(p) <= 0.05) - 0.05) < 3 * np.sqrt(0.05 * 0.95 / 200)
     assert 0.4 < np.mean(p) < 0.6
+
+
+def test_p_and_z_say_the_same_where_errors_fall_on_hubs():
+    # Errors are likelier the more often a question is a neighbour, but given that, independent.
+    generator = np.random.default_rng(0)
+    popularity = generator.pareto(1.5, 400) + 0.1
+    neighbours = np.empty((400, 15), dtype=np.int32)
+    for row in range(400):
+        others = np.delete(np.arange(400), row)
+        chance = popularity[others] / popularity[others].sum()
+        neighbours[row] = generator.choice(others, 15, replace=False, p=chance)
+    often = np.bincount(neighbours.ravel(), minlength=400)
+    low = []
+    for seed in range(40):
+        rates = np.where(often > np.median(often), 0.9, 0.7)
+        marks = (np.random.default_rng(seed).random(400) < rates).astype(float)
+        (found,) = global_statistics(marks, neighbours, (15,), 99, seed)
+        low.append(found.p <= 0.05)
+        assert norm.sf(found.z) == pytest.approx(found.p, abs=0.15)
+    assert np.mean(low) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 40)
 
 
 def test_errors_that_concentrate_are_seen_at_every_scale():

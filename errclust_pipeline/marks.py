@@ -46,6 +46,15 @@ class ModelMarks:
     errors: npt.NDArray[np.float64]
     failure_forms: tuple[str | None, ...]
 
+    def without_artefacts(self) -> ModelMarks:
+        """Return the marks less the responses that nothing could be read off."""
+        errors = leave_out_artefacts(self.errors, self.failure_forms)
+        forms = tuple(
+            None if left_out else form
+            for left_out, form in zip(np.isnan(errors).tolist(), self.failure_forms, strict=True)
+        )
+        return ModelMarks(errors, forms)
+
 
 def _data_version(store: Warehouse, table: Table, benchmark: str) -> str:
     made_from = store.provenance(table, Partition(benchmark))
@@ -74,8 +83,17 @@ def read_marks(
     partition: Partition,
     question_map: QuestionMap,
     without_artefacts: bool = False,
+    known_only: bool = False,
 ) -> ModelMarks:
     """Read a model's errors onto the map.
+
+    Parameters
+    ----------
+    without_artefacts : bool
+        Leave out the responses that nothing could be read off.
+    known_only : bool
+        Pass over questions that are not on the map, as another model's may be that is newer than
+        the map.
 
     Raises
     ------
@@ -83,17 +101,21 @@ def read_marks(
         If the model was asked questions that are not on the map.
     """
     rows = store.read(RESPONSES, partition, columns=["question_id", "correct"])
-    question_ids = rows["question_id"].to_pylist()
-    unknown = sum(name not in question_map.position_of for name in question_ids)
-    if unknown:
+    on_map = [name in question_map.position_of for name in rows["question_id"].to_pylist()]
+    unknown = len(on_map) - sum(on_map)
+    if unknown and not known_only:
         raise WarehouseError(
             f"{unknown:,} questions of {partition} are not on the map of {partition.benchmark}: "
             "materialise questions and question_map again, or run "
             f"`errclust run --benchmark {partition.benchmark}`"
         )
+    rows = rows.filter(on_map)
     wrong = ~rows["correct"].to_numpy(zero_copy_only=False).astype(np.bool_)
-    errors = question_map.place(question_ids, wrong)
+    errors = question_map.place(rows["question_id"].to_pylist(), wrong)
     failures = store.read(ERRORS, partition, columns=["question_id", "failure_form"])
+    failures = failures.filter(
+        [name in question_map.position_of for name in failures["question_id"].to_pylist()]
+    )
     numbers = {form: number for number, form in enumerate(sorted(set(failures[1].to_pylist())))}
     names = {number: form for form, number in numbers.items()}
     placed = question_map.place(
@@ -103,9 +125,8 @@ def read_marks(
         names[int(number)] if error == 1 and number == number else None
         for error, number in zip(errors.tolist(), placed.tolist(), strict=True)
     )
-    if without_artefacts:
-        errors = leave_out_artefacts(errors, forms)
-    return ModelMarks(errors, forms)
+    marks = ModelMarks(errors, forms)
+    return marks.without_artefacts() if without_artefacts else marks
 
 
 def reference_models(store: Warehouse, partition: Partition) -> list[str]:
@@ -118,19 +139,26 @@ def reference_models(store: Warehouse, partition: Partition) -> list[str]:
 
 
 def read_expected(
-    store: Warehouse, partition: Partition, question_map: QuestionMap, own: ModelMarks
+    store: Warehouse,
+    partition: Partition,
+    question_map: QuestionMap,
+    own: ModelMarks,
+    without_artefacts: bool = False,
 ) -> npt.NDArray[np.float64] | None:
     """Return the errors to expect of a model by difficulty; None if the models are too few."""
     try:
-        return expected_errors(
-            read_error_matrix(store, partition, question_map, own), 0, question_map.neighbours
-        )
+        matrix = read_error_matrix(store, partition, question_map, own, without_artefacts)
+        return expected_errors(matrix, 0, question_map.neighbours)
     except TooFewModelsError:
         return None
 
 
 def read_error_matrix(
-    store: Warehouse, partition: Partition, question_map: QuestionMap, own: ModelMarks
+    store: Warehouse,
+    partition: Partition,
+    question_map: QuestionMap,
+    own: ModelMarks,
+    without_artefacts: bool = False,
 ) -> npt.NDArray[np.float64]:
     """Return the errors of a model, first, and of the models that difficulty is told from.
 
@@ -141,13 +169,9 @@ def read_error_matrix(
     """
     matrix = [own.errors]
     for name in reference_models(store, partition):
-        rows = store.read(
-            RESPONSES, Partition(partition.benchmark, name), columns=["question_id", "correct"]
-        )
-        known = [name in question_map.position_of for name in rows["question_id"].to_pylist()]
-        rows = rows.filter(known)
-        wrong = ~rows["correct"].to_numpy(zero_copy_only=False).astype(np.bool_)
-        matrix.append(question_map.place(rows["question_id"].to_pylist(), wrong))
+        other = Partition(partition.benchmark, name)
+        found = read_marks(store, other, question_map, without_artefacts, known_only=True)
+        matrix.append(found.errors)
     return np.stack(matrix)
 
 

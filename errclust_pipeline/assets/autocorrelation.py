@@ -37,7 +37,7 @@ def autocorrelation(
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)
     marks = read_marks(store, partition, questions, chosen.leave_out_artefacts)
-    expected = read_expected(store, partition, questions, marks)
+    expected = read_expected(store, partition, questions, marks, chosen.leave_out_artefacts)
     scales = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)
     values = {"errors": marks.errors}
     if expected is not None:

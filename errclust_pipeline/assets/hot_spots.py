@@ -47,7 +47,7 @@ def hot_spots(
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)
     marks = read_marks(store, partition, questions, chosen.leave_out_artefacts)
-    expected = read_expected(store, partition, questions, marks)
+    expected = read_expected(store, partition, questions, marks, chosen.leave_out_artefacts)
     if expected is None:
         context.log.warning(
             "fewer than 3 models on this benchmark: difficulty cannot be told apart from the "
@@ -74,6 +74,7 @@ def hot_spots(
             read_phrases(store, partition.benchmark, questions),
             marks.failure_forms,
             expected,
+            adjusted,
             scan(marks.errors, questions.neighbours, alpha=chosen.alpha),
             chosen.alpha,
         )

@@ -42,10 +42,7 @@ def leaderboard(
     table = rank_models(errors, forms, questions.region_ids)
     rows = pa.Table.from_pandas(table, schema=LEADERBOARD.schema, preserve_index=False)
     if left_out:
-        errors = {
-            model: read_marks(store, Partition(partition.benchmark, model), questions, True).errors
-            for model in marks
-        }
+        errors = {model: one.without_artefacts().errors for model, one in marks.items()}
     signatures = pa.Table.from_pylist(
         _signature_rows(questions, errors), schema=MODEL_SIGNATURES.schema
     )

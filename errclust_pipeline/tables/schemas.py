@@ -313,19 +313,31 @@ HOT_REGIONS = Table(
             _key("rate", pa.float64(), "error rate, 0 to 1"),
             _key("low", pa.float64(), "95 % Clopper-Pearson interval of the rate: lower end"),
             _key("high", pa.float64(), "upper end"),
+            _key("core", pa.int32(), "of it, those whose surroundings are significant"),
             _key("outside_rate", pa.float64(), "error rate of all other questions"),
             _key(
                 "expected", pa.float64(), "errors to expect at the overall rate, or by difficulty"
             ),
             _key("log_likelihood_ratio", pa.float64(), "evidence; regions are ranked by it"),
-            _key("k", pa.int32(), "neighbours at which it stands out most"),
+            _key(
+                "walk",
+                pa.int32(),
+                "shortest walk at which half of the core stands out",
+            ),
+            _key("scale", pa.int32(), "questions that such a walk averages over, about"),
             _key("q", pa.float64(), "of a typical question of its core, over all scales"),
             _key(
                 "replicated_halves", pa.int32(), "0 to 2: halves of the questions that confirm it"
             ),
             _column("held_out_excess", pa.float64(), "excess rate where it was not looked for"),
-            _key("hot_share_by_k", pa.list_(pa.float64()), "share of its questions hot at each k"),
-            _column("visible_excess", pa.float64(), "smaller excess would not be seen at its size"),
+            _key(
+                "hot_share_by_k",
+                pa.list_(pa.float64()),
+                "share of it hot at each k of hot_spots",
+            ),
+            _column(
+                "visible_excess", pa.float64(), "a smaller excess would mostly not be seen there"
+            ),
             _column("failure_form", pa.string(), "form more frequent here than in other errors"),
             _column("failure_form_share", pa.float64(), "its share of the errors here"),
             _column("failure_form_share_elsewhere", pa.float64(), "its share of the other errors"),

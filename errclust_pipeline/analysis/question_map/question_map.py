@@ -263,7 +263,8 @@ class QuestionMap:
         """Put one value a question on the map.
 
         A near-duplicate's value goes to the question that stands for it, unless that has a value
-        of its own; of several, the first in the order of question ids counts.
+        of its own; of several, the first in the order of question ids counts. Of several values of
+        one question the first given counts.
 
         Parameters
         ----------
@@ -294,10 +295,10 @@ class QuestionMap:
             len(question_ids),
         )
         # What is written last stays.
-        duplicates = sorted(np.flatnonzero(~own).tolist(), key=lambda row: question_ids[row])
+        duplicates = sorted(np.flatnonzero(~own).tolist(), key=lambda row: (question_ids[row], row))
         for row in reversed(duplicates):
             marks[positions[row]] = numbers[row]
-        marks[positions[own]] = numbers[own]
+        marks[positions[own][::-1]] = numbers[own][::-1]
         return marks
 
     def region_labels(self) -> tuple[npt.NDArray[np.int32], list[list[str]]]:

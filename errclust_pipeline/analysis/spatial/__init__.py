@@ -53,7 +53,6 @@ from errclust_pipeline.analysis.spatial.scan import ScanCluster, scan
 from errclust_pipeline.analysis.spatial.smoothing import GraphKernel, graph_kernel
 from errclust_pipeline.analysis.spatial.trust import (
     Replication,
-    best_scale,
     failure_form_association,
     smallest_visible_excess,
     split_half,
@@ -78,7 +77,6 @@ __all__ = [
     "WalkTest",
     "adjusted_tests",
     "benjamini_hochberg",
-    "best_scale",
     "clopper_pearson",
     "expected_errors",
     "failure_form_association",

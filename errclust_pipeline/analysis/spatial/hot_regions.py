@@ -9,7 +9,12 @@
 3. A large scale bleeds over the edges of a strong weakness, and a weak one is not significant up to
    its edges. So the neighbours of a find are added to it, and of the ways to cut it off where the
    error rate around falls, at any scale, the most likely one is kept (Kulldorff's likelihood
-   ratio). A question's own mark has no say in where it is cut.
+   ratio), less what is not connected with the rest. A question's own mark has no say in what comes
+   before what, but it has in where the cut is made.
+
+What is controlled is the share of questions whose surroundings are falsely called hot, over all
+scales. A region's core is made of such questions; the rest of it was added by likelihood, and no
+rate says how much of that belongs.
 """
 
 from __future__ import annotations
@@ -54,6 +59,9 @@ class HotRegion:
     low, high : float
         95 % Clopper-Pearson interval of the rate. The region was chosen for its errors, so the
         interval describes it and promises nothing of new questions; see `trust.split_half`.
+    core : int
+        Members whose surroundings are significantly hot by themselves; the rest is added by
+        likelihood.
     outside_rate : float
         Error rate of all other questions.
     expected : float
@@ -61,10 +69,12 @@ class HotRegion:
     log_likelihood_ratio : float
         Of errors being more frequent inside than outside (or than expected).
     walk : int
-        Length of the walk at which it stands out most.
+        Length of the shortest walk at which half of the core is significant: how much has to be
+        averaged for the place to stand out.
+    scale : int
+        About how many questions such a walk averages over there.
     q : float
-        At its core: the median, over the members that are significant themselves, of their smallest
-        q values over the scales.
+        At its core: the median of its members' smallest q values over the scales.
     """
 
     members: npt.NDArray[np.int64]
@@ -73,10 +83,12 @@ class HotRegion:
     rate: float
     low: float
     high: float
+    core: int
     outside_rate: float
     expected: float
     log_likelihood_ratio: float
     walk: int
+    scale: int
     q: float
 
 
@@ -84,11 +96,13 @@ class HotRegion:
 class WalkTest:
     """Smoothed errors of every question at every length of walk; arrays of shape (steps, n).
 
-    ``around`` is the average excess of errors, the question's own left out; ``p`` and ``q`` are
-    one-sided for an excess of errors, q by Benjamini-Hochberg over all lengths.
+    ``around`` is the average excess of errors, the question's own left out; ``standard_error`` is
+    that of the average under the null hypothesis; ``p`` and ``q`` are one-sided for an excess of
+    errors, q by Benjamini-Hochberg over all lengths.
     """
 
     around: npt.NDArray[np.float64]
+    standard_error: npt.NDArray[np.float64]
     p: npt.NDArray[np.float64]
     q: npt.NDArray[np.float64]
 
@@ -142,7 +156,7 @@ def walk_test(
     q = benjamini_hochberg(p.ravel()).reshape(p.shape)
     answered = kernel.averages_of_others(known.astype(np.float64))
     around = kernel.averages_of_others(excess) / np.maximum(answered, 1e-12)
-    return WalkTest(around, p, q)
+    return WalkTest(around, scale, p, q)
 
 
 def hot_regions(
@@ -153,6 +167,7 @@ def hot_regions(
     smallest: int = SMALLEST_REGION,
     most: int = MOST_REGIONS,
     seed: int = 0,
+    test: WalkTest | None = None,
 ) -> list[HotRegion]:
     """Find the places where a model's errors concentrate.
 
@@ -166,13 +181,15 @@ def hot_regions(
         Probabilities of an error by `difficulty.expected_errors`: regions are then those where the
         model errs more than difficulty explains.
     alpha : float
-        False discovery rate of questions, over all scales.
+        False discovery rate of questions' surroundings, over all scales.
     smallest : int
         Questions that make a region.
     most : int
         Regions at most, those of the largest likelihood ratio.
     seed : int
         Of the community detection.
+    test : WalkTest, optional
+        Of the same marks by `walk_test`, to do it only once.
 
     Returns
     -------
@@ -197,7 +214,7 @@ def hot_regions(
         own = np.where(known, own, np.nan)
     if len(own) < 2 or known.sum() < 2 * smallest:
         return []
-    test = walk_test(own, kernel, probability)
+    test = walk_test(own, kernel, probability) if test is None else test
     significant = np.asarray((np.nan_to_num(test.q, nan=1.0) < alpha).any(axis=0))
     free = known & ~significant
     regions = []
@@ -210,13 +227,15 @@ def hot_regions(
         cut = _most_likely_part(
             np.concatenate([members, edge]), own, probability, test.around, smallest
         )
+        cut = _largest_component(cut, kernel.graph)
         free[cut] = False
-        if significant[cut].any():
+        if len(cut) >= smallest and significant[cut].any():
             core = cut[significant[cut]]
-            regions.append(_region(cut, core, own, known, probability, test, kernel.steps))
+            regions.append(_region(cut, core, own, known, probability, test, kernel, alpha))
     regions.sort(key=lambda region: (-region.log_likelihood_ratio, int(region.members[0])))
     # Walks reach beyond a place: one beside a strong weakness can be significant for what is next
-    # to it. So each must stand out by its own errors as well (Wilks' law, one-sided).
+    # to it. So those go whose own errors would not stand out even if the place had not been chosen
+    # for them (Wilks' law, one-sided).
     ratios = np.array([region.log_likelihood_ratio for region in regions])
     own_q = benjamini_hochberg(np.where(ratios > 0, chi2.sf(2 * ratios, 1) / 2, 1.0))
     return [region for region, q in zip(regions, own_q, strict=True) if q < alpha][:most]
@@ -227,8 +246,8 @@ def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
     import pandas as pd
 
     names = (
-        "size", "errors", "rate", "low", "high", "outside_rate", "expected",
-        "log_likelihood_ratio", "walk", "q",
+        "size", "core", "errors", "rate", "low", "high", "outside_rate", "expected",
+        "log_likelihood_ratio", "walk", "scale", "q",
     )  # fmt: skip
     rows = [{name: getattr(region, name) for name in names} for region in regions]
     frame = pd.DataFrame(rows, columns=list(names))
@@ -292,6 +311,14 @@ def _most_likely_part(
     return np.sort(chosen)
 
 
+def _largest_component(members: npt.NDArray[np.int64], graph: Any) -> npt.NDArray[np.int64]:
+    from scipy.sparse.csgraph import connected_components
+
+    _, parts = connected_components(graph[members][:, members], directed=False)
+    largest: npt.NDArray[np.int64] = members[parts == np.bincount(parts).argmax()]
+    return largest
+
+
 def _region(
     members: npt.NDArray[np.int64],
     core: npt.NDArray[np.int64],
@@ -299,7 +326,8 @@ def _region(
     known: npt.NDArray[np.bool_],
     expected: FloatVector | None,
     test: WalkTest,
-    steps: tuple[int, ...],
+    kernel: GraphKernel,
+    alpha: float,
 ) -> HotRegion:
     size, errors = len(members), int(own[members].sum())
     all_errors, all_known = float(np.nansum(own[known])), int(known.sum())
@@ -315,7 +343,9 @@ def _region(
         ratio = binomial_log_likelihood_ratio(
             np.array([errors]), np.array([size]), np.array([wanted])
         )
-    q = test.q[:, members]
+    q = test.q[:, core]
+    shares = (q < alpha).mean(axis=1)
+    step = int(np.argmax(shares >= min(0.5, float(shares.max()))))
     return HotRegion(
         members=members.astype(np.int64),
         size=size,
@@ -323,11 +353,13 @@ def _region(
         rate=errors / size,
         low=low,
         high=high,
+        core=len(core),
         outside_rate=(all_errors - errors) / outside if outside else float("nan"),
         expected=wanted,
         log_likelihood_ratio=float(ratio[0]),
-        walk=steps[int(np.argmin(np.log(np.maximum(q, 1e-300)).mean(axis=1)))],
-        q=float(np.median(test.q[:, core].min(axis=0))),
+        walk=kernel.steps[step],
+        scale=round(float(np.median(1 / kernel.squares[step, core]))),
+        q=float(np.median(q.min(axis=0))),
     )
 
 

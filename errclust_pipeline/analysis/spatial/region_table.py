@@ -10,12 +10,17 @@ import numpy as np
 
 from errclust_pipeline.analysis.labelling import key_phrases
 from errclust_pipeline.analysis.spatial.counts import FloatVector
-from errclust_pipeline.analysis.spatial.hot_regions import HotRegion, hot_regions
+from errclust_pipeline.analysis.spatial.difficulty import AdjustedTest
+from errclust_pipeline.analysis.spatial.hot_regions import (
+    HotRegion,
+    WalkTest,
+    hot_regions,
+    walk_test,
+)
 from errclust_pipeline.analysis.spatial.local import LocalTest
 from errclust_pipeline.analysis.spatial.scan import ScanCluster
 from errclust_pipeline.analysis.spatial.smoothing import GraphKernel
 from errclust_pipeline.analysis.spatial.trust import (
-    best_scale,
     failure_form_association,
     smallest_visible_excess,
     split_half,
@@ -33,8 +38,8 @@ _PHRASES = 5
 
 COLUMNS = (
     "basis", "rank", "region_id", "label", "key_phrases", "size", "errors", "rate", "low", "high",
-    "outside_rate",
-    "expected", "log_likelihood_ratio", "k", "q", "replicated_halves", "held_out_excess",
+    "core", "outside_rate", "expected", "log_likelihood_ratio", "walk", "scale", "q",
+    "replicated_halves", "held_out_excess",
     "hot_share_by_k", "visible_excess", "failure_form", "failure_form_share",
     "failure_form_share_elsewhere", "failure_form_q", "scan_p", "question_ids", "exemplars",
 )  # fmt: skip
@@ -50,6 +55,7 @@ def hot_region_table(
     phrases: Sequence[Sequence[str]],
     failure_forms: Sequence[str | None],
     expected: FloatVector | None = None,
+    adjusted: Sequence[AdjustedTest] | None = None,
     zones: Sequence[ScanCluster] = (),
     alpha: float = 0.05,
 ) -> pd.DataFrame:
@@ -63,6 +69,8 @@ def hot_region_table(
         Of the map.
     tests : sequence of LocalTest
         Of the marks, one a scale.
+    adjusted : sequence of AdjustedTest, optional
+        Of the marks against ``expected``, at the same scales.
     question_ids : sequence of str, length n
     region_ids : sequence of str or None, length n
         The map's smallest region of each question.
@@ -86,16 +94,17 @@ def hot_region_table(
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for basis, expectation in ((ERRORS, None), (BEYOND_DIFFICULTY, expected)):
-        if basis == BEYOND_DIFFICULTY and expectation is None:
-            continue
-        found = hot_regions(marks, kernel, expectation, alpha)
+    bases: list[tuple[str, FloatVector | None, Sequence[LocalTest | AdjustedTest]]]
+    bases = [(ERRORS, None, tests)]
+    if expected is not None and adjusted is not None:
+        bases.append((BEYOND_DIFFICULTY, expected, adjusted))
+    for basis, expectation, of_basis in bases:
+        walks = walk_test(marks, kernel, expectation)
+        found = hot_regions(marks, kernel, expectation, alpha, test=walks)
         replications = split_half(found, marks, kernel, expectation)
         forms = failure_form_association(found, failure_forms)
         described = _key_phrases(found, phrases)
         for number, (region, replication) in enumerate(zip(found, replications, strict=True)):
-            k = best_scale(region, tests)
-            test = next(one for one in tests if one.k == k)
             region_id = main_region([region_ids[row] for row in region.members.tolist()])
             rows.append(
                 {
@@ -109,19 +118,21 @@ def hot_region_table(
                     "rate": region.rate,
                     "low": region.low,
                     "high": region.high,
+                    "core": region.core,
                     "outside_rate": region.outside_rate,
                     "expected": region.expected,
                     "log_likelihood_ratio": region.log_likelihood_ratio,
-                    "k": k,
+                    "walk": region.walk,
+                    "scale": region.scale,
                     "q": region.q,
                     "replicated_halves": replication.halves,
                     "held_out_excess": replication.excess,
-                    "hot_share_by_k": stability(region, tests, alpha),
-                    "visible_excess": _visible(region, test, alpha),
+                    "hot_share_by_k": stability(region, of_basis, alpha),
+                    "visible_excess": smallest_visible_excess(region, walks, kernel, alpha),
                     **_form(forms[forms["region"] == number], alpha),
                     "scan_p": _scan_p(region, zones) if basis == ERRORS else None,
                     "question_ids": [question_ids[row] for row in region.members.tolist()],
-                    "exemplars": _exemplars(region, marks, test, question_ids),
+                    "exemplars": _exemplars(region, marks, walks, question_ids),
                 }
             )
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -171,15 +182,6 @@ def _key_phrases(regions: Sequence[HotRegion], phrases: Sequence[Sequence[str]])
     return [list(found[str(number)].phrases) for number in range(len(regions))]
 
 
-def _visible(region: HotRegion, test: LocalTest, alpha: float) -> float:
-    """Return the power line at the threshold that the test at the region's scale came to."""
-    known = ~np.isnan(test.p_hot)
-    discovered = test.p_hot[known & (np.nan_to_num(test.q_hot, nan=1.0) < alpha)]
-    threshold = float(discovered.max()) if len(discovered) else alpha / max(int(known.sum()), 1)
-    overall = (region.errors + region.outside_rate * (known.sum() - region.size)) / known.sum()
-    return smallest_visible_excess(region.size, float(overall), threshold)
-
-
 def _form(forms: pd.DataFrame, alpha: float) -> dict[str, Any]:
     names = ("failure_form", "failure_form_share", "failure_form_share_elsewhere")
     significant = forms[forms["q"] < alpha]
@@ -191,19 +193,21 @@ def _form(forms: pd.DataFrame, alpha: float) -> dict[str, Any]:
 
 
 def _scan_p(region: HotRegion, zones: Sequence[ScanCluster]) -> float | None:
+    """Return the p value of the zones that agree with a region: most of one lies in the other."""
     members = set(region.members.tolist())
-    inside = [
+    agreeing = [
         zone.p_gumbel
         for zone in zones
-        if len(members.intersection(zone.members.tolist())) >= _MOST_OF_A_ZONE * zone.size
+        if len(members.intersection(zone.members.tolist()))
+        >= _MOST_OF_A_ZONE * min(zone.size, region.size)
     ]
-    return min(inside, default=None)
+    return min(agreeing, default=None)
 
 
 def _exemplars(
-    region: HotRegion, marks: FloatVector, test: LocalTest, question_ids: Sequence[str]
+    region: HotRegion, marks: FloatVector, walks: WalkTest, question_ids: Sequence[str]
 ) -> list[str]:
-    """Return the wrong questions whose neighbourhoods are hottest."""
+    """Return the wrong questions whose surroundings are hottest."""
     wrong = region.members[marks[region.members] == 1]
-    hottest = wrong[np.argsort(test.p_hot[wrong], kind="stable")][:_EXEMPLARS]
+    hottest = wrong[np.argsort(walks.p[:, wrong].min(axis=0), kind="stable")][:_EXEMPLARS]
     return [question_ids[row] for row in hottest.tolist()]

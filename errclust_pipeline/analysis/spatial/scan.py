@@ -82,6 +82,8 @@ def scan(
     """
     from scipy.stats import gumbel_r
 
+    if permutations < 2:
+        raise ValueError(f"permutations must be at least 2, got {permutations}")
     own = as_marks(marks)
     known = np.flatnonzero(~np.isnan(own))
     present = own[known]
@@ -97,12 +99,16 @@ def scan(
     )
     spread = float(largest.std(ddof=1)) * np.sqrt(6) / np.pi
     location = float(largest.mean()) - float(np.euler_gamma) * spread
-    p_gumbel = gumbel_r.sf(observed, location, spread)
+    if spread > 0:
+        p_gumbel = gumbel_r.sf(observed, location, spread)
+    else:
+        # All maxima are the same, as with a single error: there is no tail to fit.
+        p_gumbel = np.where(observed > location, 1 / (permutations + 1), 1.0)
     clusters: list[ScanCluster] = []
     taken = np.zeros(len(own), dtype=np.bool_)
     for flat in np.argsort(-observed, axis=None, kind="stable"):
         scale, centre = np.unravel_index(int(flat), observed.shape)
-        if len(clusters) == most or p_gumbel[scale, centre] >= alpha:
+        if len(clusters) == most or not p_gumbel[scale, centre] < alpha:
             break
         place = known[centre]
         if taken[place] or taken[neighbours[place, : sizes[scale]]].any():

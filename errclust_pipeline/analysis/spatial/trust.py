@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.spatial.counts import FloatVector, as_marks, benjamini_hochberg
-from errclust_pipeline.analysis.spatial.hot_regions import HotRegion, hot_regions
+from errclust_pipeline.analysis.spatial.difficulty import AdjustedTest
+from errclust_pipeline.analysis.spatial.hot_regions import HotRegion, WalkTest, hot_regions
 from errclust_pipeline.analysis.spatial.local import LocalTest
 from errclust_pipeline.analysis.spatial.smoothing import GraphKernel
 
@@ -52,8 +53,10 @@ def split_half(
 
     Half the marks are left out, not half the map. Each region found on one half belongs to that of
     the regions in question with which it shares most; the other half's questions that lie in it
-    (by their neighbours on the graph) are then tested. So neither which questions are tested nor
-    how they came to be chosen depends on their marks.
+    (by their neighbours on the graph) are then tested. Their marks had no part in drawing the
+    place. They had a part in its being looked at: only a place that stands out on all questions is.
+    Where there is nothing at all, that lifts the excess by about 3 points and the share of halves
+    that confirm from 3 to 7 % (measured on maps without structure).
 
     Parameters
     ----------
@@ -129,57 +132,64 @@ def _covered(region: HotRegion, kernel: GraphKernel) -> npt.NDArray[np.bool_]:
     return covered
 
 
-def stability(region: HotRegion, tests: Sequence[LocalTest], alpha: float = 0.05) -> list[float]:
+def stability(
+    region: HotRegion, tests: Sequence[LocalTest | AdjustedTest], alpha: float = 0.05
+) -> list[float]:
     """Return the share of a region's questions that are hot at each scale.
 
     Parameters
     ----------
     region : HotRegion
-    tests : sequence of LocalTest
-        Of the same marks, one a scale.
+    tests : sequence of LocalTest or AdjustedTest
+        Of the hypothesis that the region was found against, one a scale.
     alpha : float
         On q values.
     """
     return [float((test.q_hot[region.members] < alpha).mean()) for test in tests]
 
 
-def best_scale(region: HotRegion, tests: Sequence[LocalTest]) -> int:
-    """Return the number of neighbours at which a region's questions are hottest on average."""
-    evidence = [
-        float(np.log(np.maximum(test.p_hot[region.members], 1e-300)).mean()) for test in tests
-    ]
-    return tests[int(np.argmin(evidence))].k
+def smallest_visible_excess(
+    region: HotRegion,
+    test: WalkTest,
+    kernel: GraphKernel,
+    alpha: float = 0.05,
+    power: float = POWER,
+) -> float:
+    """Return how weak a model may be in a place without being seen there: the power line.
 
-
-def smallest_visible_excess(size: int, rate: float, p_value: float, power: float = POWER) -> float:
-    """Return the weakness that a region of some size must have to be seen.
-
-    The power line: the smallest excess over the overall error rate with which a region of ``size``
-    questions would, with probability ``power``, have so many errors that their binomial tail is
-    below ``p_value``. Both steps are exact.
+    The smallest excess of the error rate, the same all over the region, with which a typical member
+    would be significant with probability ``power``, at the length of walk that shows it best. A
+    walk leaves the region, so it sees only the share of the excess that lies inside; the threshold
+    is what Benjamini-Hochberg came to on this map, or alpha over all tests where it found nothing.
+    By the normal approximation.
 
     Parameters
     ----------
-    size : int
-        Questions.
-    rate : float
-        Overall error rate, 0 to 1.
-    p_value : float
-        The largest p value still called significant.
+    region : HotRegion
+    test : WalkTest
+        That found it.
+    kernel : GraphKernel
+        Of the map.
+    alpha : float
+        On q values.
     power : float
 
     Returns
     -------
     float
-        In points of rate, 0 to 1 - rate; NaN if no weakness, however large, could be seen.
+        0 to 1, in error rate; NaN if no weakness, however large, would be seen.
     """
-    from scipy.stats import beta, binom
+    from scipy.stats import norm
 
-    needed = int(binom.isf(p_value, size, rate)) + 1
-    if needed > size:
-        return float("nan")
-    visible = float(beta.ppf(power, needed, size - needed + 1))
-    return max(visible - rate, 0.0)
+    tested = ~np.isnan(test.p)
+    discovered = test.p[tested & (np.nan_to_num(test.q, nan=1.0) < alpha)]
+    threshold = float(discovered.max()) if len(discovered) else alpha / max(int(tested.sum()), 1)
+    inside = np.zeros(test.p.shape[1])
+    inside[region.members] = 1.0
+    seen = np.median(kernel.averages(inside)[:, region.members], axis=1)
+    errors = np.median(test.standard_error[:, region.members], axis=1)
+    needed = float((norm.isf(threshold) + norm.ppf(power)) * (errors / seen).min())
+    return needed if needed <= 1 else float("nan")
 
 
 def failure_form_association(

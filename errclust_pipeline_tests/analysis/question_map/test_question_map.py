@@ -81,6 +81,8 @@ def test_marks_go_to_the_question_that_stands_for_its_duplicates(places):
     other = other.pop()
     assert question_map.place([other], [1.0])[at] == 1
     assert question_map.place([other, own], [1.0, 0.0])[at] == 0
+    assert question_map.place([own, own, other], [1.0, 0.0, 0.0])[at] == 1
+    assert question_map.place([other, other], [1.0, 0.0])[at] == 1
     marks = question_map.place([own], [1.0])
     assert np.isnan(marks).sum() == len(question_map) - 1
     with pytest.raises(KeyError):

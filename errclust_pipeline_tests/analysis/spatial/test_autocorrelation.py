@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from errclust_pipeline.analysis.spatial import global_statistics, hubness
+from errclust_pipeline.analysis.spatial import global_statistics, hubness, mutual_neighbours
 from errclust_pipeline_tests.analysis.spatial.maps import (
     clustered_map,
     errors_at,
@@ -111,6 +111,12 @@ def test_marks_that_are_all_the_same_concentrate_nowhere(marks):
     found = global_statistics(marks, random_neighbours(50, 5), (5,))[0]
     assert np.isnan(found.moran)
     assert np.isnan(found.z)
+
+
+def test_a_map_of_one_question_has_no_statistic():
+    (found,) = global_statistics([1.0], np.empty((1, 0), np.int32), (0,))
+    assert np.isnan(found.moran)
+    assert len(mutual_neighbours(np.empty((1, 0), np.int32)).k) == 0
 
 
 def test_hubs_are_seen():

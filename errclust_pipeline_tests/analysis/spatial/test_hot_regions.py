@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.stats import binom, binomtest
+from scipy.stats import binomtest
 
 from errclust_pipeline.analysis.spatial import (
+    adjusted_tests,
     clopper_pearson,
     failure_form_association,
     graph_kernel,
@@ -149,12 +150,44 @@ def test_held_out_halves_do_not_see_what_is_not_there(kernel):
     assert replication.halves == 0
 
 
-def test_the_power_line_is_where_the_power_is():
-    size, rate, p_value = 60, 0.3, 1e-3
-    excess = smallest_visible_excess(size, rate, p_value)
-    needed = next(c for c in range(size + 1) if binom.sf(c - 1, size, rate) <= p_value)
-    assert binom.sf(needed - 1, size, rate + excess) == pytest.approx(0.8)
-    assert np.isnan(smallest_visible_excess(5, 0.9, 1e-6))
+def test_the_power_line_is_where_the_power_is(kernel):
+    _, cluster = clustered_map()
+    marks = planted(cluster, [2, 7], 0.8, 0.2)
+    test = walk_test(marks, kernel)
+    region, _ = hot_regions(marks, kernel, test=test)
+    excess = smallest_visible_excess(region, test, kernel)
+    assert 0 < excess < region.rate - region.outside_rate
+    # Weaknesses of that size, simulated: most of the region's members are seen about so often.
+    threshold = test.p[test.q < 0.05].max()
+    rates = np.full(1200, 0.2)
+    rates[region.members] += excess
+    seen = []
+    for seed in range(200):
+        simulated = (np.random.default_rng(seed).random(1200) < rates).astype(float)
+        p = walk_test(simulated, kernel, np.full(1200, 0.2)).p[:, region.members]
+        seen.append((p <= threshold).any(axis=0).mean())
+    assert 0.7 < np.mean(seen) < 0.95
+
+
+def test_a_region_is_connected_and_tells_its_core_from_what_was_added(kernel):
+    _, cluster = clustered_map()
+    marks = planted(cluster, [2, 7], 0.5, 0.2)
+    test = walk_test(marks, kernel)
+    for region in hot_regions(marks, kernel):
+        inside = kernel.graph[region.members][:, region.members]
+        assert sparse.csgraph.connected_components(inside, directed=False)[0] == 1
+        significant = (test.q[:, region.members] < 0.05).any(axis=0)
+        assert region.core == significant.sum()
+        assert 0 < region.core <= region.size
+        assert region.q < 0.05
+
+
+def test_what_needs_more_averaging_has_a_larger_scale(kernel):
+    _, cluster = clustered_map()
+    strong, *_ = hot_regions(planted(cluster, [2], 0.95, 0.1), kernel)
+    weak, *_ = hot_regions(planted(cluster, [2], 0.5, 0.25), kernel)
+    assert strong.walk < weak.walk
+    assert strong.scale < weak.scale
 
 
 def test_failure_forms_that_go_with_a_region_are_named(kernel):
@@ -209,6 +242,13 @@ def test_the_scan_finds_a_compact_hot_spot_and_nothing_else():
     assert found[0].errors <= found[0].size == len(found[0].members)
 
 
+def test_a_single_error_is_no_cluster():
+    neighbours, _ = clustered_map(300, 6, 30)
+    marks = np.zeros(300)
+    marks[7] = 1
+    assert scan(marks, neighbours) == []
+
+
 def test_the_scan_s_p_values_hold_without_structure():
     neighbours, _ = clustered_map(300, 6, 30)
     runs = 100
@@ -243,6 +283,7 @@ def test_every_row_of_the_table_carries_its_evidence(kernel):
         [(f"matter {'abcdefghijkl'[place]}", "word") for place in cluster],
         ["wrong_answer" if error else None for error in marks],
         expected,
+        adjusted_tests(marks, expected, neighbours, (10, 30, 100)),
         scan(marks, neighbours),
     )
     assert table.groupby("basis")["rank"].agg(list).to_dict() == {
@@ -253,7 +294,8 @@ def test_every_row_of_the_table_carries_its_evidence(kernel):
     for label, phrases in zip(table["label"], table["key_phrases"], strict=True):
         assert phrases[0] == ("matter c" if label == "topic 2" else "matter h")
     assert (table["size"] == table["question_ids"].str.len()).all()
-    assert table["k"].isin([10, 30, 100]).all()
+    assert (table["hot_share_by_k"].str.len() == 3).all()
+    assert (table["core"] <= table["size"]).all()
     raw = table[table["basis"] == "errors"]
     assert (raw["scan_p"] < 1e-3).all()
     assert (raw["visible_excess"] < raw["rate"] - raw["outside_rate"]).all()

@@ -19,7 +19,7 @@ import pandas as pd
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_hot_regions
 from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline.tables import AUTOCORRELATION, LEADERBOARD, MODEL_PAIRS
+from errclust_pipeline.tables import AUTOCORRELATION, LEADERBOARD, PAIR_AUTOCORRELATION
 
 
 def main() -> None:
@@ -33,13 +33,10 @@ def main() -> None:
     board = store.read(LEADERBOARD, benchmark).to_pandas()
     print("Moran's I (z); residual: errors less what difficulty explains")
     print_autocorrelation(store, arguments.benchmark, board)
-    pairs = store.read(MODEL_PAIRS, benchmark).to_pandas()
-    print(
-        f"\ndifferences of {len(pairs)} pairs at k = {pairs['k'].iloc[0]}: Moran's I "
-        f"{pairs['difference_moran'].min():.3f} to {pairs['difference_moran'].max():.3f}, mean "
-        f"{pairs['difference_moran'].mean():.3f}; z {pairs['difference_z'].min():.0f} to "
-        f"{pairs['difference_z'].max():.0f}"
-    )
+    print("\ndifferences of pairs: Moran's I and z")
+    pairs = store.read(PAIR_AUTOCORRELATION, benchmark).to_pandas()
+    summary = pairs.groupby("k")[["moran", "z"]].agg(["min", "mean", "max"])
+    print(summary.to_string(float_format=lambda value: f"{value:.3f}"))
     print("\nhot for one model only (of its hot regions, by what; k of n are shared with none)")
     for model in board["model"]:
         print_own(store, Partition(arguments.benchmark, model))

@@ -461,6 +461,9 @@ def hotspots(
     benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
     model: Annotated[str, typer.Argument(help="The model.")],
     examples: Annotated[int, typer.Option(help="Wrong answers shown of each region.")] = 1,
+    limit: Annotated[
+        int, typer.Option(help="Regions shown of each of the two kinds; 0 shows all.")
+    ] = 10,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
@@ -496,7 +499,8 @@ def hotspots(
     )
     questions = {row["question_id"]: row for row in responses.to_pylist()}
     terminal.print_autocorrelation(partition.benchmark, partition.model, statistics)
-    terminal.print_hot_regions(regions, questions, examples)
+    models = statistics[0]["models_for_difficulty"] if statistics else 0
+    terminal.print_hot_regions(regions, questions, examples, limit, models)
 
 
 @app.command()
@@ -506,6 +510,13 @@ def compare(
     model_a: Annotated[str, typer.Argument(help="One model.", metavar="A")],
     model_b: Annotated[str, typer.Argument(help="The other.", metavar="B")],
     limit: Annotated[int, typer.Option(help="Regions shown; 0 shows all.")] = 15,
+    without_artefacts: Annotated[
+        bool,
+        typer.Option(
+            "--without-artefacts",
+            help="Leave out responses that nothing could be read off (truncated, empty, …).",
+        ),
+    ] = False,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
@@ -516,51 +527,61 @@ def compare(
     """
     import dataclasses
 
+    import numpy as np
+
     from errclust_pipeline import marks
-    from errclust_pipeline.analysis import comparison
+    from errclust_pipeline.analysis.comparison import compare_pair
+    from errclust_pipeline.analysis.spatial import global_statistics, usable_scales
     from errclust_pipeline.keys import Partition
     from errclust_pipeline.settings import load_settings
 
     warehouse = _warehouse(root)
     key = _known_key(warehouse, "benchmark", benchmark)
     chosen = load_settings(warehouse.storage).for_benchmark(key).statistics
+    left_out = chosen.leave_out_artefacts or without_artefacts
     questions = marks.read_map(warehouse, key)
     names = [_known_key(warehouse, "model", name) for name in (model_a, model_b)]
     if names[0] == names[1]:
         _stop("name two different models")
-    sides = [Partition(key, name) for name in names]
-    errors = [
-        marks.read_marks(warehouse, side, questions, chosen.leave_out_artefacts).errors
-        for side in sides
-    ]
+    first, second = (
+        marks.read_answers(warehouse, Partition(key, name), questions, left_out) for name in names
+    )
     labels, regions = questions.region_labels()
-    table = comparison.compare_models(errors[0], errors[1], labels, regions, chosen.alpha)
-    gate = comparison.heterogeneity_gate(
-        errors[0], errors[1], labels[:, 0] if labels.shape[1] else labels.sum(axis=1) - 1
+    options = marks.read_option_counts(warehouse, key, questions)
+    found = compare_pair(
+        first, second, labels, regions, questions.region_ids, options, chosen.alpha
     )
-    alike = comparison.agreement(
-        errors[0],
-        errors[1],
-        marks.read_choices(warehouse, sides[0], questions),
-        marks.read_choices(warehouse, sides[1], questions),
-        marks.read_option_counts(warehouse, key, questions),
-    )
+    gap = np.asarray(first.errors - second.errors)
+    scales = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)
+    statistics = [
+        {"k": one.k, "moran": one.moran, "z": one.z}
+        for one in global_statistics(gap, questions.neighbours, scales, permutations=0)
+    ]
     region_names = marks.read_region_names(warehouse, key)
     rows = [
         {str(name): value for name, value in row.items()}
         | {"label": region_names.get(row["region_id"])}
-        for row in table.to_dict("records")
+        for row in found.regions.to_dict("records")
     ]
     if as_json:
         terminal.print_json(
             {
-                "agreement": dataclasses.asdict(alike),
-                "gate": dataclasses.asdict(gate),
+                "difference": {
+                    **dataclasses.asdict(found.difference),
+                    "low": found.low,
+                    "high": found.high,
+                },
+                "agreement": dataclasses.asdict(found.agreement),
+                "gate": dataclasses.asdict(found.gate),
+                "autocorrelation": statistics,
+                "artefacts_left_out": left_out,
                 "regions": rows,
             }
         )
         return
-    terminal.print_comparison(names[0], names[1], rows[: limit or None], alike, gate, chosen.alpha)
+    terminal.print_comparison(
+        names[0], names[1], rows[: limit or None], found, statistics, left_out, chosen.alpha
+    )
 
 
 class SqlFormat(enum.StrEnum):

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from errclust_pipeline.analysis.comparison import leave_out_artefacts
+from errclust_pipeline.analysis.comparison import ModelAnswers, leave_out_artefacts
 from errclust_pipeline.analysis.labelling import phrases_of
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial import TooFewModelsError, expected_errors, hot_for_others
@@ -101,8 +102,8 @@ def read_marks(
         If the model was asked questions that are not on the map.
     """
     rows = store.read(RESPONSES, partition, columns=["question_id", "correct"])
-    on_map = [name in question_map.position_of for name in rows["question_id"].to_pylist()]
-    unknown = len(on_map) - sum(on_map)
+    on_map = _on_map(rows, question_map)
+    unknown = len(on_map) - sum(on_map.to_pylist())
     if unknown and not known_only:
         raise WarehouseError(
             f"{unknown:,} questions of {partition} are not on the map of {partition.benchmark}: "
@@ -113,9 +114,7 @@ def read_marks(
     wrong = ~rows["correct"].to_numpy(zero_copy_only=False).astype(np.bool_)
     errors = question_map.place(rows["question_id"].to_pylist(), wrong)
     failures = store.read(ERRORS, partition, columns=["question_id", "failure_form"])
-    failures = failures.filter(
-        [name in question_map.position_of for name in failures["question_id"].to_pylist()]
-    )
+    failures = failures.filter(_on_map(failures, question_map))
     numbers = {form: number for number, form in enumerate(sorted(set(failures[1].to_pylist())))}
     names = {number: form for form, number in numbers.items()}
     placed = question_map.place(
@@ -127,6 +126,13 @@ def read_marks(
     )
     marks = ModelMarks(errors, forms)
     return marks.without_artefacts() if without_artefacts else marks
+
+
+def _on_map(rows: pa.Table, question_map: QuestionMap) -> pa.BooleanArray:
+    # Arrow takes an untyped empty list for a column of nulls, by which it cannot filter.
+    return pa.array(
+        [name in question_map.position_of for name in rows["question_id"].to_pylist()], pa.bool_()
+    )
 
 
 def reference_models(store: Warehouse, partition: Partition) -> list[str]:
@@ -175,21 +181,27 @@ def read_error_matrix(
     return np.stack(matrix)
 
 
-def read_choices(
-    store: Warehouse, partition: Partition, question_map: QuestionMap
-) -> list[int | None]:
-    """Return the option that a model chose on each question; None where it is not known."""
+def read_answers(
+    store: Warehouse,
+    partition: Partition,
+    question_map: QuestionMap,
+    without_artefacts: bool = False,
+) -> ModelAnswers:
+    """Read a model's errors and the options it chose; guesses of a benchmark's script are none."""
+    marks = read_marks(store, partition, question_map, without_artefacts)
     rows = store.read(
         RESPONSES,
         partition,
         columns=["question_id", "predicted_choice", "prediction_guessed"],
     ).to_pylist()
-    chosen = [row for row in rows if row["predicted_choice"] is not None]
-    chosen = [row for row in chosen if not row["prediction_guessed"]]
+    chosen = [
+        row for row in rows if row["predicted_choice"] is not None and not row["prediction_guessed"]
+    ]
     placed = question_map.place(
         [row["question_id"] for row in chosen], [row["predicted_choice"] for row in chosen]
     )
-    return [None if number != number else int(number) for number in placed.tolist()]
+    choices = [None if number != number else int(number) for number in placed.tolist()]
+    return ModelAnswers(marks.errors, choices)
 
 
 def read_option_counts(

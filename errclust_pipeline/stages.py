@@ -34,6 +34,7 @@ from errclust_pipeline.tables import (
     MODEL_COMPARISON,
     MODEL_PAIRS,
     MODEL_SIGNATURES,
+    PAIR_AUTOCORRELATION,
     QUESTION_MAP,
     QUESTIONS,
     REGION_LABELS,
@@ -133,7 +134,7 @@ HOT_SPOTS_STAGE = Stage(
     "hot_spots",
     (HOT_SPOTS, HOT_REGIONS),
     ("question_map", "region_labels", "raw_results", "error_table"),
-    "2",
+    "3",
     _statistics_settings("scales", "alpha", "leave_out_artefacts"),
     uses_other_models=True,
 )
@@ -141,7 +142,7 @@ AUTOCORRELATION_STAGE = Stage(
     "autocorrelation",
     (AUTOCORRELATION,),
     ("question_map", "raw_results", "error_table"),
-    "1",
+    "2",
     _statistics_settings("scales", "permutations", "leave_out_artefacts"),
     uses_other_models=True,
 )
@@ -149,14 +150,14 @@ LEADERBOARD_STAGE = Stage(
     "leaderboard",
     (LEADERBOARD, MODEL_SIGNATURES),
     ("question_map", "raw_results", "error_table"),
-    "1",
+    "2",
     _statistics_settings("leave_out_artefacts"),
 )
 MODEL_COMPARISON_STAGE = Stage(
     "model_comparison",
-    (MODEL_COMPARISON, MODEL_PAIRS),
+    (MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION),
     ("question_map", "raw_results", "error_table"),
-    "1",
+    "2",
     _statistics_settings("scales", "alpha", "leave_out_artefacts", "most_pairs"),
 )
 

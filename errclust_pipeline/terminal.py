@@ -27,11 +27,11 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.progress import ProgressReport, listen
 
 if TYPE_CHECKING:
-    from errclust_pipeline.analysis.comparison import Agreement
-    from errclust_pipeline.analysis.comparison.pairs import Gate
+    from errclust_pipeline.analysis.comparison import PairComparison
 
 _PIPE_WIDTH = 160
 
@@ -185,6 +185,13 @@ def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
     return table
 
 
+def artefact_note(left_out: bool) -> str:
+    """Return the words that say whether unreadable responses count, for the end of a sentence."""
+    if left_out:
+        return ", responses nothing could be read off left out"
+    return ", responses nothing could be read off counted as errors"
+
+
 def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows of `leaderboard` of one benchmark."""
     columns = [
@@ -233,7 +240,9 @@ def print_map(
             if row is None or not row["questions"]:
                 cells.append("-")
                 continue
-            strength = row["deviation"] / row["standard_deviation"]
+            # Two models cannot be told from each other's reflection.
+            enough = len(models) >= FEWEST_MODELS
+            strength = row["deviation"] / row["standard_deviation"] if enough else 0.0
             mark = "+" if strength >= 2 else "-" if strength <= -2 else " "
             cells.append(f"{100 * row['errors'] / row['questions']:.0f}{mark}")
         indent = "  " * (region["level"] - 1)
@@ -249,8 +258,8 @@ def print_autocorrelation(
 ) -> None:
     """Print the rows of `autocorrelation` of one model: do its errors concentrate?"""
     heading = Text.assemble((str(plain(model)), "bold"), " on ", (str(plain(benchmark)), "bold"))
-    if statistics and statistics[0]["artefacts_left_out"]:
-        heading.append("; responses nothing could be read off are left out")
+    if statistics:
+        heading.append(artefact_note(statistics[0]["artefacts_left_out"]))
     output().print(heading)
     table = _table(
         "Do errors concentrate? Moran's I with z; residual: less what difficulty explains",
@@ -271,19 +280,42 @@ def print_hot_regions(
     regions: Sequence[Mapping[str, Any]],
     questions: Mapping[str, Mapping[str, Any]],
     examples: int,
+    limit: int,
+    models: int,
 ) -> None:
-    """Print the rows of `hot_regions` of one model, with wrong answers from the heart of each."""
+    """Print the rows of `hot_regions` of one model, with wrong answers from the heart of each.
+
+    Parameters
+    ----------
+    questions : mapping from question id to row of `responses`
+        For the examples.
+    examples, limit : int
+        Examples shown of each region, and regions shown of each kind (0 shows all).
+    models : int
+        On the benchmark, from which difficulty is told.
+    """
     titles = {
         "errors": "Where it errs more than elsewhere (often hard for every model)",
         "beyond_difficulty": "Where it errs more than difficulty explains (its own weaknesses)",
     }
     columns = [
-        ("", True), ("what is there", False), ("size", True), ("error rate", True),
-        ("other", True), ("by diff.", True), ("q", True), ("held out", True), ("conf.", True),
-        ("also hot", True), ("failure form", False),
+        ("", True), ("what is there", False), ("size (core)", True), ("error rate", True),
+        ("other", True), ("by diff.", True), ("q", True), ("scale", True), ("held out", True),
+        ("conf.", True), ("also hot", True), ("failure form", False),
     ]  # fmt: skip
     for basis, title in titles.items():
-        rows = [row for row in regions if row["basis"] == basis]
+        if basis == "beyond_difficulty" and models < FEWEST_MODELS:
+            output().print(
+                Text(
+                    f"{title}: not tested, because that needs {FEWEST_MODELS} models on the "
+                    f"benchmark and there {'is' if models == 1 else 'are'} {models}; "
+                    "see errclust compare for two models side by side",
+                    style="dim",
+                )
+            )
+            continue
+        of_basis = [row for row in regions if row["basis"] == basis]
+        rows = of_basis[: limit or None]
         table = _table(title, columns)
         for row in rows:
             form = row["failure_form"]
@@ -295,11 +327,12 @@ def print_hot_regions(
             table.add_row(
                 str(row["rank"]),
                 place,
-                f"{row['size']:,}",
+                f"{row['size']:,} ({row['core']:,})",
                 f"{row['rate']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
                 _percent(row["outside_rate"]),
                 _percent(row["expected"] / row["size"]) if basis != "errors" else "",
                 _p_value(row["q"]),
+                f"{row['scale']:,}",
                 _points(row["held_out_excess"]),
                 f"{row['replicated_halves']}/2",
                 f"{len(row['hot_for_others'])}/{row['others']}" if row["others"] else "-",
@@ -310,6 +343,8 @@ def print_hot_regions(
             )
         if rows:
             output().print(table)
+            if len(of_basis) > len(rows):
+                output().print(Text(f"{len(of_basis) - len(rows)} more: see --limit", style="dim"))
         else:
             output().print(Text(f"{title}: none found", style="dim"))
         for row in rows if examples else ():
@@ -318,8 +353,10 @@ def print_hot_regions(
                     output().print(Text(f"{row['rank']:>3} "), example_line(questions[name]))
     output().print(
         Text(
-            "error rate: with its 95 % interval; other: that of all other questions; by diff.: "
-            "what difficulty explains. q: false discovery rate at the core of the place. held out: "
+            "size (core): questions, and those of them whose surroundings are significantly hot; "
+            "the rest is added by likelihood. error rate: with its 95 % interval; other: that of "
+            "all other questions; by diff.: what difficulty explains. q: false discovery rate at "
+            "the core. scale: questions that have to be averaged for it to stand out. held out: "
             "excess error rate, in points, where each half of the questions finds the place, on "
             "the other half (a dash: neither finds it); conf.: halves that confirm it at p < .05. "
             "also hot: other models for which most of it is hot too. "
@@ -333,17 +370,19 @@ def print_comparison(
     model_a: str,
     model_b: str,
     rows: Sequence[Mapping[str, Any]],
-    alike: Agreement,
-    gate: Gate,
+    found: PairComparison,
+    statistics: Sequence[Mapping[str, Any]],
+    artefacts_left_out: bool,
     alpha: float,
 ) -> None:
-    """Print what `compare_models` returned, with how alike the two models' errors are."""
+    """Print what `compare_pair` found; `rows` are its regions with their labels."""
     a, b = plain(model_a), plain(model_b)
-    overall = rows[0]["overall_difference"] if rows else float("nan")
+    alike, gate, overall = found.agreement, found.gate, found.difference.mean
     output().print(Text.assemble("A is ", (str(a), "bold"), ", B is ", (str(b), "bold")))
     output().print(
-        f"A's error rate less B's: {100 * overall:+.1f} points over {alike.questions:,} questions "
-        f"that both answered. Error consistency (kappa) {alike.kappa:.2f}."
+        f"A's error rate less B's: {_points(overall)} points ({_points(found.low)} to "
+        f"{_points(found.high)}) over {alike.questions:,} questions that both answered"
+        f"{artefact_note(artefacts_left_out)}. Error consistency (kappa) {alike.kappa:.2f}."
     )
     if alike.both_wrong:
         output().print(
@@ -351,14 +390,22 @@ def print_comparison(
             f"of the time; evenly chosen it would be {alike.same_by_chance:.0%} "
             f"({alike.both_wrong:,} questions)."
         )
+    open_gate = gate.p < alpha
     verdict = (
         "the gap varies by topic"
-        if gate.p < alpha
-        else "no evidence that the gap varies by topic: take the rows below for chance"
+        if open_gate
+        else "no evidence that the gap varies by topic, so no region's gap is tested"
     )
     output().print(
         f"Does the gap differ between the {gate.regions} regions? p {gate.p:.3f}: {verdict}."
     )
+    known = [one for one in statistics if one["moran"] == one["moran"]]
+    if known:
+        output().print(
+            "Is the difference topical? Moran's I "
+            + ", ".join(f"{one['moran']:.3f} (z {one['z']:.0f}) at {one['k']}" for one in known)
+            + " neighbours."
+        )
     columns = [
         ("where", False), ("questions", True), ("A wrong", True), ("B wrong", True),
         ("A - B", True), ("95 % interval", True), ("q worse", True), ("q gap", True),
@@ -384,7 +431,8 @@ def print_comparison(
     output().print(
         Text(
             "q worse: one of the two errs more here. q gap: the gap here is not the overall gap. "
-            "A dash: not tested, because the region it is part of did not stand out.",
+            "A dash: not tested, because the region it is part of did not stand out, or the gap "
+            "does not vary at all.",
             style="dim",
         )
     )

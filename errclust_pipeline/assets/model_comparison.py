@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from errclust_pipeline.analysis.comparison import agreement, compare_models, heterogeneity_gate
+from errclust_pipeline.analysis.comparison import compare_pair
 from errclust_pipeline.analysis.spatial import (
     NeighbourWeights,
     global_statistics,
@@ -18,11 +18,11 @@ from errclust_pipeline.analysis.spatial import (
 )
 from errclust_pipeline.assets.materialization import materialized
 from errclust_pipeline.keys import Partition
-from errclust_pipeline.marks import read_choices, read_map, read_marks, read_option_counts
+from errclust_pipeline.marks import read_answers, read_map, read_option_counts
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import MODEL_COMPARISON_STAGE, models_of, provenance
-from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS
+from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION
 
 
 @dg.asset(
@@ -41,50 +41,55 @@ def model_comparison(
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)
     models = models_of(store, partition.benchmark)
-    errors, choices = {}, {}
-    for model in models:
-        where = Partition(partition.benchmark, model)
-        errors[model] = read_marks(store, where, questions, chosen.leave_out_artefacts).errors
-        choices[model] = read_choices(store, where, questions)
+    answers = {
+        model: read_answers(
+            store,
+            Partition(partition.benchmark, model),
+            questions,
+            chosen.leave_out_artefacts,
+        )
+        for model in models
+    }
     options = read_option_counts(store, partition.benchmark, questions)
     labels, names = questions.region_labels()
-    scale = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)[-1:]
+    scales = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)
+    errors = {model: one.errors for model, one in answers.items()}
     pairs, possible = _closest_pairs(errors, chosen.most_pairs)
     if len(pairs) < possible:
         context.log.warning(
             f"{len(pairs):,} of {possible:,} pairs are compared, the closest in accuracy: see "
             "statistics.most_pairs; `errclust compare` compares any two"
         )
-    regions, records = [], []
 
     # Most models answer the same questions.
     @lru_cache(maxsize=4)
     def weights_of(answered: bytes) -> NeighbourWeights:
         known = np.frombuffer(answered, dtype=np.bool_)
-        return neighbour_weights(known, questions.neighbours, scale, questions.mutual)
+        return neighbour_weights(known, questions.neighbours, scales, questions.mutual)
 
+    regions, records, correlations = [], [], []
     for a, b in pairs:
-        found = compare_models(errors[a], errors[b], labels, names, chosen.alpha)
-        regions.append(found.assign(model_a=a, model_b=b))
-        first_level = labels[:, 0] if labels.shape[1] else np.full(len(questions), -1, np.int32)
-        gap = errors[a] - errors[b]
-        weights = weights_of((~np.isnan(gap)).tobytes())
-        difference = global_statistics(
-            gap, questions.neighbours, scale, permutations=0, weights=weights
-        )[0]
+        pair = {"model_a": a, "model_b": b}
+        found = compare_pair(
+            answers[a], answers[b], labels, names, questions.region_ids, options, chosen.alpha
+        )
+        regions.append(found.regions.assign(**pair))
         records.append(
             {
-                "model_a": a,
-                "model_b": b,
-                **dataclasses.asdict(
-                    agreement(errors[a], errors[b], choices[a], choices[b], options)
-                ),
-                "gate_p": heterogeneity_gate(errors[a], errors[b], first_level).p,
-                "k": scale[0],
-                "difference_moran": difference.moran,
-                "difference_z": difference.z,
+                **pair,
+                **dataclasses.asdict(found.agreement),
+                "difference": found.difference.mean,
+                "difference_low": found.low,
+                "difference_high": found.high,
+                "gate_p": found.gate.p,
             }
         )
+        gap = errors[a] - errors[b]
+        weights = weights_of((~np.isnan(gap)).tobytes())
+        for one in global_statistics(
+            gap, questions.neighbours, scales, permutations=0, weights=weights
+        ):
+            correlations.append({**pair, "k": one.k, "moran": one.moran, "z": one.z})
     schema = MODEL_COMPARISON.schema
     rows = (
         pa.Table.from_pandas(pd.concat(regions), schema=schema, preserve_index=False)
@@ -92,6 +97,8 @@ def model_comparison(
         else schema.empty_table()
     )
     pair_rows = pa.Table.from_pylist(records, schema=MODEL_PAIRS.schema)
+    correlation_rows = pa.Table.from_pylist(correlations, schema=PAIR_AUTOCORRELATION.schema)
+    store.write(PAIR_AUTOCORRELATION, partition, correlation_rows, made_from)
     store.write(MODEL_PAIRS, partition, pair_rows, made_from)
     store.write(MODEL_COMPARISON, partition, rows, made_from)
     return materialized(
@@ -100,14 +107,19 @@ def model_comparison(
         partition,
         made_from,
         rows.num_rows,
-        pair_rows.select(["model_a", "model_b", "kappa", "gate_p", "difference_moran"]),
+        pair_rows.select(["model_a", "model_b", "difference", "kappa", "gate_p"]),
         {"pairs": len(pairs), "pairs_possible": possible},
     )
 
 
 def _closest_pairs(errors: dict[str, Any], most: int) -> tuple[list[tuple[str, str]], int]:
     """Return pairs of models, the more accurate first; the closest ones if there are many."""
-    rates = {model: float(np.nanmean(marks)) for model, marks in errors.items()}
+    # A model that answered nothing on this map is compared with none.
+    rates = {
+        model: float(np.nanmean(marks))
+        for model, marks in errors.items()
+        if not np.isnan(marks).all()
+    }
     ranked = sorted(rates, key=lambda model: (rates[model], model))
     pairs = [(a, b) for position, a in enumerate(ranked) for b in ranked[position + 1 :]]
     closest = sorted(pairs, key=lambda pair: (rates[pair[1]] - rates[pair[0]], pair))[:most]

@@ -439,10 +439,26 @@ MODEL_PAIRS = Table(
             _key("both_wrong", pa.int32(), "questions where both chose a wrong option"),
             _column("same_wrong_option", pa.float64(), "share of them with the same option"),
             _column("same_by_chance", pa.float64(), "the same were wrong options chosen evenly"),
+            _column("difference", pa.float64(), "A's error rate less B's"),
+            _column("difference_low", pa.float64(), "95 % interval, cluster-robust: lower end"),
+            _column("difference_high", pa.float64(), "upper end"),
             _key("gate_p", pa.float64(), "p of the gap being the same in all level-1 regions"),
-            _key("k", pa.int32(), "scale of the two below"),
-            _column("difference_moran", pa.float64(), "Moran's I of the difference of errors"),
-            _column("difference_z", pa.float64(), "its z score"),
+        ]
+    ),
+    by_model=False,
+)
+
+PAIR_AUTOCORRELATION = Table(
+    "pair_autocorrelation",
+    "two models at one scale: is the difference of their errors topical?",
+    ("model_a", "model_b", "k"),
+    pa.schema(
+        [
+            _key("model_a", pa.string(), "the more accurate of the two"),
+            _key("model_b", pa.string(), "the other"),
+            _key("k", pa.int32(), "neighbours"),
+            _column("moran", pa.float64(), "Moran's I of A's errors less B's"),
+            _column("z", pa.float64(), "its standard score, by exact permutation moments"),
         ]
     ),
     by_model=False,
@@ -495,6 +511,7 @@ TABLES: dict[str, Table] = {
         LEADERBOARD,
         MODEL_SIGNATURES,
         MODEL_PAIRS,
+        PAIR_AUTOCORRELATION,
         MODEL_COMPARISON,
     )
 }

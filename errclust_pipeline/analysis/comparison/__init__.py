@@ -3,6 +3,8 @@
 from errclust_pipeline.analysis.comparison.agreement import Agreement, agreement
 from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
 from errclust_pipeline.analysis.comparison.intervals import (
+    ClusteredMean,
+    clustered_mean,
     newcombe_paired_interval,
     wilson_interval,
 )
@@ -12,7 +14,11 @@ from errclust_pipeline.analysis.comparison.leaderboard import (
     leaderboard,
 )
 from errclust_pipeline.analysis.comparison.pairs import (
+    Gate,
+    ModelAnswers,
+    PairComparison,
     compare_models,
+    compare_pair,
     heterogeneity_gate,
 )
 from errclust_pipeline.analysis.comparison.signatures import Signatures, fit_signatures
@@ -21,10 +27,16 @@ __all__ = [
     "ARTEFACT_FORMS",
     "Accuracy",
     "Agreement",
+    "ClusteredMean",
+    "Gate",
+    "ModelAnswers",
+    "PairComparison",
     "Signatures",
     "agreement",
     "clustered_accuracy",
+    "clustered_mean",
     "compare_models",
+    "compare_pair",
     "fit_signatures",
     "heterogeneity_gate",
     "leaderboard",

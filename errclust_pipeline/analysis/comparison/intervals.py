@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 TWO_SIDED_95 = 1.959963984540054
 """Standard errors to either side that hold 95 % of a normal distribution."""
@@ -48,16 +52,92 @@ def newcombe_paired_interval(
     )
 
 
-def wilson_interval(count: int, n: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share (Wilson 1927, JASA 22).
+def wilson_interval(count: float, n: float, quantile: float = TWO_SIDED_95) -> tuple[float, float]:
+    """Return the score interval of a share (Wilson 1927, JASA 22), at 95 % by default.
 
     Parameters
     ----------
-    count, n : int
-        Questions with the mark, and all of them; at least one.
+    count, n : float
+        Questions with the mark, and all of them; above 0, and not whole where they stand for fewer
+        independent ones.
+    quantile : float
+        Standard errors to either side.
     """
-    share, squared = count / n, TWO_SIDED_95**2
+    share, squared = count / n, quantile**2
     centre = (share + squared / (2 * n)) / (1 + squared / n)
-    half = TWO_SIDED_95 * np.sqrt(share * (1 - share) / n + squared / (4 * n**2))
+    half = quantile * np.sqrt(share * (1 - share) / n + squared / (4 * n**2))
     half /= 1 + squared / n
     return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
+
+
+@dataclass(frozen=True)
+class ClusteredMean:
+    """A mean over questions that come in clusters.
+
+    Attributes
+    ----------
+    n : int
+        Questions.
+    mean : float
+    standard_error : float
+        Cluster-robust.
+    design_effect : float
+        How many times its square is that of n independent questions; NaN if these do not vary.
+    quantile : float
+        Standard errors to either side that hold 95 %: of Student's t with clusters - 1 degrees of
+        freedom, since the standard error is known from no more than that.
+    """
+
+    n: int
+    mean: float
+    standard_error: float
+    design_effect: float
+    quantile: float
+
+
+def clustered_mean(values: npt.ArrayLike, clusters: Sequence[str | None]) -> ClusteredMean:
+    """Estimate a mean with a cluster-robust standard error.
+
+    Questions about one thing are answered alike, so n questions say less than n. Residuals are
+    summed within a cluster before they are squared (Miller 2024, arXiv 2411.00640, section 2.2;
+    Liang & Zeger 1986, Biometrika 73), with the usual factor G / (G - 1) for G clusters.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        NaN left out.
+    clusters : sequence of str or None, length n
+        The region each question is in; a question in none is a cluster by itself, and so is every
+        question if all are in one.
+    """
+    from scipy.stats import t
+
+    marks = np.asarray(values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(marks))
+    n = len(known)
+    if n == 0:
+        return ClusteredMean(0, *(float("nan"),) * 4)
+    mean = float(marks[known].mean())
+    names = [clusters[row] for row in known.tolist()]
+    alone = len(set(names)) == 1
+    number_of: dict[str, int] = {}
+    groups = np.array(
+        [
+            number_of.setdefault(
+                f"alone {row}" if alone or name is None else f"in {name}", len(number_of)
+            )
+            for row, name in enumerate(names)
+        ]
+    )
+    count = len(number_of)
+    sums = np.bincount(groups, weights=marks[known] - mean)
+    squares = float((sums**2).sum()) * count / max(count - 1, 1)
+    independent = float(marks[known].var()) / n
+    error = float(np.sqrt(squares)) / n
+    return ClusteredMean(
+        n,
+        mean,
+        error,
+        error**2 / independent if independent > 0 else float("nan"),
+        float(t.ppf(0.975, count - 1)) if count > 1 else float("nan"),
+    )

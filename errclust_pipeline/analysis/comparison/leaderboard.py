@@ -10,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
-from errclust_pipeline.analysis.comparison.intervals import TWO_SIDED_95
+from errclust_pipeline.analysis.comparison.intervals import (
+    TWO_SIDED_95,
+    clustered_mean,
+    wilson_interval,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,11 +44,12 @@ class Accuracy:
 
 
 def clustered_accuracy(errors: npt.ArrayLike, clusters: Sequence[str | None]) -> Accuracy:
-    """Estimate accuracy with a cluster-robust standard error.
+    """Estimate accuracy with an interval that allows for questions being alike.
 
-    Questions about one thing are answered alike, so n questions say less than n. The standard error
-    sums residuals within a cluster before squaring them (Miller 2024, arXiv 2411.00640, section
-    2.2; Liang & Zeger 1986, Biometrika 73).
+    The standard error is cluster-robust (`clustered_mean`). The interval is Wilson's at the number
+    of independent questions that say as much, with Student's t for few clusters (Korn & Graubard
+    1998, Survey Methodology 24); so it is never narrower than for as many independent questions,
+    and does not vanish where all answers are right.
 
     Parameters
     ----------
@@ -53,31 +58,15 @@ def clustered_accuracy(errors: npt.ArrayLike, clusters: Sequence[str | None]) ->
     clusters : sequence of str or None, length n
         The region each question is in; a question in none is a cluster by itself.
     """
-    marks = np.asarray(errors, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(marks))
-    n = len(known)
-    if n == 0:
+    estimate = clustered_mean(1 - np.asarray(errors, dtype=np.float64), clusters)
+    if estimate.n == 0:
         return Accuracy(0, *(float("nan"),) * 5)
-    right = 1 - marks[known]
-    accuracy = float(right.mean())
-    number_of: dict[str, int] = {}
-    groups = np.array(
-        [
-            number_of.setdefault(f"alone {row}" if name is None else f"in {name}", len(number_of))
-            for row in known.tolist()
-            for name in [clusters[row]]
-        ]
-    )
-    sums = np.bincount(groups, weights=right - accuracy)
-    error = float(np.sqrt((sums**2).sum())) / n
-    independent = accuracy * (1 - accuracy) / n
+    effect = max(estimate.design_effect, 1.0) if estimate.design_effect > 0 else 1.0
+    independent = estimate.n / effect
+    quantile = estimate.quantile if estimate.n > 1 else TWO_SIDED_95
+    low, high = wilson_interval(estimate.mean * independent, independent, quantile)
     return Accuracy(
-        n,
-        accuracy,
-        max(accuracy - TWO_SIDED_95 * error, 0.0),
-        min(accuracy + TWO_SIDED_95 * error, 1.0),
-        error,
-        error**2 / independent if independent > 0 else float("nan"),
+        estimate.n, estimate.mean, low, high, estimate.standard_error, estimate.design_effect
     )
 
 

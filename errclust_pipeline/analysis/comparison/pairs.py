@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.analysis.comparison.intervals import newcombe_paired_interval
+from errclust_pipeline.analysis.comparison.agreement import Agreement, agreement
+from errclust_pipeline.analysis.comparison.intervals import (
+    ClusteredMean,
+    clustered_mean,
+    newcombe_paired_interval,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,12 +48,94 @@ class Gate:
     p: float
 
 
+@dataclass(frozen=True)
+class ModelAnswers:
+    """One model's answers to the questions of a map.
+
+    Attributes
+    ----------
+    errors : float64 array, shape (n,)
+        1 error, 0 none, NaN left out.
+    choices : sequence of int or None, length n
+        The option chosen, from 0; None where it is not known.
+    """
+
+    errors: FloatVector
+    choices: Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class PairComparison:
+    """Two models side by side.
+
+    Attributes
+    ----------
+    regions : DataFrame
+        As of `compare_models`.
+    gate : Gate
+        Whether their gap varies over the regions of the first level.
+    agreement : Agreement
+        Whether they fail on the same questions.
+    difference : ClusteredMean
+        Of A's errors less B's, over all questions that both answered, with a standard error that
+        allows for questions of a region being alike.
+    low, high : float
+        Its 95 % interval.
+    """
+
+    regions: pd.DataFrame
+    gate: Gate
+    agreement: Agreement
+    difference: ClusteredMean
+    low: float
+    high: float
+
+
+def compare_pair(
+    first: ModelAnswers,
+    second: ModelAnswers,
+    regions: IntMatrix,
+    region_ids: Sequence[Sequence[str]],
+    clusters: Sequence[str | None],
+    option_counts: Sequence[int | None],
+    alpha: float = 0.05,
+) -> PairComparison:
+    """Compare two models: overall, question by question, and region by region behind a gate.
+
+    Parameters
+    ----------
+    first, second : ModelAnswers
+        A and B.
+    regions, region_ids, alpha
+        As of `compare_models`.
+    clusters : sequence of str or None, length n
+        The smallest region of each question, for the overall difference's interval.
+    option_counts : sequence of int or None, length n
+        How many options each question has.
+    """
+    coarsest = regions[:, 0] if regions.shape[1] else np.full(len(regions), -1, dtype=np.int32)
+    gate = heterogeneity_gate(first.errors, second.errors, coarsest)
+    difference = clustered_mean(first.errors - second.errors, clusters)
+    # Clusters that happen to be even must not make it narrower than independent questions are.
+    error = difference.standard_error / np.sqrt(min(max(difference.design_effect, 1e-12), 1.0))
+    half = difference.quantile * error
+    return PairComparison(
+        compare_models(first.errors, second.errors, regions, region_ids, alpha, gate),
+        gate,
+        agreement(first.errors, second.errors, first.choices, second.choices, option_counts),
+        difference,
+        float(difference.mean - half),
+        float(difference.mean + half),
+    )
+
+
 def compare_models(
     errors_a: npt.ArrayLike,
     errors_b: npt.ArrayLike,
     regions: IntMatrix,
     region_ids: Sequence[Sequence[str]],
     alpha: float = 0.05,
+    gate: Gate | None = None,
 ) -> pd.DataFrame:
     """Compare two models in every region of a map.
 
@@ -76,6 +163,9 @@ def compare_models(
         At each level, the name of each region; a part's name is its parent's, a dot and a number.
     alpha : float
         Level of discoveries; q values are to be compared with it.
+    gate : Gate, optional
+        Of the same models, by `heterogeneity_gate`: if it is not passed at ``alpha``, no region's
+        gap is tested.
 
     Returns
     -------
@@ -84,7 +174,8 @@ def compare_models(
         Newcombe's method for paired shares; ``overall_difference`` the same over all questions.
         ``p_gap`` is two-sided, ``q_worse`` belongs to the smaller of ``p_a_worse`` and
         ``p_b_worse``, doubled; q values are null in regions that were not tested, because the
-        region they are part of did not stand out. Strongest difference from the overall gap first.
+        region they are part of did not stand out, or the gate was not passed. Strongest
+        difference from the overall gap first.
     """
     import pandas as pd
     from scipy.stats import binom, hypergeom
@@ -129,7 +220,8 @@ def compare_models(
     worse = np.minimum(1.0, 2 * np.minimum(table["p_a_worse"], table["p_b_worse"]))
     table["q_worse"] = hierarchical_q_values(names, worse.to_numpy(dtype=np.float64), alpha)
     gap = table["p_gap"].to_numpy(dtype=np.float64)
-    table["q_gap"] = hierarchical_q_values(names, gap, alpha)
+    open_gate = gate is None or gate.p < alpha
+    table["q_gap"] = hierarchical_q_values(names, gap, alpha) if open_gate else np.nan
     order = np.lexsort((table["region_id"], table["p_gap"], table["q_gap"].fillna(2.0)))
     return table.iloc[order].reset_index(drop=True)[list(COLUMNS)]
 

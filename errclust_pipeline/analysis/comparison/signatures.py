@@ -28,7 +28,8 @@ class Signatures:
         What is left, shrunk toward 0 where few questions speak for it: above 0, the model is worse
         here than its weakness and the region's difficulty explain.
     standard_deviation : float64 array, shape (models, regions)
-        Of the deviation, given the rest (Laplace).
+        Of the deviation (Laplace), with the region's difficulty as uncertain as it is: where models
+        are few, one model's weakness is hardly told from all others being strong.
     spread : float
         Estimated standard deviation of deviations over models and regions, tau.
     """
@@ -55,10 +56,9 @@ def fit_signatures(
     """Fit ``logit(p) = weakness + difficulty + deviation`` with deviations pooled toward 0.
 
     Deviations are normal with mean 0 and a variance that all share, estimated by empirical Bayes:
-    EM steps with a Laplace approximation of each deviation (Breslow & Clayton 1993, JASA 88). So a
-    region of ten questions makes no headline. Weakness and difficulty are fixed effects; with few
-    models they take up some of the spread, so its estimate is on the small side: it shrinks more,
-    not less.
+    EM steps with a Laplace approximation (Breslow & Clayton 1993, JASA 88) in which difficulties
+    are as uncertain as they are, which makes it restricted maximum likelihood. So a region of ten
+    questions makes no headline.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def fit_signatures(
             weakness += difficulty.mean() if len(difficulty) else 0.0
             difficulty -= difficulty.mean() if len(difficulty) else 0.0
         p = expit(weakness[:, None] + difficulty + deviation)
-        posterior = 1 / (total * p * (1 - p) + 1 / variance)
+        posterior = _posterior_variance(total * p * (1 - p), variance)
         if spread is None and deviation.size:
             # Where the data want no spread at all EM only creeps toward 0: it stops at a floor.
             variance = max(float((deviation**2 + posterior).mean()), _LEAST_VARIANCE)
@@ -107,3 +107,19 @@ def fit_signatures(
         if change < _TOLERANCE:
             break
     return Signatures(weakness, difficulty, deviation, np.sqrt(posterior), float(np.sqrt(variance)))
+
+
+def _posterior_variance(slope: FloatMatrix, variance: float) -> FloatMatrix:
+    """Return the variance of each deviation, over the region's difficulty as well.
+
+    In a region with difficulty d and deviations u the Hessian is an arrow: ``slope + 1 / variance``
+    on the diagonal of the u, their slopes beside d. Its inverse has a closed form.
+    """
+    given = 1 / (slope + 1 / variance)
+    # What is left to know the difficulty from, the deviations being free.
+    information = (slope - slope**2 * given).sum(axis=0)
+    of_difficulty = np.divide(
+        1.0, information, out=np.zeros_like(information), where=information > 0
+    )
+    posterior: FloatMatrix = given + (slope * given) ** 2 * of_difficulty
+    return posterior

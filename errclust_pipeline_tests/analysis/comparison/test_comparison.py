@@ -143,9 +143,9 @@ def test_the_clustered_standard_error_is_that_of_cluster_sums():
     residuals = (1 - errors[:6]) - 0.5
     sums = [residuals[:2].sum(), residuals[2:4].sum(), residuals[4], residuals[5]]
     assert found.accuracy == 0.5
-    assert found.standard_error == pytest.approx(np.sqrt(np.square(sums).sum()) / 6)
+    assert found.standard_error == pytest.approx(np.sqrt(np.square(sums).sum() * 4 / 3) / 6)
     alone = clustered_accuracy(errors, [None] * 7)
-    assert alone.design_effect == pytest.approx(1)
+    assert alone.design_effect == pytest.approx(6 / 5)
 
 
 def test_clustered_intervals_cover_where_questions_are_alike():
@@ -160,6 +160,27 @@ def test_clustered_intervals_cover_where_questions_are_alike():
             covered[name] += found.low <= 0.5 <= found.high
     assert covered["clustered"] / 300 > 0.91
     assert covered["alone"] / 300 < 0.8
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 5, 10])
+def test_clustered_intervals_cover_with_few_clusters(clusters):
+    generator = np.random.default_rng(0)
+    groups = [str(row % clusters) for row in range(300)]
+    covered = 0
+    for _ in range(300):
+        rates = generator.beta(20, 20, clusters)[np.arange(300) % clusters]
+        found = clustered_accuracy((generator.random(300) < rates).astype(float), groups)
+        covered += found.low <= 0.5 <= found.high
+    assert covered / 300 > 0.92
+
+
+@pytest.mark.parametrize("clusters", [["1"] * 30, [None] * 30, ["1", "2"] * 15])
+def test_intervals_do_not_vanish(clusters):
+    perfect = clustered_accuracy(np.zeros(30), clusters)
+    assert perfect.high == 1
+    assert perfect.low <= binomtest(30, 30).proportion_ci(0.95, method="wilson").low + 1e-12
+    even = clustered_accuracy(np.tile([0.0, 0.0, 1.0, 1.0], 8)[:30], clusters)
+    assert even.low < 0.36 < 0.7 < even.high
 
 
 def test_the_leaderboard_says_what_artefacts_cost():
@@ -201,6 +222,24 @@ def test_signatures_find_the_spread_that_is_there():
     found = fit_signatures(generator.binomial(total, expit(logits)), total)
     assert 0.35 < found.spread < 0.55
     assert np.corrcoef(found.deviation.ravel(), true.ravel())[0, 1] > 0.7
+
+
+@pytest.mark.parametrize("models", [3, 8])
+def test_marked_deviations_are_mostly_of_the_right_sign(models):
+    wrong_sign = beyond = marked = cells = 0
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        true = generator.normal(0, 0.4, (models, 30))
+        logits = np.linspace(-1, 1, models)[:, None] + generator.normal(0, 1, 30) + true
+        total = np.full((models, 30), 200)
+        found = fit_signatures(generator.binomial(total, expit(logits)), total)
+        strong = np.abs(found.deviation) >= 2 * found.standard_deviation
+        wrong_sign += (strong & (np.sign(found.deviation) != np.sign(true))).sum()
+        marked += strong.sum()
+        beyond += (np.abs(found.deviation - true) > 2 * found.standard_deviation).sum()
+        cells += true.size
+    assert wrong_sign / max(marked, 1) < 0.05
+    assert beyond / cells < 0.1
 
 
 def test_small_regions_make_no_headlines():

@@ -18,7 +18,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,22 +226,34 @@ class Warehouse:
         Raises
         ------
         WarehouseError
-            If the partition does not exist.
+            If the partition does not exist, or an earlier version wrote it without a column.
         """
         path = self.path(table, partition)
+        wanted = list(columns) if columns is not None else table.schema.names
         if not self.storage.exists(path):
             raise WarehouseError(
                 f"table {table.name} has nothing for {partition} yet: "
                 f"run `errclust run --benchmark {partition.benchmark}`"
             )
         # With a hive path the partition columns would be added; the file's own are what is asked.
-        return pq.read_table(
-            path,
-            columns=list(columns) if columns is not None else None,
-            filters=filters,
-            partitioning=None,
-            filesystem=self.storage.filesystem,
-        )
+        try:
+            return pq.read_table(
+                path,
+                columns=wanted,
+                filters=filters,
+                partitioning=None,
+                filesystem=self.storage.filesystem,
+            )
+        except pa.ArrowInvalid:
+            written = pq.read_schema(path, filesystem=self.storage.filesystem).names
+            lacking = [name for name in wanted if name not in written]
+            if not lacking:
+                raise
+            raise WarehouseError(
+                f"table {table.name} of {partition} has no column {', '.join(lacking)}: it was "
+                "written by an earlier version of errclust; bring it up to date with "
+                f"`errclust run --benchmark {partition.benchmark}`"
+            ) from None
 
     def provenance(self, table: Table, partition: Partition) -> Provenance | None:
         """Return what a partition was made from; None if it does not exist."""
@@ -292,9 +304,12 @@ class Warehouse:
             for leftover in (draft, f"{draft}.wal"):
                 if self.storage.exists(leftover):
                     self.storage.remove(leftover)
-            with DuckDBResource(database=draft).get_connection() as connection:
+            # The resource leaves it open after an error, and an open one would be met again.
+            with (
+                DuckDBResource(database=draft).get_connection() as connection,
+                closing(connection),
+            ):
                 self._create_views(connection)
-                connection.close()
             Path(draft).replace(self.catalog_path)
 
     def _create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -315,24 +330,25 @@ class Warehouse:
     def _select(self, table: Table) -> str:
         keys = ["benchmark", "model"] if table.by_model else ["benchmark"]
         names = [*keys, *table.schema.names]
+        types = ["VARCHAR"] * len(keys) + [_sql_type(column.type) for column in table.schema]
+        columns = ", ".join(
+            f'NULL::{type_} AS "{name}"' for name, type_ in zip(names, types, strict=True)
+        )
+        no_rows = f"SELECT {columns} WHERE false"
         if not self.partitions(table):
             # A glob over no file is an error in DuckDB; a table that is still empty is not.
-            empty_types = ["VARCHAR"] * len(keys) + [
-                *(_sql_type(column.type) for column in table.schema)
-            ]
-            columns = ", ".join(
-                f'NULL::{type_} AS "{name}"' for name, type_ in zip(names, empty_types, strict=True)
-            )
-            return f"SELECT {columns} WHERE false"
+            return no_rows
         root = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in self.storage.url)
         pattern = f"{root}/lake/{table.name}/{'*/' * len(keys)}part-0.parquet"
         columns = ", ".join(f'"{name}"' for name in names)
         # Nothing but column names of this project and a quoted path goes into the statement.
-        types = ", ".join(f"'{key}': VARCHAR" for key in keys)
-        return (
-            f"SELECT {columns} FROM read_parquet({_literal(pattern)}, hive_partitioning = true, "  # noqa: S608
-            f"hive_types = {{{types}}}, union_by_name = true)"
+        key_types = ", ".join(f"'{key}': VARCHAR" for key in keys)
+        files = (
+            f"SELECT * FROM read_parquet({_literal(pattern)}, hive_partitioning = true, "  # noqa: S608
+            f"hive_types = {{{key_types}}}, union_by_name = true)"
         )
+        # Files that an earlier version wrote may lack a column, which is null there.
+        return f"SELECT {columns} FROM ({files} UNION ALL BY NAME {no_rows})"  # noqa: S608
 
 
 def _folder(partition: Partition, table: Table | None = None) -> str:

@@ -103,6 +103,19 @@ def test_the_catalog_holds_the_views_and_no_data(tmp_path):
     assert not list(tmp_path.glob(".catalog.duckdb*"))
 
 
+def test_views_show_files_of_an_earlier_version_with_nulls_for_what_they_lack(warehouse):
+    warehouse.write(REJECTS, PARTITION, rejects(1), PROVENANCE)
+    with warehouse.storage.write(warehouse.path(REJECTS, PARTITION)) as file:
+        pa.parquet.write_table(rejects(1).drop_columns(["detail"]), file)
+    with pytest.raises(WarehouseError, match=r"no column detail: .* earlier version"):
+        warehouse.read(REJECTS, PARTITION)
+    with warehouse.connect() as connection:
+        assert connection.execute("select detail from rejects").fetchall() == [(None,)]
+        warehouse.write(REJECTS, Partition("trivia", "later"), rejects(1), PROVENANCE)
+        rows = connection.execute("select detail from rejects order by model = 'later'").fetchall()
+    assert rows == [(None,), ("it's broken",)]
+
+
 def test_readers_see_the_old_or_the_new_partition_while_it_is_rewritten(tmp_path):
     warehouse = Warehouse(str(tmp_path))
     warehouse.write(REJECTS, PARTITION, rejects(10, "a"), PROVENANCE)

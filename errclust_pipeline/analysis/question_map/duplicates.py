@@ -8,14 +8,18 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.analysis.knn_graph import cosine_neighbours
+from errclust_pipeline.analysis.knn_graph import nearest_neighbours
 
 _CANDIDATES = 50
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def near_duplicates(
-    texts: Sequence[str], embeddings: npt.ArrayLike, similarity: float = 0.98
+    texts: Sequence[str],
+    embeddings: npt.ArrayLike,
+    similarity: float = 0.98,
+    exact_up_to: int = 50_000,
+    seed: int = 0,
 ) -> npt.NDArray[np.int32]:
     """Find which questions say the same, and one that stands for them.
 
@@ -35,6 +39,8 @@ def near_duplicates(
         In the same order.
     similarity : float
         Cosine similarity, 0 to 1, from which on two questions may be duplicates.
+    exact_up_to, seed : int
+        As of `nearest_neighbours`: of more questions than this, some duplicates may be missed.
 
     Returns
     -------
@@ -54,7 +60,7 @@ def near_duplicates(
     representative: npt.NDArray[np.int32] = np.arange(n, dtype=np.int32)
     if n < 2:
         return representative
-    neighbours, similarities = cosine_neighbours(vectors, _CANDIDATES)
+    neighbours, similarities = nearest_neighbours(vectors, _CANDIDATES, exact_up_to, seed)
     close = similarities >= similarity
     numbers: dict[int, tuple[str, ...]] = {}
     taken = np.zeros(n, dtype=np.bool_)

@@ -125,7 +125,11 @@ def build_question_map(
     ids = [question_ids[row] for row in order]
     vectors = unit_vectors(vectors[order]) if n else vectors.reshape(0, 0)
     stands_for = near_duplicates(
-        [texts[row] for row in order], vectors, settings.near_duplicate_similarity
+        [texts[row] for row in order],
+        vectors,
+        settings.near_duplicate_similarity,
+        settings.exact_up_to,
+        region_settings.seed,
     )
     kept, position_of = np.unique(stands_for, return_inverse=True)
     copies = np.bincount(position_of, minlength=len(kept)).astype(np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +23,9 @@ def region_paths(
     A region that was there before keeps its name: among the parts of one region, old and new ones
     are matched one to one so that the sum of their Jaccard indices, over the questions that were
     on the map before, is largest (Hungarian method), and a pair counts if the index is above one
-    half. New regions get the numbers not used yet, the
-    largest first; without an earlier map that makes ``1`` the largest region and ``2.1`` the
-    largest part of the second.
+    half. New regions get the numbers above the highest there was, the largest first, so that a
+    region which vanished leaves its name to none that follows it; without an earlier map that
+    makes ``1`` the largest region and ``2.1`` the largest part of the second.
 
     Parameters
     ----------
@@ -85,8 +86,7 @@ def _names(
     names: list[str | None] = [
         old[kept[position]] if position in kept else None for position in range(len(groups))
     ]
-    used = {int(name.rpartition(".")[2]) for name in old}
-    numbers = (number for number in range(1, len(used) + len(groups) + 1) if number not in used)
+    numbers = count(1 + max((int(name.rpartition(".")[2]) for name in old), default=0))
     return [name if name is not None else f"{prefix}{next(numbers)}" for name in names]
 
 

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.analysis.knn_graph import FloatMatrix, IndexMatrix, hubness_corrected
+from errclust_pipeline.analysis.knn_graph import (
+    FloatMatrix,
+    IndexMatrix,
+    hubness_corrected,
+    undirected_graph,
+)
 from errclust_pipeline.analysis.spatial.counts import FloatVector
 
 NEIGHBOURS = 15
@@ -132,12 +137,8 @@ def walk_graph(
         chosen = neighbours[:, :k]
     else:
         chosen, _ = hubness_corrected(neighbours[:, :CANDIDATES], similarities[:, :CANDIDATES], k)
-    n = len(neighbours)
-    rows = np.repeat(np.arange(n, dtype=np.int32), chosen.shape[1])
-    directed = sparse.csr_matrix((np.ones(chosen.size), (rows, chosen.ravel())), shape=(n, n))
-    graph = directed.maximum(directed.T).tocsr()
-    graph.sort_indices()
-    lazy = graph + sparse.eye(n, format="csr")
+    graph = undirected_graph(chosen, np.ones(chosen.shape, dtype=np.float32))
+    lazy = graph + sparse.eye(len(neighbours), format="csr")
     degrees = np.asarray(lazy.sum(axis=1)).ravel()
     return graph, (sparse.diags(1 / degrees) @ lazy).tocsr()
 

@@ -7,6 +7,8 @@
 3. Under the null: 600 simulated maps (5,000 points, 30 neighbours) at each base rate; the share of
    maps with any discovery at q < .05, of the local test, of the hot regions' walk test, and of
    esda.Moran_Local with 999 permutations and Benjamini-Hochberg on the same maps (20 of them).
+4. Under the null beyond difficulty: 3 to 8 models that differ in ability only, questions whose
+   difficulty is strongly topical; the share of maps with any hot region of the first model.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ import numpy.typing as npt
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.analysis.spatial import (
     benjamini_hochberg,
+    expected_errors,
     global_statistics,
     graph_kernel,
+    hot_regions,
     local_hot_spots,
     walk_test,
 )
@@ -34,11 +38,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--maps", type=int, default=600)
     parser.add_argument("--esda-maps", type=int, default=20)
+    parser.add_argument("--difficulty-maps", type=int, default=200)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     print_equality()
     print_permutations()
     print_null(arguments.maps, arguments.esda_maps)
+    print_null_beyond_difficulty(arguments.difficulty_maps)
 
 
 def weights(neighbours: npt.NDArray[np.int32], transform: str):
@@ -128,6 +134,28 @@ def print_null(maps: int, esda_maps: int) -> None:
                 theirs += bool((benjamini_hochberg(found.p_sim) < 0.05).any())
         print(f"  {rate:>9}{local / maps:>12.3f}{walks / maps:>12.3f}", end="")
         print(f"{theirs / esda_maps:>12.3f}" if esda_maps else f"{'-':>12}")
+
+
+def print_null_beyond_difficulty(maps: int) -> None:
+    """Print how often difficulty that is told from few models passes for a weakness."""
+    generator = np.random.default_rng(0)
+    topics = np.repeat(np.arange(40), 75)
+    centres = 3 * generator.normal(size=(40, 8))
+    places = centres[topics] + generator.normal(size=(len(topics), 8))
+    neighbours, similarities = cosine_neighbours(places, 60)
+    kernel = graph_kernel(neighbours, similarities)
+    print(f"share of {maps} maps where models differ in ability only, but a hot region is found")
+    print(f"  {'models':>9}{'by errors':>12}{'beyond difficulty':>20}")
+    for models in (3, 4, 5, 8):
+        raw = beyond = 0
+        for seed in range(maps):
+            draw = np.random.default_rng(seed)
+            difficulty = 1.5 * draw.normal(size=40)[topics] + draw.normal(size=len(topics))
+            logits = difficulty - draw.normal(scale=0.5, size=(models, 1))
+            errors = (draw.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(float)
+            raw += bool(hot_regions(errors[0], kernel))
+            beyond += bool(hot_regions(errors[0], kernel, expected_errors(errors, 0, neighbours)))
+        print(f"  {models:>9}{raw / maps:>12.2f}{beyond / maps:>20.2f}")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ HOT_SPOTS_STAGE = Stage(
     "hot_spots",
     (HOT_SPOTS, HOT_REGIONS),
     ("question_map", "region_labels", "raw_results", "error_table"),
-    "3",
+    "4",
     _statistics_settings("scales", "alpha", "leave_out_artefacts"),
     uses_other_models=True,
 )

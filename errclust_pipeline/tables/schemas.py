@@ -304,7 +304,7 @@ HOT_REGIONS = Table(
     pa.schema(
         [
             _key("basis", pa.string(), "errors, or beyond_difficulty: more than is hard for all"),
-            _key("rank", pa.int32(), "1 stands out most"),
+            _key("rank", pa.int32(), "1 has the smallest q"),
             _column("region_id", pa.string(), "the region of the map that most of it lies in"),
             _column("label", pa.string(), "that region's name"),
             _key("key_phrases", pa.list_(pa.string()), "what sets its own questions apart"),
@@ -318,7 +318,11 @@ HOT_REGIONS = Table(
             _key(
                 "expected", pa.float64(), "errors to expect at the overall rate, or by difficulty"
             ),
-            _key("log_likelihood_ratio", pa.float64(), "evidence; regions are ranked by it"),
+            _key(
+                "log_likelihood_ratio",
+                pa.float64(),
+                "of more errors inside, the place grown for it",
+            ),
             _key(
                 "walk",
                 pa.int32(),

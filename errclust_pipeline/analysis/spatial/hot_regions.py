@@ -185,7 +185,7 @@ def hot_regions(
     smallest : int
         Questions that make a region.
     most : int
-        Regions at most, those of the largest likelihood ratio.
+        Regions at most, those of the smallest q.
     seed : int
         Of the community detection.
     test : WalkTest, optional
@@ -194,7 +194,7 @@ def hot_regions(
     Returns
     -------
     list of HotRegion
-        Disjoint, largest likelihood ratio first.
+        Disjoint, smallest q first.
 
     Raises
     ------
@@ -232,7 +232,10 @@ def hot_regions(
         if len(cut) >= smallest and significant[cut].any():
             core = cut[significant[cut]]
             regions.append(_region(cut, core, own, known, probability, test, kernel, alpha))
-    regions.sort(key=lambda region: (-region.log_likelihood_ratio, int(region.members[0])))
+    # Not by the likelihood ratio: a region was grown to make it large.
+    regions.sort(
+        key=lambda region: (region.q, -region.log_likelihood_ratio, int(region.members[0]))
+    )
     # Walks reach beyond a place: one beside a strong weakness can be significant for what is next
     # to it. So those go whose own errors would not stand out even if the place had not been chosen
     # for them (Wilks' law, one-sided).

@@ -607,8 +607,8 @@ def sql(
 ) -> None:
     """Query all tables with SQL (DuckDB).
 
-    Every table has the columns benchmark and model. For example, the five largest clusters of a
-    model's errors:
+    Tables of a model's results have the columns benchmark and model, those that the models of a
+    benchmark share have benchmark. For example, the five largest clusters of a model's errors:
 
     errclust sql "select cluster_id, label, size from cluster_labels where model = 'Qwen1.5-110B'
     and level = 1 order by size desc limit 5"

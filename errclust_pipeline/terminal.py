@@ -62,7 +62,8 @@ def plain(value: Any, longest: int | None = None) -> Text:
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, float):
-        return Text(f"{value:,.3f}")
+        # A p value of 1e-7 is not 0.
+        return Text(f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:,.3f}")
     if isinstance(value, int) and not isinstance(value, bool):
         return Text(f"{value:,}")
     text = " ".join(

@@ -218,6 +218,12 @@ def test_sql_says_when_rows_are_not_shown(after_run):
     assert len(json.loads(after_run("sql", "select 1 from responses", "--json").stdout)) == 480
 
 
+def test_small_p_values_are_not_shown_as_zero(after_run):
+    shown = after_run("sql", "select 1e-7::double as p, 0.25::double as rate").stdout
+    assert "1.0e-07" in shown
+    assert "0.250" in shown
+
+
 def test_a_wrong_query_is_explained_without_a_traceback(after_run):
     done = after_run("sql", "select nothing from errors")
     assert done.exit_code == BAD_INPUT

@@ -7,6 +7,7 @@ from scipy.special import expit
 from scipy.stats import binomtest
 
 from errclust_pipeline.analysis.comparison import (
+    Gate,
     agreement,
     clustered_accuracy,
     compare_models,
@@ -111,6 +112,15 @@ def test_false_discoveries_of_gaps_without_any():
     bound = 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
     assert found / runs <= bound
     assert gates / runs <= bound
+
+
+def test_no_gap_is_tested_behind_a_closed_gate():
+    a, b = pair(extra_in=1, extra=0.4)
+    closed = compare_models(a, b, regions(2000), NAMES, gate=Gate(1.0, 3, 0.2))
+    opened = compare_models(a, b, regions(2000), NAMES, gate=Gate(99.0, 3, 0.001))
+    assert closed["q_gap"].isna().all()
+    assert closed["q_worse"].notna().any()
+    assert (opened["q_gap"] < 0.05).any()
 
 
 def test_families_are_opened_only_below_what_stood_out():

@@ -71,14 +71,26 @@ def ingest(
     counter = ProgressCounter("recording", len(found), "submissions")
     ingested = []
     for partition, submission in found.items():
-        ingested.append(_record(warehouse, partition, submission, copy))
+        ingested.append(record(warehouse, partition, submission, copy))
         counter.advance(1)
     return ingested
 
 
-def _record(
-    warehouse: Warehouse, partition: Partition, submission: Submission, copy: bool
+def record(
+    warehouse: Warehouse, partition: Partition, submission: Submission, copy: bool = False
 ) -> Ingested:
+    """Record a submission that was found, so that `raw_results` can read it.
+
+    Parameters
+    ----------
+    copy : bool
+        Keep a copy of the files under the data root.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
     fingerprint = file_fingerprint(*(Path(file) for file in submission.files))
     if copy:
         submission = _copied(warehouse, partition, submission, fingerprint)

@@ -16,6 +16,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
@@ -276,17 +277,24 @@ def status(warehouse: Warehouse, settings: Settings, partition: Partition) -> di
     for stage in STAGES:
         if stage.by_model != bool(partition.model):
             continue
-        found[stage.asset] = _status(stage, warehouse, settings, partition, found)
+        found[stage.asset] = stage_status(stage, warehouse, settings, partition, found)
     return found
 
 
-def _status(
+def stage_status(
     stage: Stage,
     warehouse: Warehouse,
     settings: Settings,
     partition: Partition,
-    upstream: Mapping[str, Status],
+    upstream: Mapping[str, Status] = MappingProxyType({}),
 ) -> Status:
+    """Return how one stage of a partition stands.
+
+    Parameters
+    ----------
+    upstream : mapping, optional
+        How the assets that it reads stand, as far as that is to count.
+    """
     stored = [warehouse.provenance(table, partition) for table in stage.tables]
     if any(one is None for one in stored):
         return Status(State.MISSING, "never computed, or lost")

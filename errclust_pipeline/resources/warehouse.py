@@ -134,11 +134,38 @@ class Warehouse:
         """
         path = self._submission_path(Partition.of_names(submission.benchmark, submission.model))
         record = {**json.loads(submission.to_json()), "files_fingerprint": files_fingerprint}
-        text = json.dumps(record, sort_keys=True, indent=2) + "\n"
-        if self.storage.exists(path) and self.storage.read_text(path) == text:
+        known = json.loads(self.storage.read_text(path)) if self.storage.exists(path) else {}
+        if known == record:
             return False
-        self.storage.write_text(path, text)
+        self._write_record(path, record)
+        known.pop("withdrawn", None)
+        return known != record
+
+    def mark_withdrawn(self, partition: Partition) -> bool:
+        """Note that a submission's files were taken away; its tables stay until it is forgotten.
+
+        Recording it again takes the mark away.
+
+        Returns
+        -------
+        bool
+            Whether there is such a submission and it had no mark.
+        """
+        path = self._submission_path(partition)
+        if not self.has_submission(partition) or self.is_withdrawn(partition):
+            return False
+        self._write_record(path, json.loads(self.storage.read_text(path)) | {"withdrawn": True})
         return True
+
+    def is_withdrawn(self, partition: Partition) -> bool:
+        """Whether a submission is marked as withdrawn."""
+        if not self.has_submission(partition):
+            return False
+        record = json.loads(self.storage.read_text(self._submission_path(partition)))
+        return bool(record.get("withdrawn", False))
+
+    def _write_record(self, path: str, record: Mapping[str, Any]) -> None:
+        self.storage.write_text(path, json.dumps(record, sort_keys=True, indent=2) + "\n")
 
     def submission(self, partition: Partition) -> tuple[Submission, str]:
         """Return the submission recorded for a partition and its files' fingerprint.
@@ -156,6 +183,7 @@ class Warehouse:
             )
         record = json.loads(self.storage.read_text(path))
         fingerprint = record.pop("files_fingerprint")
+        record.pop("withdrawn", None)
         return Submission.from_json(json.dumps(record)), fingerprint
 
     def has_submission(self, partition: Partition) -> bool:

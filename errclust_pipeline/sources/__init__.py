@@ -13,6 +13,7 @@ from errclust_pipeline.sources.base import (
     Reader,
     SourceError,
     Submission,
+    UnknownFormatError,
 )
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
@@ -25,6 +26,7 @@ __all__ = [
     "Reader",
     "SourceError",
     "Submission",
+    "UnknownFormatError",
     "find_submissions",
     "read_submission",
 ]
@@ -74,7 +76,9 @@ def find_submissions(
         if found and not path.is_dir():
             break
     if not found:
-        raise SourceError(f"{path} {_what_is_there(path)}. Expected one of:\n{_expected(asked)}")
+        raise UnknownFormatError(
+            f"{path} {_what_is_there(path)}. Expected one of:\n{_expected(asked)}"
+        )
     first: dict[tuple[str, str], Submission] = {}
     for item in found:
         other = first.setdefault((item.benchmark, item.model), item)

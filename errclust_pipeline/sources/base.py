@@ -31,6 +31,10 @@ class SourceError(ValueError):
     """A file or folder that cannot be used; the message names it and says what was expected."""
 
 
+class UnknownFormatError(SourceError):
+    """A file or folder in none of the known formats; the message says which those are."""
+
+
 @dataclass(frozen=True)
 class Submission:
     """One model's results on one benchmark at one revision.

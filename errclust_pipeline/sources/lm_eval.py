@@ -63,8 +63,18 @@ class _SamplesFile:
     @property
     def age(self) -> tuple[str, str]:
         """A key that sorts by time: the digits of the second, and of its fraction."""
-        digits = re.sub(r"\D", "", self.timestamp)
-        return digits[:14], digits[14:].ljust(9, "0")
+        return _age(self.timestamp)
+
+
+def _age(timestamp: str) -> tuple[str, str]:
+    digits = re.sub(r"\D", "", timestamp)
+    return digits[:14], digits[14:].ljust(9, "0")
+
+
+def run_time(path: str) -> tuple[str, str] | None:
+    """Return a key that sorts samples files by the time in their name; None if there is none."""
+    match = _SAMPLES.fullmatch(path.rpartition("/")[2])
+    return _age(match[2]) if match else None
 
 
 class LmEvalReader:

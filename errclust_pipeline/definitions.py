@@ -9,6 +9,12 @@ from typing import Any
 import dagster as dg
 
 from errclust_pipeline.assets import ASSETS
+from errclust_pipeline.automation import (
+    AUTOMATION,
+    comparison_schedule,
+    submission_sensors,
+    with_conditions,
+)
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
@@ -53,14 +59,17 @@ def build_defs(
         If the root has a settings file that cannot be used.
     """
     storage = Storage(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
-    embedding = load_settings(storage).embedding
+    settings = load_settings(storage)
+    embedding = settings.embedding
     resources = {
         "warehouse": WarehouseResource(root=storage.url),
         "embedder": EmbedderResource(model=embedding.model, revision=embedding.revision),
     }
     return dg.Definitions(
-        assets=ASSETS,
+        assets=with_conditions(ASSETS),
         jobs=JOBS,
+        sensors=[*submission_sensors(storage, settings), AUTOMATION],
+        schedules=[comparison_schedule(JOBS[-1])],
         resources={**resources, **(resource_overrides or {})},
         # In one process: the stages of a partition are short, and a process for each would load
         # its libraries, and the embedding model, every time.

@@ -9,6 +9,9 @@
     model = "all-MiniLM-L6-v2"    # or "hashing", a folder, or a model of the hub with revision
     revision = "…"
 
+    [submissions]
+    folders = ["drop"]            # where they arrive: below the root, absolute, or fsspec URLs
+
     [clustering]
     method = "louvain"            # or "hdbscan"
 
@@ -34,6 +37,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
@@ -72,6 +76,19 @@ class EmbeddingSettings(_Section):
     def identity(self) -> str:
         """The same exactly where the vectors are."""
         return embedder_identity(self.model, self.revision)
+
+
+class SubmissionSettings(_Section):
+    """Where submissions arrive by themselves."""
+
+    folders: tuple[str, ...] = ("drop",)
+    """Paths, those that are not absolute below the data root, or fsspec URLs such as
+    ``s3://bucket/results`` or ``hf://datasets/org/name``."""
+
+    def url(self, folder: str, storage: Storage) -> str:
+        """Return a folder as a full path or URL."""
+        is_full = "://" in folder or Path(folder).is_absolute()
+        return folder if is_full else f"{storage.url}/{folder}"
 
 
 class StatisticsSettings(_Section):
@@ -116,6 +133,7 @@ class Settings(BenchmarkSettings):
     """All settings of a project."""
 
     embedding: EmbeddingSettings = EmbeddingSettings()
+    submissions: SubmissionSettings = SubmissionSettings()
     benchmarks: dict[str, dict[str, Any]] = {}
 
     @pydantic.model_validator(mode="after")

@@ -24,7 +24,6 @@ from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import RAW_RESULTS
 
-SECONDS_BETWEEN_LOOKS = 30
 MOST_PARTITIONS = 100_000
 """What Dagster is made for, by its documentation, for each asset."""
 _NIGHTLY = "0 3 * * *"
@@ -108,19 +107,24 @@ def with_conditions(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefi
     ]
 
 
-AUTOMATION = dg.AutomationConditionSensorDefinition(
-    "new_content",
-    target=dg.AssetSelection.all(),
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
-    description="Requests whatever reads something that has changed.",
-)
+def content_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
+    """Return the sensor that evaluates the conditions."""
+    return dg.AutomationConditionSensorDefinition(
+        "new_content",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=settings.submissions.seconds_between_looks,
+        description="Requests whatever reads something that has changed.",
+    )
 
 
 def submission_sensors(storage: Storage, settings: Settings) -> list[dg.SensorDefinition]:
     """Return one sensor for each folder that submissions arrive in."""
     urls = [settings.submissions.url(folder, storage) for folder in settings.submissions.folders]
-    return [_submission_sensor(url, name) for url, name in zip(urls, _names(urls), strict=True)]
+    seconds = settings.submissions.seconds_between_looks
+    return [
+        _submission_sensor(url, name, seconds) for url, name in zip(urls, _names(urls), strict=True)
+    ]
 
 
 def _names(urls: Sequence[str]) -> list[str]:
@@ -132,11 +136,11 @@ def _names(urls: Sequence[str]) -> list[str]:
     return names
 
 
-def _submission_sensor(url: str, name: str) -> dg.SensorDefinition:
+def _submission_sensor(url: str, name: str, seconds: int) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
         target=[RAW_RESULTS.asset],
-        minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
+        minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"New and revised submissions in {url}.",
     )

@@ -19,6 +19,7 @@ from errclust_pipeline import __version__, terminal
 if TYPE_CHECKING:
     from errclust_pipeline.keys import Partition
     from errclust_pipeline.resources.warehouse import Warehouse
+    from errclust_pipeline.run import FinishedRun
 
 PARTITION_FAILED = 1
 BAD_INPUT = 2
@@ -85,7 +86,7 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
 
 
 def _stop(message: str) -> NoReturn:
-    terminal.messages().print(terminal.plain(f"error: {message}"), style="red", soft_wrap=True)
+    terminal.print_error(f"error: {message}")
     raise typer.Exit(BAD_INPUT)
 
 
@@ -108,7 +109,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "status", "map", "hotspots", "compare", "sql", "demo", "dev",
+            "ingest", "run", "status", "map", "hotspots", "compare", "sql", "forget", "demo",
+            "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -241,7 +243,18 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     from errclust_pipeline.instance import open_instance
     from errclust_pipeline.settings import load_settings
 
-    expected = len(runs.plan(warehouse, load_settings(warehouse.storage), partitions))
+    settings = load_settings(warehouse.storage)
+    unknown = sorted(set(settings.benchmarks) - {one.benchmark for one in warehouse.submissions()})
+    if unknown:
+        terminal.messages().print(
+            terminal.plain(
+                f"the settings have a section for benchmark {unknown[0]}, of which there are no "
+                "results: is it spelled like the key that `errclust status` shows?"
+            ),
+            style="yellow",
+            soft_wrap=True,
+        )
+    expected = len(runs.plan(warehouse, settings, partitions))
     started = time.monotonic()
     finished: list[runs.FinishedRun] = []
     if expected:
@@ -260,7 +273,7 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
                 finished.append(one)
                 progress.finish_partition()
     warehouse.publish_catalog()
-    fresh = max(len(partitions) - len({one.planned.partition for one in finished}), 0)
+    fresh = len(set(partitions) - {one.planned.partition for one in finished})
 
     failed = [one for one in finished if one.failure is not None]
     rows = [
@@ -294,6 +307,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         )
     elif rows:
         terminal.print_rows(rows)
+    for line in _reject_lines(warehouse, finished):
+        terminal.messages().print(terminal.plain(line), style="yellow", soft_wrap=True)
     message = f"{len(finished) - len(failed)} runs done, {fresh} submissions were up to date"
     terminal.messages().print(f"{message}; {time.monotonic() - started:,.1f} s")
     for one in failed:
@@ -304,6 +319,25 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         )
     if failed:
         raise typer.Exit(PARTITION_FAILED)
+
+
+def _reject_lines(warehouse: Warehouse, finished: Sequence[FinishedRun]) -> list[str]:
+    """Say of what was read how many rows could not be used."""
+    from errclust_pipeline.stages import RAW_RESULTS
+    from errclust_pipeline.tables import REJECTS, RESPONSES
+
+    lines = []
+    for one in finished:
+        if RAW_RESULTS.asset not in one.seconds:
+            continue
+        where = one.planned.partition
+        rejects, rows = warehouse.count(REJECTS, where) or 0, warehouse.count(RESPONSES, where) or 0
+        if rejects:
+            lines.append(
+                f"{where}: {rejects:,} of {rows + rejects:,} rows could not be used: table rejects "
+                "says which and why"
+            )
+    return lines
 
 
 def _longest(seconds: Mapping[str, float]) -> str:
@@ -613,9 +647,11 @@ def sql(
     errclust sql "select cluster_id, label, size from cluster_labels where model = 'Qwen1.5-110B'
     and level = 1 order by size desc limit 5"
     """
+    if not query.strip():
+        _stop("the query is empty: try errclust sql 'SHOW TABLES'")
     with _warehouse(root).connect() as connection:
         result = connection.execute(query)
-        names = [str(column[0]) for column in result.description]
+        names = _told_apart([str(column[0]) for column in result.description or ()])
         if as_json or output_format is SqlFormat.JSON:
             terminal.print_json([dict(zip(names, row, strict=True)) for row in result.fetchall()])
         elif output_format is SqlFormat.CSV:
@@ -630,6 +666,48 @@ def sql(
             terminal.print_rows([dict(zip(names, row, strict=True)) for row in shown], longest=200)
             if limit and result.fetchmany(1):
                 terminal.messages().print(f"only the first {limit} rows are shown: see --limit")
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Number the second and later columns of the same name, as DuckDB's own shell does."""
+    told: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in told:
+            candidate, number = f"{name}_{number}", number + 1
+        told.append(candidate)
+    return told
+
+
+@app.command()
+@_explain_errors
+def forget(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    root: Root = None,
+) -> None:
+    """Remove a submission and all that was computed of it, e.g. one ingested by mistake.
+
+    The result files themselves stay where they are. What the benchmark's models share is out of
+    date then: `errclust run` computes it anew.
+    """
+    from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.partitions import remove_partition
+
+    warehouse = _warehouse(root)
+    partition = Partition(
+        _known_key(warehouse, "benchmark", benchmark), _known_key(warehouse, "model", model)
+    )
+    if not warehouse.has_submission(partition):
+        _stop(f"there is no submission {partition}")
+    if not yes:
+        typer.confirm(f"Remove {partition} and its tables?", abort=True)
+    removed = warehouse.forget(partition)
+    with open_instance(warehouse.storage) as instance:
+        remove_partition(instance, partition, warehouse.submissions())
+    terminal.messages().print(f"{partition} is forgotten: {removed} tables removed")
 
 
 @app.command()
@@ -710,12 +788,27 @@ def dev(
     """Open the Dagster UI on the data root (needs no other set-up; stop it with Ctrl-C)."""
     from errclust_pipeline.instance import dagster_home, open_instance
     from errclust_pipeline.partitions import add_partitions
+    from errclust_pipeline.run import fail_abandoned_runs
+    from errclust_pipeline.settings import load_settings
 
     warehouse = _warehouse(root)
     home = dagster_home(warehouse.storage)
     with open_instance(warehouse.storage) as instance:
         add_partitions(instance, warehouse.submissions())
+        fail_abandoned_runs(instance)
+    settings = load_settings(warehouse.storage)
+    folders = [
+        settings.submissions.url(one, warehouse.storage) for one in settings.submissions.folders
+    ]
+    for folder in folders:
+        if folder.startswith(f"{warehouse.storage.root}/"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        terminal.messages().print(
+            terminal.plain(f"watching {folder}: results put there are computed by themselves"),
+            soft_wrap=True,
+        )
     environment = {
+        "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "300",
         **os.environ,
         "DAGSTER_HOME": str(home),
         "ERRCLUST_ROOT": warehouse.storage.url,

@@ -10,8 +10,8 @@ import dagster as dg
 
 from errclust_pipeline.assets import ASSETS
 from errclust_pipeline.automation import (
-    AUTOMATION,
     comparison_schedule,
+    content_sensor,
     submission_sensors,
     with_conditions,
 )
@@ -68,7 +68,7 @@ def build_defs(
     return dg.Definitions(
         assets=with_conditions(ASSETS),
         jobs=JOBS,
-        sensors=[*submission_sensors(storage, settings), AUTOMATION],
+        sensors=[*submission_sensors(storage, settings), content_sensor(settings)],
         schedules=[comparison_schedule(JOBS[-1])],
         resources={**resources, **(resource_overrides or {})},
         # In one process: the stages of a partition are short, and a process for each would load

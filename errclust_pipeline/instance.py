@@ -14,6 +14,27 @@ _INSTANCE_CONFIGURATION = """\
 # Written by errclust; edit freely, it is not written again.
 telemetry:
   enabled: false
+concurrency:
+  runs:
+    # Each run is a process, that may hold an embedding model.
+    max_concurrent_runs: 2
+    tag_concurrency_limits:
+      # Two runs of one partition would do the same work.
+      - key: dagster/partition
+        value: {applyLimitPerUniqueValue: true}
+        limit: 1
+  pools:
+    # Pools: embedding.
+    granularity: run
+    default_limit: 1
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 30
+run_retries:
+  enabled: true
+  max_retries: 2
+  # A stage that failed fails again, unless it says so itself; a process that was killed may not.
+  retry_on_asset_or_op_failure: false
 """
 
 

@@ -39,3 +39,14 @@ def add_partitions(instance: dg.DagsterInstance, partitions: Iterable[Partition]
     instance.add_dynamic_partitions(
         "model", list(dict.fromkeys(partition.model for partition in wanted if partition.model))
     )
+
+
+def remove_partition(
+    instance: dg.DagsterInstance, partition: Partition, left: Iterable[Partition]
+) -> None:
+    """Make an instance forget a partition's keys, unless one of those left has them too."""
+    others = list(left)
+    for dimension in ("benchmark", "model"):
+        key = getattr(partition, dimension)
+        if all(getattr(one, dimension) != key for one in others):
+            instance.delete_dynamic_partition(dimension, key)

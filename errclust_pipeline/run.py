@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -142,13 +143,18 @@ def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun
         elif event.is_step_failure and failure is None:
             failed_asset = event.step_key
             error = event.step_failure_data.error
-            # Dagster wraps what an asset raised; the cause is what its reader can act on.
-            while error is not None and error.cause is not None:
+            # Dagster wraps what an asset raised, once; that is what its reader can act on.
+            if error is not None and error.cause is not None:
                 error = error.cause
-            failure = error.message.strip() if error is not None else "unknown failure"
+            failure = _plain_message(error.message) if error is not None else "unknown failure"
     if failure is None and not result.success:
         failure = "the run failed before any stage started: see it in the Dagster UI"
     return FinishedRun(run, result.run_id, seconds, failed_asset, failure)
+
+
+def _plain_message(message: str) -> str:
+    """Return an error's message; of this project's errors without the class, which says no more."""
+    return re.sub(r"^errclust_pipeline\.[\w.]+: ", "", message.strip())
 
 
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> None:

@@ -84,6 +84,8 @@ class SubmissionSettings(_Section):
     folders: tuple[str, ...] = ("drop",)
     """Paths, those that are not absolute below the data root, or fsspec URLs such as
     ``s3://bucket/results`` or ``hf://datasets/org/name``."""
+    seconds_between_looks: Annotated[int, pydantic.Field(ge=1)] = 30
+    """Of the sensors; a file is taken in when two looks found it unchanged."""
 
     def url(self, folder: str, storage: Storage) -> str:
         """Return a folder as a full path or URL."""
@@ -139,7 +141,12 @@ class Settings(BenchmarkSettings):
     @pydantic.model_validator(mode="after")
     def _benchmarks_are_valid(self) -> Settings:
         for benchmark in self.benchmarks:
-            self.for_benchmark(benchmark)
+            try:
+                self.for_benchmark(benchmark)
+            except pydantic.ValidationError as error:
+                # Without this its reader looks for the mistake in the section for all benchmarks.
+                where, message = _first_of(error)
+                raise ValueError(f"benchmarks.{benchmark}.{where}: {message}") from None
         return self
 
     def for_benchmark(self, benchmark: str) -> BenchmarkSettings:
@@ -149,6 +156,12 @@ class Settings(BenchmarkSettings):
         unknown = sorted(set(own) - set(common))
         if unknown:
             raise ValueError(f"benchmarks.{benchmark}: unknown section {unknown[0]!r}")
+        for section, values in own.items():
+            if not isinstance(values, dict):
+                raise ValueError(
+                    f"benchmarks.{benchmark}.{section} is {values!r}: expected a section, "
+                    f"[benchmarks.{benchmark}.{section}]"
+                )
         return BenchmarkSettings.model_validate(
             {section: {**values, **own.get(section, {})} for section, values in common.items()}
         )
@@ -176,8 +189,20 @@ def load_settings(storage: Storage) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where, message = _first_of(error)
         raise SettingsError(
-            f"{path}: {where + ': ' if where else ''}{first['msg']} (see the README on settings)"
+            f"{path}: {where + ': ' if where else ''}{message} (see the README on settings)"
         ) from error
+
+
+def _first_of(error: pydantic.ValidationError) -> tuple[str, str]:
+    """Return where the first mistake is and what it is."""
+    first = error.errors()[0]
+    where, message = ".".join(str(part) for part in first["loc"]), first["msg"]
+    if first["type"] == "extra_forbidden":
+        name = first["loc"][0]
+        section = Settings.model_fields.get(str(name))
+        fields = getattr(section.annotation, "model_fields", {}) if section else {}
+        known = fields if len(first["loc"]) > 1 else Settings.model_fields
+        message = f"is not known; known are {', '.join(known)}"
+    return where, message.removeprefix("Value error, ")

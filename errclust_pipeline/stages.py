@@ -74,12 +74,12 @@ class Stage:
         return self.tables[0]
 
 
-RAW_RESULTS = Stage("raw_results", (RESPONSES, REJECTS), (), "1", lambda *_: {})
+RAW_RESULTS = Stage("raw_results", (RESPONSES, REJECTS), (), "2", lambda *_: {})
 ERROR_TABLE = Stage(
     "error_table",
     (ERRORS,),
     ("raw_results",),
-    "1",
+    "2",
     lambda settings, partition: settings.for_benchmark(partition.benchmark).errors.model_dump(),
 )
 ERROR_EMBEDDINGS_STAGE = Stage(
@@ -151,7 +151,7 @@ LEADERBOARD_STAGE = Stage(
     "leaderboard",
     (LEADERBOARD, MODEL_SIGNATURES),
     ("question_map", "raw_results", "error_table"),
-    "2",
+    "3",
     _statistics_settings("leave_out_artefacts"),
 )
 MODEL_COMPARISON_STAGE = Stage(

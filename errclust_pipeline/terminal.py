@@ -7,6 +7,7 @@ and without markup.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,9 +53,28 @@ def messages() -> Console:
     return console_for(sys.stderr)
 
 
+def print_error(text: str) -> None:
+    """Print an error's message, its lines and their indents as they are."""
+    for line in text.splitlines():
+        indent = " " * (len(line) - len(line.lstrip()))
+        messages().print(Text(indent) + plain(line), style="red", soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON; what JSON cannot hold is printed as text."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(_jsonable(value), indent=2, ensure_ascii=False, default=str, allow_nan=False)
+    sys.stdout.write(text + "\n")
+
+
+def _jsonable(value: Any) -> Any:
+    """Return a value with null for what JSON has no number for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(one) for one in value]
+    return value
 
 
 def plain(value: Any, longest: int | None = None) -> Text:
@@ -166,6 +186,10 @@ def _percent(share: float | None) -> str:
     return "-" if share is None or share != share else f"{share:.0%}"
 
 
+def _one_decimal(share: float | None) -> str:
+    return "-" if share is None or share != share else f"{share:.1%}"
+
+
 def _points(share: float | None) -> str:
     return "-" if share is None or share != share else f"{100 * share:+.0f}"
 
@@ -197,17 +221,20 @@ def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the rows of `leaderboard` of one benchmark."""
     columns = [
         ("model", False), ("questions", True), ("accuracy", True), ("95 % interval", True),
-        ("artefacts", True), ("without them", True),
+        ("artefacts", True), ("without them", True), ("of all responses", True),
     ]  # fmt: skip
-    table = _table("Accuracy; intervals allow for neighbouring questions being alike", columns)
+    table = _table(
+        "Accuracy over distinct questions; intervals allow for neighbours being alike", columns
+    )
     for row in rows:
         table.add_row(
             plain(row["model"]),
             f"{row['questions']:,}",
-            f"{row['accuracy']:.1%}",
-            f"{row['low']:.1%} to {row['high']:.1%}",
+            _one_decimal(row["accuracy"]),
+            f"{_one_decimal(row['low'])} to {_one_decimal(row['high'])}",
             _percent(row["artefacts"]),
-            f"{row['accuracy_without_artefacts']:.1%}",
+            _one_decimal(row["accuracy_without_artefacts"]),
+            _one_decimal(row["response_accuracy"]),
         )
     output().print(table)
 
@@ -379,16 +406,18 @@ def print_comparison(
     """Print what `compare_pair` found; `rows` are its regions with their labels."""
     a, b = plain(model_a), plain(model_b)
     alike, gate, overall = found.agreement, found.gate, found.difference.mean
+    kappa = "-" if math.isnan(alike.kappa) else f"{alike.kappa:.2f}"
     output().print(Text.assemble("A is ", (str(a), "bold"), ", B is ", (str(b), "bold")))
     output().print(
         f"A's error rate less B's: {_points(overall)} points ({_points(found.low)} to "
         f"{_points(found.high)}) over {alike.questions:,} questions that both answered"
-        f"{artefact_note(artefacts_left_out)}. Error consistency (kappa) {alike.kappa:.2f}."
+        f"{artefact_note(artefacts_left_out)}. Error consistency (kappa) {kappa}."
     )
     if alike.both_wrong:
         output().print(
-            f"Where both are wrong they chose the same wrong option {alike.same_wrong_option:.0%} "
-            f"of the time; evenly chosen it would be {alike.same_by_chance:.0%} "
+            "Where both are wrong they chose the same wrong option "
+            f"{_percent(alike.same_wrong_option)} of the time; evenly chosen it would be "
+            f"{_percent(alike.same_by_chance)} "
             f"({alike.both_wrong:,} questions)."
         )
     open_gate = gate.p < alpha

@@ -110,7 +110,9 @@ def test_a_failed_partition_is_named_and_sets_the_exit_code(errclust, tmp_path):
     (tmp_path / "a.csv").unlink()
     done = errclust("run")
     assert done.exit_code == PARTITION_FAILED
-    assert "trivia|org__model-a in raw_results" in done.stderr
+    assert "trivia|org__model-a in raw_results: /" in done.stderr
+    # The other one was computed.
+    assert "0 submissions were up to date" in done.stderr
     assert "a.csv is gone" in done.stderr
     assert errclust("status", "--check").exit_code == PARTITION_FAILED
 
@@ -224,6 +226,57 @@ def test_small_p_values_are_not_shown_as_zero(after_run):
     assert "0.250" in shown
 
 
+def test_columns_of_the_same_name_are_told_apart(after_run):
+    (row,) = json.loads(after_run("sql", "select 1 as a, 2 as a", "--json").stdout)
+    assert row == {"a": 1, "a_1": 2}
+
+
+def test_what_json_has_no_number_for_is_null(after_run):
+    shown = after_run("sql", "select 'nan'::double as x, 'inf'::double as y", "--json").stdout
+    assert json.loads(shown, parse_constant=pytest.fail) == [{"x": None, "y": None}]
+
+
+def test_a_message_keeps_its_lines(after_run, tmp_path):
+    (tmp_path / "odd.csv").write_text("one,two\n1,2\n")
+    lines = after_run("ingest", str(tmp_path / "odd.csv")).stderr.splitlines()
+    assert any(line.startswith("  lm_eval: ") for line in lines)
+
+
+def test_rows_that_could_not_be_used_are_told(errclust, tmp_path):
+    path = write_table(tmp_path / "results.csv")
+    path.write_text(path.read_text() + "x,org/model-a,what?,answer,,gold,trivia,chess\n")
+    errclust("ingest", str(path))
+    assert "1 of 61 rows could not be used" in errclust("run").stderr
+
+
+def test_a_model_of_artefacts_only_can_be_shown(errclust, tmp_path):
+    path = tmp_path / "empty.jsonl"
+    rows = [{"input_text": f"what is {n}?", "output_text": "", "score": 0} for n in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    errclust("ingest", str(path), "--model", "org/silent", "--benchmark", "quiz")
+    errclust("ingest", str(path), "--model", "org/silent-too", "--benchmark", "quiz")
+    assert errclust("run").exit_code == 0
+    assert "100%" in errclust("map", "quiz").stdout
+    compared = errclust("compare", "quiz", "org/silent", "org/silent-too")
+    assert compared.exit_code == 0
+    assert "nan" not in compared.stdout
+
+
+def test_a_submission_is_forgotten_with_its_tables_and_only_it(errclust, tmp_path, root):
+    write_table(tmp_path / "results.csv", ["org/model-a", "org/model-b"])
+    errclust("ingest", str(tmp_path / "results.csv"))
+    errclust("run")
+    assert errclust("forget", "trivia", "org/model-b", "--yes").exit_code == 0
+    assert not [path for path in root.rglob("*.parquet") if "model-b" in str(path)]
+    assert "questions is stale" in errclust("status").stdout
+    assert errclust("run").exit_code == 0
+    ranked = json.loads(errclust("sql", "select model from leaderboard", "--json").stdout)
+    assert ranked == [{"model": "org__model-a"}]
+    assert errclust("forget", "trivia", "org/model-a", "-y").exit_code == 0
+    assert not list(root.rglob("*.parquet"))
+    assert errclust("forget", "trivia", "org/model-a", "-y").exit_code == BAD_INPUT
+
+
 def test_a_wrong_query_is_explained_without_a_traceback(after_run):
     done = after_run("sql", "select nothing from errors")
     assert done.exit_code == BAD_INPUT
@@ -235,6 +288,7 @@ def test_a_wrong_query_is_explained_without_a_traceback(after_run):
     ("arguments", "message"),
     [
         (["ingest", "/no/such/place"], "does not exist"),
+        (["sql", " "], "the query is empty"),
         (["run"], "errclust ingest PATH"),
         (["ingest", ".", "--column", "input_text"], "expected WHAT=COLUMN"),
         (["show", "clusters", "a", "b"], "nothing was ingested"),

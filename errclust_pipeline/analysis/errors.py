@@ -3,7 +3,8 @@
 The form of a failure is read off the response by rules and says nothing about its cause. It takes
 the first of these that applies:
 
-1. ``wrong_answer``: there is no text because the options were scored by their log-likelihoods.
+1. ``wrong_answer``: the source has no text, e.g. because the options were scored by their
+   log-likelihoods; ``no_answer`` if it says that no answer was extracted.
 2. ``empty``: the response is blank.
 3. ``repetition``: the response ends in a loop (`ends_in_loop`), whether or not an answer was found
    on the way.
@@ -13,6 +14,9 @@ the first of these that applies:
    was extracted, and a response of some length breaks off in mid-sentence.
 6. ``no_answer``: nothing was extracted, or the source guessed.
 7. ``wrong_answer``: all else.
+
+A source that does not record which answers it extracted, such as a table without predictions, says
+nothing by having none: there an error that does not show one of the other forms is a wrong answer.
 
 A base model that has answered often goes on to invent the next question of its few-shot prompt.
 What follows the first such heading is not part of the response and is not looked at: running on is
@@ -96,8 +100,8 @@ def failure_forms(responses: pd.DataFrame) -> pd.Series[str]:
     ----------
     responses : DataFrame
         Rows of the table `responses` that are wrong; the columns used are ``response``,
-        ``prediction``, ``prediction_guessed``, ``finish_reason`` and ``choice_log_likelihoods``,
-        any of them null or missing.
+        ``prediction``, ``prediction_guessed``, ``extraction_recorded`` (true if missing),
+        ``finish_reason`` and ``choice_log_likelihoods``, any of them null or missing.
 
     Returns
     -------
@@ -110,6 +114,7 @@ def failure_forms(responses: pd.DataFrame) -> pd.Series[str]:
         _objects(responses, "response"),
         _objects(responses, "prediction"),
         _objects(responses, "prediction_guessed"),
+        _objects(responses, "extraction_recorded"),
         _objects(responses, "finish_reason"),
         _objects(responses, "choice_log_likelihoods"),
         strict=True,
@@ -122,12 +127,14 @@ def _failure_form(
     response: str | None,
     prediction: str | None,
     guessed: bool | None,
+    extraction_recorded: bool | None,
     finish_reason: str | None,
     log_likelihoods: object,
 ) -> str:
-    if response is None and (prediction is not None or log_likelihoods is not None):
-        return "wrong_answer"
-    response = response or ""
+    if response is None:
+        is_known = extraction_recorded is None or extraction_recorded
+        unanswered = is_known and prediction is None and log_likelihoods is None
+        return "no_answer" if unanswered else "wrong_answer"
     own = own_part(response)
     if not own:
         return "empty"
@@ -140,6 +147,8 @@ def _failure_form(
     runs_on = len(own) < len(response.strip())
     if not runs_on and finish_reason is not None and finish_reason.lower() in _LENGTH_REASONS:
         return "truncated"
+    if extraction_recorded is not None and not extraction_recorded:
+        return "wrong_answer"
     answered = prediction is not None and not guessed
     if not answered:
         cut_off = finish_reason is None and not runs_on and breaks_off(own)

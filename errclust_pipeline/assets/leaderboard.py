@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from errclust_pipeline.analysis.comparison import fit_signatures
 from errclust_pipeline.analysis.comparison import leaderboard as rank_models
@@ -15,7 +16,7 @@ from errclust_pipeline.marks import read_map, read_marks
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import LEADERBOARD_STAGE, models_of, provenance
-from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES
+from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
 
 
 @dg.asset(
@@ -40,6 +41,12 @@ def leaderboard(
     errors = {model: one.errors for model, one in marks.items()}
     forms = {model: one.failure_forms for model, one in marks.items()}
     table = rank_models(errors, forms, questions.region_ids)
+    table["response_accuracy"] = [
+        pc.mean(
+            store.read(RESPONSES, Partition(partition.benchmark, model), columns=["correct"])[0]
+        ).as_py()
+        for model in table["model"]
+    ]
     rows = pa.Table.from_pandas(table, schema=LEADERBOARD.schema, preserve_index=False)
     if left_out:
         errors = {model: one.without_artefacts().errors for model, one in marks.items()}

@@ -108,6 +108,10 @@ class Storage:
         """Remove a file."""
         self._filesystem.rm_file(path)
 
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder with all that is in it."""
+        self._filesystem.rm(path, recursive=True)
+
     def lock(self, path: str, timeout: float = -1) -> AbstractContextManager[Any]:
         """Lock a name among the processes of this machine.
 

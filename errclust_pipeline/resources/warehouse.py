@@ -164,6 +164,30 @@ class Warehouse:
         record = json.loads(self.storage.read_text(self._submission_path(partition)))
         return bool(record.get("withdrawn", False))
 
+    def forget(self, partition: Partition) -> int:
+        """Remove a submission, with the copies of its files, and its tables.
+
+        What the models of its benchmark share goes with the last of them.
+
+        Returns
+        -------
+        int
+            Tables of which something was removed.
+        """
+        others = [one for one in self.submissions() if one.benchmark == partition.benchmark]
+        shared = [Partition(partition.benchmark)] if others == [partition] else []
+        paths = [
+            self.path(table, where)
+            for table in TABLES.values()
+            for where in ([partition] if table.by_model else shared)
+        ]
+        paths = [path for path in paths if self.storage.exists(path)]
+        for path in paths:
+            self.storage.remove(path)
+        # Last, so that what is interrupted can be done again.
+        self.storage.remove_folder(self._submission_path(partition).rpartition("/")[0])
+        return len(paths)
+
     def _write_record(self, path: str, record: Mapping[str, Any]) -> None:
         self.storage.write_text(path, json.dumps(record, sort_keys=True, indent=2) + "\n")
 

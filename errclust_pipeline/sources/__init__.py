@@ -9,6 +9,7 @@ from typing import Any
 
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
+    DEFAULT_THRESHOLD,
     Batch,
     Reader,
     SourceError,
@@ -60,9 +61,16 @@ def find_submissions(
         raise SourceError(f"{path} does not exist")
     if reader is not None and reader not in READERS:
         raise SourceError(f"there is no reader {reader!r}; there are: {', '.join(READERS)}")
+    threshold = options.get("threshold", DEFAULT_THRESHOLD)
+    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
+        raise SourceError(
+            f"option threshold is {threshold!r}: a score below it is an error, so it must be above "
+            "0 and at most 1"
+        )
     asked = [READERS[reader]] if reader is not None else list(READERS.values())
     found: list[Submission] = []
     taken: set[str] = set()
+    known: set[str] = set()
     for one in asked:
         try:
             here = [item for item in one.find(path, options) if taken.isdisjoint(item.files)]
@@ -71,6 +79,8 @@ def find_submissions(
                 raise
             # The table takes whatever has the ending of one, so what is meant may be another.
             raise SourceError(f"{error}\nThe other formats:\n{_expected(asked[:-1])}") from error
+        if here:
+            known |= one.options
         found += here
         taken.update(file for item in here for file in item.files)
         if found and not path.is_dir():
@@ -78,6 +88,13 @@ def find_submissions(
     if not found:
         raise UnknownFormatError(
             f"{path} {_what_is_there(path)}. Expected one of:\n{_expected(asked)}"
+        )
+    foreign = sorted(set(options) - known)
+    if foreign:
+        raise SourceError(
+            f"{path} is read as {' and '.join(dict.fromkeys(item.reader for item in found))}, "
+            f"which has no option {foreign[0]}: leave it out. "
+            f"Its options: {', '.join(sorted(known))}"
         )
     first: dict[tuple[str, str], Submission] = {}
     for item in found:

@@ -91,6 +91,8 @@ class Reader(Protocol):
     name: str
     expects: str
     """One line on the files it takes, for error messages and `--help`."""
+    options: frozenset[str]
+    """What can be set."""
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions at a path; empty if the path is not in this format.
@@ -179,7 +181,8 @@ class BatchBuilder:
             return
         if not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
             detail = (
-                f"score {score!r} is not a number from 0 to 1: rescale it or map another column"
+                f"score {score!r} is not a number from 0 to 1: rescale it, or take another "
+                "metric (--metric) or column (--column score=...)"
             )
             self.reject("score_out_of_range", detail, source=source, position=position, row=row)
             return

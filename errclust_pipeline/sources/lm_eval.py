@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from errclust_pipeline.sources.base import (
     file_fingerprint,
 )
 from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
-from errclust_pipeline.sources.lm_eval_rows import to_row
+from errclust_pipeline.sources.lm_eval_rows import choose_metric, to_row
 from errclust_pipeline.sources.rows import (
     batches,
     constant_option,
@@ -33,6 +34,9 @@ from errclust_pipeline.sources.rows import (
 
 MAX_RESULTS_BYTES = 256 << 20
 """A results file larger than this is not read for the model's name."""
+
+_ROWS_THAT_DECIDE = 200
+"""By whose metrics the deciding one is chosen."""
 
 _SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 _TIMESTAMP = r"(\d{4}[-_]\d{2}[-_]\d{2}T\d{2}[-_:.]\d{2}[-_:.]\d{2}(?:[-_:.]\d+)?)"
@@ -94,6 +98,7 @@ class LmEvalReader:
         "lm-evaluation-harness outputs: samples_<task>_<time>.jsonl (or .json), alone or in "
         "folders, written with --log_samples"
     )
+    options = frozenset({"benchmark", "model", "metric", "filter", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions of a samples file, a model's folder, or a tree of folders."""
@@ -158,16 +163,19 @@ class LmEvalReader:
         """Stream the rows of the deciding filter; other filters' rows are passed over."""
         path = Path(submission.files[0])
         task = submission.options.get("task", submission.benchmark)
-        metric = submission.options.get("metric")
         wanted = _choose_filter(path, task, submission.options.get("filter"))
 
+        def is_used(value: Mapping[str, Any]) -> bool:
+            # A row with a filter that is no text is left to be rejected.
+            of_row = value.get("filter")
+            return wanted is None or not isinstance(of_row, str) or of_row == wanted
+
+        metric = submission.options.get("metric") or _choose_metric(path, task, is_used)
+
         def convert(_position: int, value: Any) -> dict[str, Any] | Fault | None:
-            if isinstance(value, dict) and wanted is not None and "filter" in value:
-                of_row = value["filter"]
-                # A row with a filter that is no text is left to be rejected.
-                if isinstance(of_row, str) and of_row != wanted:
-                    return None
-            return to_row(value, task, metric)
+            if isinstance(value, dict) and not is_used(value):
+                return None
+            return to_row(value, metric)
 
         return batches(submission, batch_rows, rows_of_json_file(path), convert, self.expects)
 
@@ -266,6 +274,14 @@ def _choose_filter(path: Path, task: str, option: str | None) -> str | None:
             f"{', '.join(map(repr, there))}"
         )
     return next(iter(there))
+
+
+def _choose_metric(
+    path: Path, task: str, is_used: Callable[[Mapping[str, Any]], bool]
+) -> str | None:
+    """Decide by the first rows that are used which metric decides, once for all rows."""
+    used = (row for _, row in rows_of_json_file(path) if isinstance(row, dict) and is_used(row))
+    return choose_metric(list(islice(used, _ROWS_THAT_DECIDE)), task)
 
 
 def _filters(rows: Iterable[tuple[int, Any]]) -> Iterator[str]:

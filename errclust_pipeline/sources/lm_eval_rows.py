@@ -57,13 +57,13 @@ _SUBJECT_FIELDS = ("category", "subject", "subset", "subtask", "Subdomain", "typ
 _NO_ANSWER = ("", "[invalid]")
 
 
-def to_row(value: Any, task: str, metric: str | None) -> dict[str, Any] | Fault:
+def to_row(value: Any, metric: str | None) -> dict[str, Any] | Fault:
     """Map a row to columns of `responses`, or say why it cannot be used.
 
     Parameters
     ----------
-    task : str
-        The task's name, which decides the metric if `metric` does not.
+    metric : str, optional
+        The metric that decides, the same for all rows of a submission; see `choose_metric`.
     """
     if not isinstance(value, dict):
         kind = type(value).__name__
@@ -73,15 +73,14 @@ def to_row(value: Any, task: str, metric: str | None) -> dict[str, Any] | Fault:
         identity = value.get("doc_hash")
     if identity is None:
         return Fault("missing_field", "the row has neither doc_id nor doc_hash")
-    name = choose_metric(value, task, metric)
-    if name is None or name not in value:
+    if metric is None or metric not in value:
         there = ", ".join(sorted(map(str, value.keys() - _NOT_METRICS))[:20]) or "none"
-        wanted = f"metric {name!r}" if name else "a metric"
+        wanted = f"metric {metric!r}" if metric else "a metric"
         return Fault(
             "missing_metric",
             f"the row has no value of {wanted}; set option metric to one of: {there}",
         )
-    score = metric_value(name, value[name])
+    score = metric_value(metric, value[metric])
     if isinstance(score, Fault):
         return score
     doc = value.get("doc")
@@ -95,38 +94,60 @@ def to_row(value: Any, task: str, metric: str | None) -> dict[str, Any] | Fault:
         "subject": _first_text(fields, _SUBJECT_FIELDS),
         "question": question,
         "score": score,
-        "metric": name,
+        "metric": metric,
         "filter": value["filter"] if isinstance(value.get("filter"), str) else None,
         "finish_reason": _finish_reason(value),
-        "metadata": metadata_json(_metadata(value, name)),
+        "metadata": metadata_json(_metadata(value, metric)),
     }
     likelihoods = log_likelihoods(value.get("filtered_resps"))
     if likelihoods is None:
         row |= _generated(value, fields)
     else:
-        row |= _chosen(value, fields, requests, likelihoods, name)
+        row |= _chosen(value, fields, requests, likelihoods, metric)
     return row
 
 
-def choose_metric(row: Mapping[str, Any], task: str, option: str | None) -> str | None:
-    """Return the metric that decides: the option, the leaderboard's, else the row's first."""
-    if option is not None:
-        return option
-    for start, name in METRIC_OF_TASK:
-        if task.startswith(start) and name in row:
-            return name
-    listed = row.get("metrics")
-    if isinstance(listed, list):
-        for name in listed:
-            if isinstance(name, str) and name in row:
-                return name
-    for name in KNOWN_METRICS:
-        if name in row:
-            return name
-    for other, value in row.items():
-        if other not in _NOT_METRICS and isinstance(value, bool | int | float):
-            return other
+def choose_metric(rows: Sequence[Mapping[str, Any]], task: str) -> str | None:
+    """Return the metric that decides: the leaderboard's for the task, else the first in the rows.
+
+    A metric whose values are mostly not from 0 to 1, such as a perplexity, is passed over.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The first ones of a submission.
+    task : str
+        The task's name.
+
+    Returns
+    -------
+    str or None
+        None if no row has a metric.
+    """
+    named = [name for start, name in METRIC_OF_TASK if task.startswith(start)]
+    for row in rows:
+        listed = row.get("metrics")
+        if isinstance(listed, list):
+            named += [one for one in listed if isinstance(one, str)]
+    named += KNOWN_METRICS
+    numbers = [
+        name
+        for row in rows
+        for name, value in row.items()
+        if name not in _NOT_METRICS and isinstance(value, bool | int | float)
+    ]
+    for candidates in (named, numbers):
+        there = [name for name in dict.fromkeys(candidates) if any(name in row for row in rows)]
+        if there:
+            return next((name for name in there if _is_score(name, rows)), there[0])
     return None
+
+
+def _is_score(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether most of a metric's values are from 0 to 1."""
+    values = [metric_value(name, row[name]) for row in rows if name in row]
+    numbers = [value for value in values if not isinstance(value, Fault)]
+    return sum(0 <= value <= 1 for value in numbers) > len(numbers) / 2
 
 
 def metric_value(name: str, value: Any) -> float | int | Fault:
@@ -264,8 +285,9 @@ def _generated(row: Mapping[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]
     return {
         "choices": choices,
         "gold": _gold_text(row, doc),
-        "response": response,
+        "response": response or "",
         "prediction": prediction,
+        "extraction_recorded": True,
     }
 
 
@@ -304,6 +326,7 @@ def _chosen(
         "gold_choice": gold,
         "gold": choices[gold] if choices and gold is not None else _gold_text(row, doc),
         "predicted_choice": chosen,
+        "extraction_recorded": True,
         "prediction": choices[chosen] if choices and chosen is not None else None,
     }
 

@@ -53,6 +53,7 @@ class MmluProReader:
     expects = (
         "MMLU-Pro results as TIGER-Lab publishes them: model_outputs_<MODEL>_5shots.zip (or .json)"
     )
+    options = frozenset({"benchmark", "model", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions in a file, or in a folder's files of the published names."""
@@ -166,7 +167,8 @@ def _to_row(_position: int, value: Any) -> dict[str, Any] | Fault:
         "choices": choices,
         "gold": answer if choices is None or gold_choice is None else choices[gold_choice],
         "gold_choice": gold_choice,
-        "response": response,
+        "response": response or "",
+        "extraction_recorded": True,
         # The option's text says more than its letter, and the letter is the choice's number.
         "prediction": prediction
         if choices is None or predicted_choice is None

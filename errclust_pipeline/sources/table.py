@@ -108,6 +108,7 @@ class TableReader:
         "a table (.csv, .jsonl, .parquet) with the columns input_text and score, and if there are: "
         "example_id, model, output_text, correct_answer, dataset (option columns maps other names)"
     )
+    options = frozenset({"benchmark", "model", "columns", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the pairs of dataset and model in a file, or in a folder's tables.
@@ -445,9 +446,12 @@ def _to_row(position: int, row: Mapping[str, Any], columns: Mapping[str, str]) -
         "choices": choices,
         "gold": gold,
         "gold_choice": choices.index(gold) if choices and gold in choices else None,
-        # An empty response is one; only a missing column or null is none.
-        "response": text_of(row.get(columns["output_text"])) if "output_text" in columns else None,
+        # What is null in a column that is there was empty; of a missing column nothing is known.
+        "response": text_of(row.get(columns["output_text"])) or ""
+        if "output_text" in columns
+        else None,
         "prediction": prediction,
+        "extraction_recorded": "prediction" in columns,
         "predicted_choice": choices.index(prediction)
         if choices and prediction in choices
         else None,

@@ -60,6 +60,11 @@ RESPONSES = Table(
                 pa.bool_(),
                 "true if the source filled the prediction in because none stood in the response",
             ),
+            _key(
+                "extraction_recorded",
+                pa.bool_(),
+                "whether the source says which answers it extracted; else a null says nothing",
+            ),
             _key("score", pa.float64(), "the deciding metric's value, 0 (wrong) to 1 (right)"),
             _key("correct", pa.bool_(), "whether the score reaches the submission's threshold"),
             _key("metric", pa.string(), "the metric that decided"),
@@ -389,7 +394,12 @@ LEADERBOARD = Table(
         [
             _MODEL,
             _key("questions", pa.int32(), "points of the map that it answered"),
-            _column("accuracy", pa.float64(), "share right"),
+            _column("accuracy", pa.float64(), "share right of those points"),
+            _column(
+                "response_accuracy",
+                pa.float64(),
+                "share right of all responses, repeated questions and all: what others print",
+            ),
             _column("low", pa.float64(), "95 % interval, cluster-robust over regions: lower end"),
             _column("high", pa.float64(), "upper end"),
             _column("standard_error", pa.float64(), "clustered"),

@@ -36,12 +36,14 @@ def form_of(
     guessed: bool | None = None,
     finish_reason: str | None = None,
     log_likelihoods: list[float] | None = None,
+    extraction_recorded: bool | None = None,
 ) -> str:
     frame = pd.DataFrame(
         {
             "response": pd.Series([response], dtype="str"),
             "prediction": pd.Series([prediction], dtype="str"),
             "prediction_guessed": pd.Series([guessed], dtype="object"),
+            "extraction_recorded": pd.Series([extraction_recorded], dtype="object"),
             "finish_reason": pd.Series([finish_reason], dtype="str"),
             "choice_log_likelihoods": pd.Series([log_likelihoods], dtype="object"),
         }
@@ -58,7 +60,21 @@ def test_options_scored_by_log_likelihood_give_a_wrong_answer() -> None:
     assert form_of(None, None, log_likelihoods=[-1.0, -2.0]) == "wrong_answer"
 
 
-@pytest.mark.parametrize("response", [None, "", " \n\t "])
+def test_where_extraction_is_not_recorded_nothing_follows_from_its_lack() -> None:
+    unanswered = WORKING + "so that it covers one hundred and"
+    assert form_of(unanswered) == "truncated"
+    assert form_of(unanswered, extraction_recorded=False) == "wrong_answer"
+    assert form_of(unanswered, finish_reason="length", extraction_recorded=False) == "truncated"
+    assert form_of("I cannot help with that.", extraction_recorded=False) == "refusal"
+    assert form_of("", extraction_recorded=False) == "empty"
+
+
+def test_where_there_is_no_text_only_a_recorded_lack_of_an_answer_counts() -> None:
+    assert form_of(None, extraction_recorded=False) == "wrong_answer"
+    assert form_of(None, extraction_recorded=True) == "no_answer"
+
+
+@pytest.mark.parametrize("response", ["", " \n\t "])
 def test_a_blank_response_is_empty(response: str | None) -> None:
     assert form_of(response) == "empty"
 

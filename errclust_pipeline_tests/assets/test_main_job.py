@@ -185,7 +185,10 @@ def test_a_changed_code_version_is_stale_and_says_so(warehouse, results, monkeyp
     monkeypatch.setattr(stages, "STAGES", tuple(changed))
     found = stages.status(warehouse, load_settings(warehouse.storage), A)
     assert found["raw_results"].state is stages.State.FRESH
-    assert found["error_table"].reason == "code version 1 is now other"
+    assert (
+        found["error_table"].reason
+        == f"code version {stages.ERROR_TABLE.code_version} is now other"
+    )
 
 
 def test_a_revised_submission_is_read_again(warehouse, tmp_path):

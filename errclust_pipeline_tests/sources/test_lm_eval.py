@@ -178,13 +178,31 @@ def test_metrics_of_every_form_are_read_or_rejected(tmp_path: Path) -> None:
         50.0,
         [],
     ]
-    rows = [generated(n, exact_match=value) for n, value in enumerate(values)]
+    rows = [generated(n, exact_match=value) for n, value in enumerate([*values, *[1] * 10])]
     found = read(samples(tmp_path, "task", rows))
-    assert [row["score"] for row in found.rows] == [1.0, 0.0, 1.0, 0.5, 0.25, 1.0]
+    assert [row["score"] for row in found.rows] == [1.0, 0.0, 1.0, 0.5, 0.25, 1.0, *[1.0] * 10]
     assert found.reasons == ["unusable_metric"] * 5 + ["score_out_of_range"] * 4 + [
         "unusable_metric"
     ]
     assert found.total == len(rows)
+
+
+def test_one_metric_decides_for_all_rows(tmp_path: Path) -> None:
+    rows = [generated(n, acc=1, acc_norm=0) for n in range(3)] + [generated(3, acc=1)]
+    for row in rows:
+        row.pop("metrics", None)
+        row.pop("exact_match", None)
+    found = read(samples(tmp_path, "hellaswag", rows))
+    assert [row["metric"] for row in found.rows] == ["acc_norm"] * 3
+    assert found.reasons == ["missing_metric"]
+
+
+def test_a_metric_that_is_no_score_is_passed_over(tmp_path: Path) -> None:
+    rows = [generated(n, perplexity=-1.5 - n, acc=1) for n in range(4)]
+    for row in rows:
+        row["metrics"] = ["perplexity", "acc"]
+    found = read(samples(tmp_path, "lambada_openai", rows))
+    assert {row["metric"] for row in found.rows} == {"acc"}
 
 
 @pytest.mark.parametrize(

@@ -148,15 +148,42 @@ def test_scores_of_every_form_are_read_or_rejected(tmp_path: Path) -> None:
     unreadable = ["good", "1,5", [1], {"a": 1}]
     out_of_range = [2, -1, "inf", 10**400, float("inf"), "1e999"]
     values = [*usable, *missing, *unreadable, *out_of_range]
-    path = write(tmp_path / "t.jsonl", [row(n, score=value) for n, value in enumerate(values)])
-    found = read(path)
-    assert [one["score"] for one in found.rows] == [1, 0, 1, 1, 0, 1, 0.25, 0.5]
+    rows = [row(n, score=value) for n, value in enumerate([*values, *[1] * 10])]
+    found = read(write(tmp_path / "t.jsonl", rows))
+    assert [one["score"] for one in found.rows] == [1, 0, 1, 1, 0, 1, 0.25, 0.5, *[1] * 10]
     assert found.reasons == [
         *["missing_score"] * 4,
         *["unreadable_score"] * 4,
         *["score_out_of_range"] * 6,
     ]
-    assert found.total == len(values)
+    assert found.total == len(rows)
+
+
+def test_scores_on_another_scale_are_refused_though_some_would_fit(tmp_path: Path) -> None:
+    scores = [100, 0, 50, 1, 87]
+    path = write(tmp_path / "t.jsonl", [row(n, score=value) for n, value in enumerate(scores)])
+    with pytest.raises(SourceError, match=r"3 of 5 scores .* Rescale"):
+        read(path)
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), 0, -1, 2, "high"])
+def test_a_threshold_that_is_no_score_is_refused(tmp_path: Path, threshold: object) -> None:
+    path = write(tmp_path / "t.jsonl", [row(1)])
+    with pytest.raises(SourceError, match="above 0 and at most 1"):
+        find_submissions(path, options={"threshold": threshold})
+
+
+def test_an_option_of_another_format_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", [row(1)])
+    with pytest.raises(SourceError, match="read as table, which has no option metric"):
+        find_submissions(path, options={"metric": "acc"})
+
+
+def test_a_table_says_whether_it_records_predictions(tmp_path: Path) -> None:
+    without = write(tmp_path / "t.jsonl", [row(1)])
+    assert [one["extraction_recorded"] for one in read(without).rows] == [False]
+    with_them = write(tmp_path / "u.jsonl", [row(1, prediction="4")])
+    assert [one["extraction_recorded"] for one in read(with_them).rows] == [True]
 
 
 def test_decimals_and_nulls_of_parquet_are_read(tmp_path: Path) -> None:

@@ -43,9 +43,13 @@ _SETTLED_ABOVE = (
 )
 """Nothing that is read, nor what that is made from, is about to change."""
 _NEW_CONTENT = _C.any_deps_match(_C.data_version_changed())
+_NEW_OR_TO_COME = (
+    # What was computed in one run with its dependent is no news to it.
+    _C.data_version_changed() & ~_C.executed_with_root_target()
+) | _C.will_be_requested()
 
 WITH_THE_CHAIN = (
-    _C.any_deps_match(_C.data_version_changed() | _C.will_be_requested()).since_last_handled()
+    _C.any_deps_match(_NEW_OR_TO_COME).since_last_handled()
     & ~_C.any_deps_missing()
     & ~_C.any_deps_in_progress()
     & ~_C.in_progress()
@@ -58,7 +62,7 @@ ON_NEW_CONTENT = (
 """Of a stage that is computed only if the content of what it reads has really changed."""
 
 WITH_THE_MAP = (
-    _C.any_deps_match(_C.data_version_changed() | _C.will_be_requested())
+    _C.any_deps_match(_NEW_OR_TO_COME)
     .allow(dg.AssetSelection.assets("question_map"))
     .since_last_handled()
     & ~_C.any_deps_missing()
@@ -198,6 +202,17 @@ def _observation(partition: Partition, what: str) -> dg.AssetObservation:
     return dg.AssetObservation(
         RAW_RESULTS.asset, partition=partition_key(partition), metadata={"submission": what}
     )
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Marks runs as failed whose process was killed; Dagster then runs them again.",
+)
+def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Find runs that only look as if they were in progress."""
+    gone = runs.fail_abandoned_runs(context.instance)
+    return dg.SkipReason(f"{len(gone)} runs were marked as failed: {', '.join(gone) or 'none'}")
 
 
 def comparison_schedule(job: Any) -> dg.ScheduleDefinition:

@@ -12,9 +12,11 @@ from errclust_pipeline.assets import ASSETS
 from errclust_pipeline.automation import (
     comparison_schedule,
     content_sensor,
+    killed_runs,
     submission_sensors,
     with_conditions,
 )
+from errclust_pipeline.checks import CHECKS
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
@@ -67,8 +69,9 @@ def build_defs(
     }
     return dg.Definitions(
         assets=with_conditions(ASSETS),
+        asset_checks=CHECKS,
         jobs=JOBS,
-        sensors=[*submission_sensors(storage, settings), content_sensor(settings)],
+        sensors=[*submission_sensors(storage, settings), content_sensor(settings), killed_runs],
         schedules=[comparison_schedule(JOBS[-1])],
         resources={**resources, **(resource_overrides or {})},
         # In one process: the stages of a partition are short, and a process for each would load

@@ -30,6 +30,8 @@ concurrency:
 run_monitoring:
   enabled: true
   poll_interval_seconds: 30
+  # Of a run whose process never came up.
+  start_timeout_seconds: 120
 run_retries:
   enabled: true
   max_retries: 2

@@ -23,9 +23,13 @@ def partition_key(partition: Partition) -> str:
 
 def partition_of(context: dg.AssetExecutionContext) -> Partition:
     """Return the partition that an asset is asked for."""
-    key = context.partition_key
+    return partition_from_key(context.partition_key)
+
+
+def partition_from_key(key: str) -> Partition:
+    """Return the partition of a Dagster key."""
     if not isinstance(key, dg.MultiPartitionKey):
-        return Partition(key)
+        return Partition(*key.split("|"))
     values = key.keys_by_dimension
     return Partition(values["benchmark"], values["model"])
 

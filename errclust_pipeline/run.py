@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 import psutil
+from dagster._core.launcher import DefaultRunLauncher
 
 from errclust_pipeline import stages
 from errclust_pipeline.keys import Partition
@@ -138,7 +139,7 @@ def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun
     seconds = {}
     failed_asset = failure = None
     for event in result.all_events:
-        if event.is_step_success and event.step_key:
+        if event.is_step_success and event.step_key in run.assets:
             seconds[event.step_key] = event.step_success_data.duration_ms / 1000
         elif event.is_step_failure and failure is None:
             failed_asset = event.step_key
@@ -157,10 +158,43 @@ def _plain_message(message: str) -> str:
     return re.sub(r"^errclust_pipeline\.[\w.]+: ", "", message.strip())
 
 
-def fail_abandoned_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs as failed whose process on this machine is gone, e.g. because it was killed."""
+def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process on this machine is gone, e.g. because it was killed.
+
+    Dagster notices that only of some run launchers; a run of the others would be in progress for
+    ever and keep its partition from being computed.
+
+    Returns
+    -------
+    list of str
+        Their ids.
+    """
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    gone = []
     for run in instance.get_runs(filters=unfinished):
-        host, _, process = run.tags.get(PROCESS_TAG, "").rpartition(":")
-        if host == socket.gethostname() and not psutil.pid_exists(int(process)):
+        process = _process_of(instance, run)
+        if process is None or psutil.pid_exists(process):
+            continue
+        # Now that the process is gone, it can have ended well only if it has said so by now.
+        now = instance.get_run_by_id(run.run_id)
+        if now is not None and not now.is_finished:
             instance.report_run_failed(run, "its process was killed before it had finished")
+            gone.append(run.run_id)
+    return gone
+
+
+def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
+    """Return the number of a run's process; None if it is not known, or on another machine."""
+    host, _, process = run.tags.get(PROCESS_TAG, "").rpartition(":")
+    if host:
+        return int(process) if host == socket.gethostname() else None
+    if not isinstance(instance.run_launcher, DefaultRunLauncher):
+        return None
+    # The launcher starts processes on this machine; each notes its number when it starts.
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        if entry.dagster_event is None:
+            continue
+        number = entry.dagster_event.engine_event_data.metadata.get("pid")
+        if number is not None:
+            return int(str(number.value))
+    return None

@@ -86,6 +86,10 @@ class SubmissionSettings(_Section):
     ``s3://bucket/results`` or ``hf://datasets/org/name``."""
     seconds_between_looks: Annotated[int, pydantic.Field(ge=1)] = 30
     """Of the sensors; a file is taken in when two looks found it unchanged."""
+    warn_above_rejects: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.02
+    """Share of rows that could not be used, from which on a check warns."""
+    block_above_rejects: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
+    """Share from which on nothing is computed from the rest."""
 
     def url(self, folder: str, storage: Storage) -> str:
         """Return a folder as a full path or URL."""

@@ -1,0 +1,117 @@
+"""What must hold of a table's rows, whatever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from errclust_pipeline.tables.schemas import (
+    AUTOCORRELATION,
+    ERROR_CLUSTERS,
+    ERROR_EMBEDDINGS,
+    ERRORS,
+    FAILURE_FORMS,
+    HOT_REGIONS,
+    HOT_SPOTS,
+    LEADERBOARD,
+    MODEL_COMPARISON,
+    RESPONSES,
+    Table,
+)
+
+_UNIT_LENGTH_TOLERANCE = 1e-3
+_SHARES: Mapping[str, tuple[str, ...]] = {
+    RESPONSES.name: ("score",),
+    ERROR_CLUSTERS.name: ("strength",),
+    HOT_SPOTS.name: (
+        "p_hot", "q_hot", "p_cold", "q_cold", "expected_error", "smoothed_rate", "adjusted_p_hot",
+        "adjusted_q_hot", "adjusted_p_cold", "adjusted_q_cold",
+    ),
+    HOT_REGIONS.name: ("rate", "low", "high", "outside_rate", "q", "scan_p"),
+    AUTOCORRELATION.name: ("p",),
+    LEADERBOARD.name: ("accuracy", "low", "high", "artefacts", "response_accuracy"),
+    MODEL_COMPARISON.name: ("p_a_worse", "p_b_worse", "p_gap", "q_worse", "q_gap"),
+}  # fmt: skip
+"""Columns that hold probabilities or shares."""
+
+
+def problems_of(table: Table, rows: pa.Table) -> list[str]:
+    """Say what is wrong with a partition's rows.
+
+    Looks for keys that are not unique, shares and probabilities outside 0 to 1, embeddings that
+    are not finite and of unit length, unknown failure forms, and errors without a cluster row.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        All rows of one partition.
+
+    Returns
+    -------
+    list of str
+        Empty if all is well.
+    """
+    problems = _repeated_keys(table, rows)
+    for name in _SHARES.get(table.name, ()):
+        if name not in rows.column_names:
+            continue
+        values = rows[name].drop_null().to_numpy()
+        outside = int(np.sum((values < 0) | (values > 1)))
+        if outside:
+            problems.append(f"{outside:,} values of {name} are outside 0 to 1")
+    problems += _OWN.get(table.name, _nothing)(rows)
+    return problems
+
+
+def _repeated_keys(table: Table, rows: pa.Table) -> list[str]:
+    distinct = rows.select(list(table.key)).group_by(list(table.key)).aggregate([]).num_rows
+    if distinct == rows.num_rows:
+        return []
+    return [f"{rows.num_rows - distinct:,} rows repeat the {' and '.join(table.key)} of others"]
+
+
+def _nothing(_rows: pa.Table) -> list[str]:
+    return []
+
+
+def _scores(rows: pa.Table) -> list[str]:
+    values = rows["score"].to_numpy()
+    return [] if np.isfinite(values).all() else ["a score is not finite"]
+
+
+def _failure_forms(rows: pa.Table) -> list[str]:
+    unknown = set(rows["failure_form"].unique().to_pylist()) - set(FAILURE_FORMS)
+    return [f"unknown failure forms: {', '.join(sorted(map(str, unknown)))}"] if unknown else []
+
+
+def _embeddings(rows: pa.Table) -> list[str]:
+    if not rows.num_rows:
+        return []
+    lengths = pc.list_value_length(rows["embedding"])
+    if len(lengths.unique()) > 1:
+        return ["embeddings are of different lengths"]
+    flat = rows["embedding"].combine_chunks().flatten().to_numpy().reshape(rows.num_rows, -1)
+    if not np.isfinite(flat).all():
+        return ["an embedding is not finite"]
+    off = np.abs(np.linalg.norm(flat, axis=1) - 1) > _UNIT_LENGTH_TOLERANCE
+    return [f"{int(off.sum()):,} embeddings are not of unit length"] if off.any() else []
+
+
+def _clusters(rows: pa.Table) -> list[str]:
+    errors = len(rows["example_id"].unique())
+    first = int(pc.sum(pc.equal(rows["level"], 1)).as_py() or 0)
+    return [] if errors == first else [f"{errors - first:,} errors have no row at level 1"]
+
+
+_OWN: Mapping[str, Callable[[pa.Table], list[str]]] = MappingProxyType(
+    {
+        RESPONSES.name: _scores,
+        ERRORS.name: _failure_forms,
+        ERROR_EMBEDDINGS.name: _embeddings,
+        ERROR_CLUSTERS.name: _clusters,
+    }
+)

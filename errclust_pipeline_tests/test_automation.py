@@ -1,0 +1,202 @@
+"""What the sensors and conditions request, tick by tick, with every request carried out."""
+
+from collections import defaultdict
+
+import dagster as dg
+import pytest
+
+from errclust_pipeline.arrivals import DropFolder
+from errclust_pipeline.automation import CONDITIONS
+from errclust_pipeline.definitions import build_defs
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.partitions import add_partitions, partition_key
+from errclust_pipeline.stages import STAGES
+from errclust_pipeline_tests.result_files import write_table
+
+CHAIN = {"error_table", "error_embeddings", "error_clusters", "cluster_labels"}
+STATISTICS = {"hot_spots", "autocorrelation"}
+COMPARISONS = {"leaderboard", "model_comparison"}
+MAP = {"question_map", "region_labels"}
+A, B, C = (f"trivia|org__model-{letter}" for letter in "abc")
+
+
+class Daemon:
+    """Ticks as Dagster's daemon does, and runs what a tick requests before the next one."""
+
+    def __init__(self, warehouse):
+        self.folder = DropFolder(warehouse, f"{warehouse.storage.root}/drop")
+        self.defs = build_defs(warehouse.storage.url)
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.look, self.cursor = 0, None
+
+    def tick(self):
+        """Return what was requested: sets of assets by partition."""
+        requested = defaultdict(set)
+        arrivals = self.folder.look(self.look)
+        self.look = arrivals.look
+        partitions = [one.partition for one in arrivals.requests]
+        add_partitions(self.instance, partitions)
+        for partition in partitions:
+            requested[partition_key(partition)].add("raw_results")
+        found = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
+        self.cursor = found.cursor
+        for result in found.results:
+            for key in found.get_requested_partitions(result.key):
+                requested[key].add(result.key.to_user_string())
+        for key, assets in requested.items():
+            done = dg.materialize(
+                list(self.defs.assets),
+                selection=[dg.AssetKey(asset) for asset in assets],
+                partition_key=key,
+                instance=self.instance,
+                resources=self.defs.resources,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+            assert done.success
+        return {str(key): assets for key, assets in requested.items()}
+
+    def settle(self):
+        """Tick until nothing was requested three times; return what was, tick by tick."""
+        requests, quiet = [], 0
+        while quiet < 3:
+            requested = self.tick()
+            quiet = 0 if requested else quiet + 1
+            requests += [requested] if requested else []
+        return requests
+
+
+@pytest.fixture
+def daemon(warehouse, root):
+    (root / "drop").mkdir()
+    return Daemon(warehouse)
+
+
+def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
+    drop = root / "drop"
+    assert daemon.settle() == []
+
+    write_table(drop / "a.csv")
+    assert daemon.settle() == [
+        {A: {"raw_results"}},
+        {A: CHAIN, "trivia": {"questions"}},
+        {"trivia": MAP},
+        {A: STATISTICS, "trivia": COMPARISONS},
+    ]
+
+    # Another model, the same questions: the map stays.
+    write_table(drop / "b.csv", ["org/model-b"])
+    assert daemon.settle() == [
+        {B: {"raw_results"}},
+        {B: CHAIN, "trivia": {"questions"}},
+        {B: STATISTICS, "trivia": COMPARISONS},
+    ]
+
+    # New questions: the map changes, and with it what lies on it.
+    write_table(drop / "c.csv", ["org/model-c"], per_topic=20)
+    assert daemon.settle() == [
+        {C: {"raw_results"}},
+        {C: CHAIN, "trivia": {"questions"}},
+        {"trivia": MAP},
+        {A: STATISTICS, B: STATISTICS, C: STATISTICS, "trivia": COMPARISONS},
+    ]
+
+    write_table(drop / "a.csv", right_every=4)
+    assert daemon.settle() == [
+        {A: {"raw_results"}},
+        {A: CHAIN, "trivia": {"questions"}},
+        {A: STATISTICS, "trivia": COMPARISONS},
+    ]
+
+    # A pair of the grid that has no results is never asked for.
+    write_table(drop / "d.csv", benchmark="other")
+    later = daemon.settle()
+    assert {key for requested in later for key in requested} == {"other", "other|org__model-a"}
+
+
+def test_every_stage_but_the_first_has_a_condition():
+    assert {stage.asset for stage in STAGES} - {"raw_results"} == set(CONDITIONS)
+
+
+def sensor_of(defs, name):
+    return defs.resolve_sensor_def(name)
+
+
+def test_the_sensor_adds_keys_and_requests_exactly_what_is_new(warehouse, root):
+    (root / "drop").mkdir()
+    defs = build_defs(str(root))
+    with dg.instance_for_test() as instance:
+        cursor = None
+        for name, expected in (("a", []), ("a", [A]), ("b", []), ("b", [B])):
+            if not (root / "drop" / f"{name}.csv").exists():
+                write_table(root / "drop" / f"{name}.csv", [f"org/model-{name}"])
+            context = dg.build_sensor_context(
+                instance=instance,
+                instance_ref=instance.get_ref(),
+                definitions=defs,
+                cursor=cursor,
+                resources={"warehouse": defs.resources["warehouse"]},
+            )
+            result = sensor_of(defs, "submissions_in_drop")(context)
+            cursor = result.cursor
+            assert [str(one.partition_key) for one in result.run_requests] == expected
+            for request in result.dynamic_partitions_requests or []:
+                instance.add_dynamic_partitions(
+                    request.partitions_def_name, list(request.partition_keys)
+                )
+            for one in result.run_requests:
+                partition = Partition(*str(one.partition_key).split("|"))
+                _, fingerprint = warehouse.submission(partition)
+                assert one.run_key == f"{one.partition_key}|{fingerprint}"
+        assert set(instance.get_dynamic_partitions("model")) == {"org__model-a", "org__model-b"}
+
+
+def test_a_folder_that_is_not_there_is_said_and_waited_for(root):
+    defs = build_defs(str(root))
+    with dg.instance_for_test() as instance:
+        context = dg.build_sensor_context(
+            instance=instance, resources={"warehouse": defs.resources["warehouse"]}
+        )
+        result = sensor_of(defs, "submissions_in_drop")(context)
+    assert "create it" in result.skip_reason.skip_message
+
+
+def test_each_folder_of_the_settings_has_a_sensor_with_a_name_of_its_own(root, tmp_path):
+    settings = root / "errclust.toml"
+    folders = [str(tmp_path / "one" / "results"), str(tmp_path / "two" / "results"), "memory://x/y"]
+    settings.write_text(settings.read_text() + f"[submissions]\nfolders = {folders}\n")
+    names = {sensor.name for sensor in build_defs(str(root)).sensors}
+    assert {"submissions_in_results", "submissions_in_results_2", "submissions_in_y"} <= names
+
+
+def test_the_schedule_requests_comparisons_that_are_out_of_date(warehouse, root, tmp_path):
+    from datetime import UTC, datetime
+
+    from errclust_pipeline import run as runs
+    from errclust_pipeline.ingest import ingest
+    from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.stages import PHASES
+
+    defs = build_defs(str(root))
+    schedule = defs.resolve_schedule_def("comparisons_at_night")
+
+    def at_night():
+        with dg.instance_for_test() as instance:
+            context = dg.build_schedule_context(
+                instance=instance,
+                scheduled_execution_time=datetime(2026, 11, 25, 3, tzinfo=UTC),
+                resources={"warehouse": defs.resources["warehouse"]},
+            )
+            found = schedule(context)
+            return found if isinstance(found, list) else found.skip_message
+
+    assert "up to date" in at_night()
+    ingest(warehouse, [write_table(tmp_path / "a.csv")])
+    with open_instance(warehouse.storage) as instance:
+        list(
+            runs.execute_all(
+                warehouse, defs, instance, warehouse.submissions(), phases=list(PHASES)[:-1]
+            )
+        )
+    (request,) = at_night()
+    assert request.partition_key == "trivia"
+    assert {key.to_user_string() for key in request.asset_selection} == COMPARISONS

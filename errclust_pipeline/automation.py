@@ -2,13 +2,18 @@
 
 - A sensor a folder looks for new and revised submissions and requests `raw_results` for them.
 - Automation conditions carry the rest: a stage is computed anew where what it reads has changed.
+- Another sensor looks at the tables themselves, for what no event tells: a table was lost, a run
+  failed, a setting or the code changed.
 - A schedule compares the models of a benchmark at night, for who prefers that.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,14 +23,17 @@ from errclust_pipeline import run as runs
 from errclust_pipeline.arrivals import Arrivals, DropFolder
 from errclust_pipeline.arrivals.listing import FolderListing
 from errclust_pipeline.keys import Partition
-from errclust_pipeline.partitions import BENCHMARKS, MODELS, partition_key
+from errclust_pipeline.partitions import BENCHMARKS, MODELS, add_partitions, partition_key
 from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import RAW_RESULTS
 
 MOST_PARTITIONS = 100_000
 """What Dagster is made for, by its documentation, for each asset."""
+SECONDS_BETWEEN_REPAIRS = 600
+SECONDS_A_REPAIR_LOOK = 8.0
 _NIGHTLY = "0 3 * * *"
 
 _C = dg.AutomationCondition
@@ -99,16 +107,28 @@ CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
 """When each asset is computed; `raw_results` when a sensor asks for it."""
 
 
-def with_conditions(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """Return assets that know when they are to be computed."""
-    return [
-        asset.map_asset_specs(
-            lambda spec: spec.replace_attributes(
-                automation_condition=CONDITIONS.get(spec.key.to_user_string())
-            )
+def with_automation(
+    assets: Iterable[dg.AssetsDefinition], settings: Settings
+) -> list[dg.AssetsDefinition]:
+    """Return assets that know when they are to be computed, when they are late, and whose they are.
+
+    Of freshness Dagster knows one state an asset: that of `raw_results` says when a submission was
+    last read.
+    """
+    late = dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(days=settings.submissions.warn_after_days),
+        fail_window=timedelta(days=settings.submissions.fail_after_days),
+    )
+
+    def told(spec: dg.AssetSpec) -> dg.AssetSpec:
+        name = spec.key.to_user_string()
+        return spec.replace_attributes(
+            automation_condition=CONDITIONS.get(name),
+            freshness_policy=late if name == RAW_RESULTS.asset else None,
+            owners=list(settings.owners),
         )
-        for asset in assets
-    ]
+
+    return [asset.map_asset_specs(told) for asset in assets]
 
 
 def content_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
@@ -213,6 +233,94 @@ def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Find runs that only look as if they were in progress."""
     gone = runs.fail_abandoned_runs(context.instance)
     return dg.SkipReason(f"{len(gone)} runs were marked as failed: {', '.join(gone) or 'none'}")
+
+
+def repair_sensor(jobs: Sequence[Any]) -> dg.SensorDefinition:
+    """Return the sensor that has computed what is out of date though nobody requested it.
+
+    Conditions see events, and an event may be lost: a run failed, a table was deleted, a setting or
+    the code changed. This sensor looks at the tables themselves, a page of partitions a tick. What
+    is out of date for the same reason in two rounds is requested, once a day at most.
+    """
+
+    @dg.sensor(
+        name="repairs",
+        jobs=jobs,
+        minimum_interval_seconds=SECONDS_BETWEEN_REPAIRS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Requests what is out of date though no event tells: lost, failed, changed.",
+    )
+    def repairs(
+        context: dg.SensorEvaluationContext, warehouse: WarehouseResource
+    ) -> dg.SensorResult:
+        store = warehouse.open()
+        memory = json.loads(context.cursor) if context.cursor else {"next": 0, "seen": {}}
+        found, memory = find_repairs(store, memory, str(date.today()))
+        busy = _busy_partitions(context.instance)
+        requests = [
+            dg.RunRequest(
+                run_key=key,
+                job_name=planned.job,
+                partition_key=partition_key(planned.partition),
+                asset_selection=[dg.AssetKey(asset) for asset in planned.assets],
+            )
+            for key, planned in found
+            if str(planned.partition) not in busy
+        ]
+        add_partitions(context.instance, [planned.partition for _, planned in found])
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else "nothing to repair on this page",
+            cursor=json.dumps(memory),
+        )
+
+    return repairs
+
+
+def find_repairs(
+    store: Warehouse, memory: dict[str, Any], today: str
+) -> tuple[list[tuple[str, runs.PlannedRun]], dict[str, Any]]:
+    """Look at a page of partitions; return the repairs with their run keys, and the new memory.
+
+    Parameters
+    ----------
+    memory : dict
+        ``next``, the number of the partition to go on with; ``seen``, by partition what it would
+        be made from, of those that were out of date in the last round.
+    """
+    started = time.monotonic()
+    settings = load_settings(store.storage)
+    partitions: list[Partition] = store.submissions()
+    everything = [
+        *partitions,
+        *(Partition(name) for name in sorted({one.benchmark for one in partitions})),
+    ]
+    position = memory["next"] if memory["next"] < len(everything) else 0
+    seen, found = dict(memory["seen"]), []
+    for partition in everything[position:]:
+        if time.monotonic() - started > SECONDS_A_REPAIR_LOOK:
+            break
+        position += 1
+        planned = runs.next_run(store, settings, partition)
+        before = seen.pop(str(partition), None)
+        if planned is None:
+            continue
+        wanted = runs.fingerprint(store, settings, planned)
+        seen[str(partition)] = wanted
+        if wanted == before:
+            found.append((f"repair|{partition}|{wanted}|{today}", planned))
+    return found, {"next": position, "seen": seen}
+
+
+def _busy_partitions(instance: dg.DagsterInstance) -> set[str]:
+    unfinished = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.QUEUED,
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+        ]
+    )
+    return {run.tags.get("dagster/partition", "") for run in instance.get_runs(unfinished)}
 
 
 def comparison_schedule(job: Any) -> dg.ScheduleDefinition:

@@ -13,8 +13,9 @@ from errclust_pipeline.automation import (
     comparison_schedule,
     content_sensor,
     killed_runs,
+    repair_sensor,
     submission_sensors,
-    with_conditions,
+    with_automation,
 )
 from errclust_pipeline.checks import CHECKS
 from errclust_pipeline.resources.embedder import EmbedderResource
@@ -68,10 +69,15 @@ def build_defs(
         "embedder": EmbedderResource(model=embedding.model, revision=embedding.revision),
     }
     return dg.Definitions(
-        assets=with_conditions(ASSETS),
+        assets=with_automation(ASSETS, settings),
         asset_checks=CHECKS,
         jobs=JOBS,
-        sensors=[*submission_sensors(storage, settings), content_sensor(settings), killed_runs],
+        sensors=[
+            *submission_sensors(storage, settings),
+            content_sensor(settings),
+            repair_sensor(JOBS),
+            killed_runs,
+        ],
         schedules=[comparison_schedule(JOBS[-1])],
         resources={**resources, **(resource_overrides or {})},
         # In one process: the stages of a partition are short, and a process for each would load

@@ -15,7 +15,7 @@ from dagster._core.launcher import DefaultRunLauncher
 from errclust_pipeline import stages
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import add_partitions, partition_key
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import PHASES, State
 
@@ -79,6 +79,34 @@ def plan(
             if assets:
                 planned.append(PlannedRun(partition, assets, phase))
     return planned
+
+
+def next_run(warehouse: Warehouse, settings: Settings, partition: Partition) -> PlannedRun | None:
+    """Return the first run that a partition of a model or a benchmark needs; None if it is fresh.
+
+    What cannot be computed yet, because something it reads does not exist, is left for later.
+    """
+    found = stages.status(warehouse, settings, partition)
+    for phase, of_phase in PHASES.items():
+        names = [stage.asset for stage in of_phase]
+        if names[0] not in found:
+            continue
+        assets = tuple(name for name in names if found[name].state is not State.FRESH)
+        if not assets:
+            continue
+        first = next(stage for stage in of_phase if stage.asset == assets[0])
+        try:
+            stages.provenance(first, warehouse, settings, partition)
+        except WarehouseError:
+            continue
+        return PlannedRun(partition, assets, phase)
+    return None
+
+
+def fingerprint(warehouse: Warehouse, settings: Settings, planned: PlannedRun) -> str:
+    """Return the data version that the first asset of a planned run would have."""
+    stage = next(stage for stage in stages.STAGES if stage.asset == planned.assets[0])
+    return stages.provenance(stage, warehouse, settings, planned.partition).data_version
 
 
 def execute(

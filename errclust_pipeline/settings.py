@@ -86,6 +86,10 @@ class SubmissionSettings(_Section):
     ``s3://bucket/results`` or ``hf://datasets/org/name``."""
     seconds_between_looks: Annotated[int, pydantic.Field(ge=1)] = 30
     """Of the sensors; a file is taken in when two looks found it unchanged."""
+    warn_after_days: Annotated[int, pydantic.Field(ge=1)] = 7
+    """Days without a new submission after which the UI warns."""
+    fail_after_days: Annotated[int, pydantic.Field(ge=1)] = 30
+    """Days after which it says that something is wrong."""
     warn_above_rejects: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.02
     """Share of rows that could not be used, from which on a check warns."""
     block_above_rejects: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
@@ -140,6 +144,8 @@ class Settings(BenchmarkSettings):
 
     embedding: EmbeddingSettings = EmbeddingSettings()
     submissions: SubmissionSettings = SubmissionSettings()
+    owners: tuple[str, ...] = ()
+    """Of all assets, as the UI shows them: e-mail addresses, or ``team:name``."""
     benchmarks: dict[str, dict[str, Any]] = {}
 
     @pydantic.model_validator(mode="after")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from errclust_pipeline.resources.warehouse import Warehouse
 
@@ -23,7 +24,10 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 def _no_instance_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.delenv("ERRCLUST_ROOT", raising=False)
-    yield
+    # An instance that is entered twice, as Dagster does, leaves its storage behind for whoever
+    # loads definitions next.
+    with set_defs_state_storage(None):
+        yield
     os.environ.pop("DAGSTER_HOME", None)
 
 

@@ -1,6 +1,7 @@
 """What the sensors and conditions request, tick by tick, with every request carried out."""
 
 from collections import defaultdict
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -23,10 +24,10 @@ A, B, C = (f"trivia|org__model-{letter}" for letter in "abc")
 class Daemon:
     """Ticks as Dagster's daemon does, and runs what a tick requests before the next one."""
 
-    def __init__(self, warehouse):
+    def __init__(self, warehouse, instance):
         self.folder = DropFolder(warehouse, f"{warehouse.storage.root}/drop")
         self.defs = build_defs(warehouse.storage.url)
-        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance = instance
         self.look, self.cursor = 0, None
 
     def tick(self):
@@ -68,7 +69,8 @@ class Daemon:
 @pytest.fixture
 def daemon(warehouse, root):
     (root / "drop").mkdir()
-    return Daemon(warehouse)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Daemon(warehouse, instance)
 
 
 def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
@@ -200,3 +202,45 @@ def test_the_schedule_requests_comparisons_that_are_out_of_date(warehouse, root,
     (request,) = at_night()
     assert request.partition_key == "trivia"
     assert {key.to_user_string() for key in request.asset_selection} == COMPARISONS
+
+
+def test_what_was_lost_is_requested_once_it_was_missed_in_two_rounds(warehouse, root, tmp_path):
+    from errclust_pipeline import run as runs
+    from errclust_pipeline.automation import find_repairs
+    from errclust_pipeline.ingest import ingest
+    from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.tables import ERROR_CLUSTERS, QUESTION_MAP
+
+    defs = build_defs(str(root))
+    ingest(warehouse, [write_table(tmp_path / "a.csv", ["org/model-a", "org/model-b"])])
+    model, benchmark = Partition("trivia", "org__model-a"), Partition("trivia")
+
+    def run():
+        with open_instance(warehouse.storage) as instance:
+            return list(runs.execute_all(warehouse, defs, instance, warehouse.submissions()))
+
+    run()
+    memory = {"next": 0, "seen": {}}
+    for _ in range(2):
+        found, memory = find_repairs(warehouse, memory, "today")
+        assert found == []
+    lost = {
+        table: warehouse.path(table, of)
+        for table, of in ((ERROR_CLUSTERS, model), (QUESTION_MAP, benchmark))
+    }
+    before = {path: Path(path).read_bytes() for path in lost.values()}
+    for path in lost.values():
+        warehouse.storage.remove(path)
+    first, memory = find_repairs(warehouse, memory, "today")
+    second, memory = find_repairs(warehouse, memory, "today")
+    assert first == []
+    planned = {one.partition: one for _, one in second}
+    assert planned.keys() == {model, benchmark}
+    assert planned[model].assets[0] == "error_clusters"
+    assert planned[benchmark].assets[0] == "question_map"
+    # The same again: the same keys, which Dagster runs only once.
+    third, _ = find_repairs(warehouse, memory, "today")
+    assert [key for key, _ in third] == [key for key, _ in second]
+    run()
+    for path, content in before.items():
+        assert Path(path).read_bytes() == content

@@ -246,7 +246,8 @@ def test_submissions_are_noticed_only_what_is_new_is_computed_and_a_killed_daemo
     # With all that it started, the run's own process among it.
     deployment.stop("daemon", signal.SIGKILL)
     deployment.start("daemon")
-    deployment.wait_until_done(first, second, third)
+    # The statistics of the others rest on how many models there are too: repairs see to them.
+    deployment.wait_until_done(third)
     assert warehouse.count(CLUSTER_LABELS, third) is not None
     assert not list((deployment.root / "lake").rglob(".*.tmp"))
 

@@ -13,7 +13,7 @@ from errclust_pipeline.analysis.spatial import (
     neighbour_weights,
     usable_scales,
 )
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.marks import read_expected, read_map, read_marks
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
@@ -28,6 +28,7 @@ from errclust_pipeline.tables import AUTOCORRELATION
     kinds={"scipy", "parquet"},
     code_version=AUTOCORRELATION_STAGE.code_version,
 )
+@retry_what_is_transient
 def autocorrelation(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from errclust_pipeline.analysis.labelling import KeyPhraseLabelWriter, label_clusters
 from errclust_pipeline.assets.error_clusters import embedding_matrix
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import CLUSTER_LABELS_STAGE, provenance
@@ -21,6 +21,7 @@ from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBED
     kinds={"scikitlearn", "parquet"},
     code_version=CLUSTER_LABELS_STAGE.code_version,
 )
+@retry_what_is_transient
 def cluster_labels(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

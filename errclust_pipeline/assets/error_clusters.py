@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from errclust_pipeline.analysis.clustering import cluster_errors
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_CLUSTERS_STAGE, provenance
@@ -21,6 +21,7 @@ from errclust_pipeline.tables import ERROR_CLUSTERS, ERROR_EMBEDDINGS
     kinds={"scikitlearn", "parquet"},
     code_version=ERROR_CLUSTERS_STAGE.code_version,
 )
+@retry_what_is_transient
 def error_clusters(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

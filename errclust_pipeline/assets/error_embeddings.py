@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from errclust_pipeline.assets.embedding import looked_up
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
@@ -21,7 +21,9 @@ from errclust_pipeline.tables import ERROR_EMBEDDINGS, ERRORS
     group_name="errors",
     kinds={"sentence-transformers", "parquet"},
     code_version=ERROR_EMBEDDINGS_STAGE.code_version,
+    pool="embedding",
 )
+@retry_what_is_transient
 def error_embeddings(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, embedder: EmbedderResource
 ) -> dg.MaterializeResult[Any]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from errclust_pipeline.analysis import errors
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_TABLE, provenance
@@ -21,6 +21,7 @@ from errclust_pipeline.tables import ERRORS, RESPONSES
     kinds={"pandas", "parquet"},
     code_version=ERROR_TABLE.code_version,
 )
+@retry_what_is_transient
 def error_table(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

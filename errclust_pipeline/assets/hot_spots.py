@@ -17,7 +17,7 @@ from errclust_pipeline.analysis.spatial import (
     scan,
     usable_scales,
 )
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.marks import (
     read_expected,
     read_map,
@@ -38,6 +38,7 @@ from errclust_pipeline.tables import HOT_REGIONS, HOT_SPOTS
     kinds={"scipy", "parquet"},
     code_version=HOT_SPOTS_STAGE.code_version,
 )
+@retry_what_is_transient
 def hot_spots(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from errclust_pipeline.analysis.comparison import fit_signatures
 from errclust_pipeline.analysis.comparison import leaderboard as rank_models
 from errclust_pipeline.analysis.question_map import QuestionMap
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_map, read_marks
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
@@ -26,6 +26,7 @@ from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
     kinds={"scipy", "parquet"},
     code_version=LEADERBOARD_STAGE.code_version,
 )
+@retry_what_is_transient
 def leaderboard(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
 
 import dagster as dg
 import pyarrow as pa
@@ -12,8 +13,34 @@ from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse
 from errclust_pipeline.tables import Table
 
+_Parameters = ParamSpec("_Parameters")
+
+TRANSIENT = (ConnectionError, TimeoutError, BlockingIOError, InterruptedError)
+"""Errors that another try may do without; a full disk or a missing file is not among them."""
+MOST_TRIES_AGAIN = 3
+_FIRST_WAIT_SECONDS = 5
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 120
+
+
+def retry_what_is_transient(
+    compute: Callable[_Parameters, dg.MaterializeResult[Any]],
+) -> Callable[_Parameters, dg.MaterializeResult[Any]]:
+    """Let an asset be tried again, with growing waits, after an error that may pass by itself.
+
+    All else fails at once: a damaged file is damaged the next time too.
+    """
+
+    @wraps(compute)
+    def tried(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> dg.MaterializeResult[Any]:
+        try:
+            return compute(*args, **kwargs)
+        except TRANSIENT as error:
+            context = dg.AssetExecutionContext.get()
+            wait = _FIRST_WAIT_SECONDS * 2**context.op_execution_context.retry_number
+            raise dg.RetryRequested(MOST_TRIES_AGAIN, seconds_to_wait=wait) from error
+
+    return tried
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -16,7 +16,7 @@ from errclust_pipeline.analysis.spatial import (
     neighbour_weights,
     usable_scales,
 )
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_answers, read_map, read_option_counts
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
@@ -32,6 +32,7 @@ from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCOR
     kinds={"scipy", "parquet"},
     code_version=MODEL_COMPARISON_STAGE.code_version,
 )
+@retry_what_is_transient
 def model_comparison(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

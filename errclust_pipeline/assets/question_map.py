@@ -8,7 +8,7 @@ import pyarrow as pa
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
 from errclust_pipeline.analysis.spatial import hubness
 from errclust_pipeline.assets.embedding import looked_up
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.resources.embedder import EmbedderResource
@@ -26,7 +26,9 @@ _HUBNESS_AT = 30
     group_name="map",
     kinds={"sentence-transformers", "parquet"},
     code_version=QUESTION_MAP_STAGE.code_version,
+    pool="embedding",
 )
+@retry_what_is_transient
 def question_map(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, embedder: EmbedderResource
 ) -> dg.MaterializeResult[Any]:

@@ -7,7 +7,7 @@ import dagster as dg
 import pyarrow as pa
 
 from errclust_pipeline.analysis.question_map import content_version, merge_questions, questions_of
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.resources.warehouse import Warehouse
@@ -25,6 +25,7 @@ _COLUMNS = ["question_id", "subject", "question", "choices", "gold"]
     kinds={"pandas", "parquet"},
     code_version=QUESTIONS_STAGE.code_version,
 )
+@retry_what_is_transient
 def questions(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
@@ -22,6 +22,7 @@ from errclust_pipeline.tables import REJECTS, RESPONSES
     kinds={"python", "parquet"},
     code_version=RAW_RESULTS.code_version,
 )
+@retry_what_is_transient
 def raw_results(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:

@@ -6,7 +6,7 @@ import dagster as dg
 import pyarrow as pa
 
 from errclust_pipeline.analysis.question_map import label_regions
-from errclust_pipeline.assets.materialization import materialized
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.embedding_store import EmbeddingStore
@@ -22,6 +22,7 @@ from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS, REGION_LABELS
     kinds={"scikitlearn", "parquet"},
     code_version=REGION_LABELS_STAGE.code_version,
 )
+@retry_what_is_transient
 def region_labels(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, embedder: EmbedderResource
 ) -> dg.MaterializeResult[Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from errclust_pipeline.keys import Partition
     from errclust_pipeline.resources.warehouse import Warehouse
     from errclust_pipeline.run import FinishedRun
+    from errclust_pipeline.settings import Settings
 
 PARTITION_FAILED = 1
 BAD_INPUT = 2
@@ -109,8 +110,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "status", "map", "hotspots", "compare", "sql", "forget", "demo",
-            "dev",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "sql", "forget",
+            "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -357,7 +358,7 @@ def status(
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what is fresh, stale or missing, and why."""
+    """Tell what is fresh, stale, missing, failed or withdrawn, and why."""
     from errclust_pipeline import keys, stages
     from errclust_pipeline import run as runs
     from errclust_pipeline.settings import load_settings
@@ -368,7 +369,8 @@ def status(
     partitions = runs.select_partitions(
         warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
     )
-    rows, shared, reasons = [], [], []
+    rows, shared, reasons, notes = [], [], [], []
+    troubled: list[Partition] = []
     benchmarks = [keys.Partition(name) for name in sorted({one.benchmark for one in partitions})]
     for partition in [*partitions, *benchmarks]:
         found = stages.status(warehouse, settings, partition)
@@ -384,6 +386,11 @@ def status(
                     "errors": warehouse.count(ERRORS, partition),
                 }
             )
+            if warehouse.is_withdrawn(partition):
+                notes.append(
+                    f"{partition}: withdrawn, its file is gone; its tables stay until you run "
+                    f"errclust forget {partition.benchmark} {partition.model}"
+                )
         else:
             questions = warehouse.count(QUESTIONS, partition)
             shared.append({"benchmark": partition.benchmark, **states, "questions": questions})
@@ -393,6 +400,9 @@ def status(
         )
         if first is not None:
             reasons.append(f"{partition}: {first[0]} is {first[1].state} ({first[1].reason})")
+            troubled.append(partition)
+    failures = _failures(warehouse, troubled)
+    notes += _unusable_files(warehouse, settings)
     if as_json:
         terminal.print_json(
             {
@@ -400,17 +410,106 @@ def status(
                 "partitions": rows,
                 "benchmarks": shared,
                 "reasons": reasons,
+                "failures": failures,
+                "notes": notes,
             }
         )
     else:
         terminal.print_status(rows, title=f"data root {warehouse.storage.url}")
         terminal.print_status(shared, title="what the models of a benchmark share")
-        for reason in reasons:
-            terminal.output().print(terminal.plain(reason), soft_wrap=True)
+        told = [f"{partition}: {failure}" for partition, failure in failures.items()]
+        for line in [*reasons, *told, *notes]:
+            terminal.output().print(terminal.plain(line), soft_wrap=True)
         if not rows:
             terminal.messages().print("nothing was ingested yet: errclust ingest PATH")
     if check and reasons:
         raise typer.Exit(PARTITION_FAILED)
+
+
+def _failures(warehouse: Warehouse, partitions: Sequence[Partition]) -> dict[str, str]:
+    """Return why the last runs of partitions failed, of those that did."""
+    from errclust_pipeline.instance import dagster_home, open_instance
+    from errclust_pipeline.run import last_failure
+
+    if not partitions or not (dagster_home(warehouse.storage) / "history").exists():
+        return {}
+    with open_instance(warehouse.storage) as instance:
+        found = {str(partition): last_failure(instance, partition) for partition in partitions}
+    return {partition: failure for partition, failure in found.items() if failure is not None}
+
+
+def _unusable_files(warehouse: Warehouse, settings: Settings) -> list[str]:
+    """Say which files in the watched folders cannot be used, and which have no say."""
+    from errclust_pipeline.arrivals import DropFolder
+    from errclust_pipeline.arrivals.drop_folder import FileState
+
+    lines = []
+    for folder in settings.submissions.folders:
+        url = settings.submissions.url(folder, warehouse.storage)
+        for path, known in sorted(DropFolder(warehouse, url).known().items()):
+            if known.state is FileState.UNUSABLE or known.refused:
+                lines.append(f"{path} in {folder} is not used: {known.reason}")
+    return lines
+
+
+@app.command()
+@_explain_errors
+def backfill(
+    benchmark: BenchmarkFilter = None,
+    model: ModelFilter = None,
+    most: Annotated[
+        int | None,
+        typer.Option(help="Submissions brought up to date this time; run it again for the rest."),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be computed.")] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute what a change of code or settings has put out of date.
+
+    Says first what that is and why. The embedding model is loaded once for all. What is done stays
+    done: stop it when you like and run it again, or take a part at a time with --most.
+    """
+    from collections import Counter
+
+    from errclust_pipeline import keys, stages
+    from errclust_pipeline.run import select_partitions
+    from errclust_pipeline.settings import load_settings
+
+    warehouse = _warehouse(root)
+    settings = load_settings(warehouse.storage)
+    partitions = select_partitions(
+        warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
+    )
+    benchmarks = [keys.Partition(name) for name in sorted({one.benchmark for one in partitions})]
+    reasons: Counter[tuple[str, str]] = Counter()
+    stale: set[Partition] = set()
+    for partition in [*partitions, *benchmarks]:
+        for asset, how in stages.status(warehouse, settings, partition).items():
+            if how.state is not stages.State.FRESH:
+                reasons[asset, how.reason] += 1
+                stale.add(partition)
+    # What a benchmark shares comes along with any of its models.
+    chosen = [one for one in partitions if one in stale or keys.Partition(one.benchmark) in stale][
+        :most
+    ]
+    if plan and as_json:
+        terminal.print_json(
+            [
+                {"asset": asset, "reason": reason, "partitions": number}
+                for (asset, reason), number in reasons.items()
+            ]
+        )
+    elif not as_json:
+        terminal.print_rows(
+            [
+                {"asset": asset, "partitions": number, "why": reason}
+                for (asset, reason), number in reasons.items()
+            ],
+            title=f"out of date, of {len(partitions):,} submissions",
+        )
+    if not plan:
+        _run(warehouse, chosen, as_json)
 
 
 @show.command("clusters")

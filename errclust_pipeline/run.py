@@ -109,6 +109,19 @@ def fingerprint(warehouse: Warehouse, settings: Settings, planned: PlannedRun) -
     return stages.provenance(stage, warehouse, settings, planned.partition).data_version
 
 
+def last_failure(instance: dg.DagsterInstance, partition: Partition) -> str | None:
+    """Return in which asset and why a partition's last run failed; None if it did not."""
+    of_partition = dg.RunsFilter(tags={"dagster/partition": str(partition)})
+    last = instance.get_runs(of_partition, limit=1)
+    if not last or last[0].status is not dg.DagsterRunStatus.FAILURE:
+        return None
+    for entry in instance.all_logs(last[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        if entry.dagster_event is not None:
+            asset, why = _failure_of(entry.dagster_event)
+            return f"the last run failed in {asset}: {why}"
+    return "the last run failed before any stage started: see it in the Dagster UI"
+
+
 def execute(
     definitions: dg.Definitions, instance: dg.DagsterInstance, planned: Sequence[PlannedRun]
 ) -> Iterator[FinishedRun]:
@@ -170,15 +183,19 @@ def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun
         if event.is_step_success and event.step_key in run.assets:
             seconds[event.step_key] = event.step_success_data.duration_ms / 1000
         elif event.is_step_failure and failure is None:
-            failed_asset = event.step_key
-            error = event.step_failure_data.error
-            # Dagster wraps what an asset raised, once; that is what its reader can act on.
-            if error is not None and error.cause is not None:
-                error = error.cause
-            failure = _plain_message(error.message) if error is not None else "unknown failure"
+            failed_asset, failure = _failure_of(event)
     if failure is None and not result.success:
         failure = "the run failed before any stage started: see it in the Dagster UI"
     return FinishedRun(run, result.run_id, seconds, failed_asset, failure)
+
+
+def _failure_of(event: dg.DagsterEvent) -> tuple[str | None, str]:
+    """Return the asset that failed and why."""
+    error = event.step_failure_data.error
+    # Dagster wraps what an asset raised, once; that is what its reader can act on.
+    if error is not None and error.cause is not None:
+        error = error.cause
+    return event.step_key, "unknown failure" if error is None else _plain_message(error.message)
 
 
 def _plain_message(message: str) -> str:

@@ -65,7 +65,7 @@ def test_without_arguments_help_is_shown_and_names_every_command(errclust):
 
 def test_every_command_has_help(errclust):
     commands = ["ingest", "run", "show clusters", "map", "hotspots", "compare", "sql", "status"]
-    for command in [*commands, "demo", "dev"]:
+    for command in [*commands, "backfill", "forget", "demo", "dev"]:
         done = errclust(*command.split(), "--help")
         assert done.exit_code == 0
         assert len(done.output.splitlines()) > 5
@@ -115,6 +115,45 @@ def test_a_failed_partition_is_named_and_sets_the_exit_code(errclust, tmp_path):
     assert "0 submissions were up to date" in done.stderr
     assert "a.csv is gone" in done.stderr
     assert errclust("status", "--check").exit_code == PARTITION_FAILED
+    assert "the last run failed in raw_results: /" in errclust("status").stdout
+
+
+def test_backfill_says_what_and_why_and_takes_a_part_at_a_time(finished_root, tmp_path):
+    root = shutil.copytree(finished_root, tmp_path / "copy")
+    settings = root / "errclust.toml"
+    settings.write_text(settings.read_text() + "seed = 3\n")
+    errclust = errclust_at(root)
+    planned = json.loads(errclust("backfill", "--plan", "--json").stdout)
+    clusters = [one for one in planned if one["asset"] == "error_clusters"]
+    assert [one["reason"] for one in clusters] == ["setting seed changed"]
+    models = clusters[0]["partitions"]
+    done = errclust("backfill", "--most", "1")
+    assert "setting seed changed" in done.stdout
+    left = json.loads(errclust("backfill", "--plan", "--json").stdout)
+    (clusters,) = [one for one in left if one["asset"] == "error_clusters"]
+    assert clusters["partitions"] == models - 1
+    assert errclust("backfill").exit_code == 0
+    assert errclust("status", "--check").exit_code == 0
+
+
+def test_status_tells_of_withdrawn_submissions_and_unusable_files(errclust, warehouse, root):
+    from errclust_pipeline.arrivals import DropFolder
+
+    (root / "drop").mkdir()
+    write_table(root / "drop" / "a.csv")
+    write_table(root / "drop" / "b.csv")
+    (root / "drop" / "odd.csv").write_text("one,two\n1,2\n")
+    folder, look = DropFolder(warehouse, str(root / "drop")), 0
+    for _ in range(2):
+        look = folder.look(look).look
+    shown = errclust("status").stdout
+    assert "odd.csv in drop is not used" in shown
+    assert "b.csv in drop is not used: a.csv has the results" in shown
+    for name in ("a.csv", "b.csv"):
+        (root / "drop" / name).unlink()
+    for _ in range(3):
+        look = folder.look(look).look
+    assert "trivia|org__model-a: withdrawn" in errclust("status").stdout
 
 
 def test_status_says_why_something_is_not_fresh(finished_root, tmp_path):

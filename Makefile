@@ -8,10 +8,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check constraints clean
+.PHONY: help install demo dev test test-daemon check constraints clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: .venv/.installed  ## Create .venv and install everything into it
 
@@ -30,6 +30,9 @@ dev: install  ## Open the Dagster UI on the same data
 
 test: install  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto
+
+test-daemon: install  ## Run the tests with a real Dagster daemon (five minutes)
+	$(BIN)/python -m pytest -m daemon
 
 check: install  ## Lint, format and type checks, and whether the installed packages fit together
 	$(BIN)/ruff check .

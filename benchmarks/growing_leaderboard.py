@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 
 from errclust_pipeline import run as runs
@@ -53,9 +54,8 @@ def main() -> None:
                 read = [runs.PlannedRun(one, ("raw_results", "error_table")) for one in others]
                 check(list(runs.execute(definitions, instance, read)))
                 shared = ["map_questions", "compare_models"]
-                check(
-                    list(runs.execute_all(warehouse, definitions, instance, others, phases=shared))
-                )
+                made = runs.execute_all(warehouse, definitions, instance, others, phases=shared)
+                check(list(made))
                 print_submission(warehouse, definitions, instance, root, number)
 
 
@@ -76,13 +76,7 @@ def print_submission(warehouse, definitions, instance, root: Path, number: int) 
         what = next(name for name, members in phases.items() if phase in members)
         seconds[what] = seconds.get(what, 0.0) + time.monotonic() - started
         for run in done:
-            for event in instance.all_logs(run.run_id):
-                made = event.dagster_event and event.dagster_event.is_step_materialization
-                if made:
-                    metadata = (
-                        event.dagster_event.step_materialization_data.materialization.metadata
-                    )
-                    embedded += metadata["embedded_now"].value if "embedded_now" in metadata else 0
+            embedded += embedded_in(instance, run.run_id)
     kept = before is not None and before == warehouse.provenance(
         QUESTION_MAP, Partition("leaderboard")
     )
@@ -91,6 +85,15 @@ def print_submission(warehouse, definitions, instance, root: Path, number: int) 
         f"{embedded:>16}  {'yes' if kept else 'no'}",
         flush=True,
     )
+
+
+def embedded_in(instance, run_id: str) -> int:
+    """Return how many texts a run embedded."""
+    texts = 0
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        metadata = entry.dagster_event.step_materialization_data.materialization.metadata
+        texts += metadata["embedded_now"].value if "embedded_now" in metadata else 0
+    return texts
 
 
 def submission(warehouse: Warehouse, root: Path, number: int) -> Partition:

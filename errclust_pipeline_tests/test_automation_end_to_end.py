@@ -25,7 +25,7 @@ from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import CLUSTER_LABELS, ERRORS, QUESTION_MAP
 from errclust_pipeline_tests.conftest import REAL_DATA
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(900)]
 
 REPOSITORY = Path(__file__).parents[1]
 OF_A_MODEL = {

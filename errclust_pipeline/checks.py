@@ -104,7 +104,7 @@ def _reject_check() -> dg.AssetChecksDefinition:
         store, partition = warehouse.open(), partition_from_key(context.partition_key)
         limits = warehouse.settings().submissions
         rejects, rows = store.count(REJECTS, partition) or 0, store.count(RESPONSES, partition) or 0
-        share = rejects / max(rejects + rows, 1)
+        share = store.reject_share(partition)
         return dg.AssetCheckResult(
             passed=share <= limits.warn_above_rejects,
             severity=dg.AssetCheckSeverity.ERROR

@@ -120,6 +120,11 @@ def test_many_rejects_warn_and_very_many_stop_what_follows(
     assert f"{bad} of 100 rows" in found.description
     assert (warehouse.count(ERRORS, A) is not None) is goes_on
     assert bool(failures) is not goes_on
+    if not goes_on:
+        # Nor does it go on in a run of its own.
+        _, (failure,) = computed(warehouse, ["label_error_clusters"])
+        assert "70% of the rows" in failure
+        assert warehouse.count(ERRORS, A) is None
 
 
 def test_a_table_that_does_not_fit_its_source_stops_what_follows(warehouse, tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.storage import Storage, hive_folder, hive_values
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.tables import TABLES, Table
+from errclust_pipeline.tables import REJECTS, RESPONSES, TABLES, Table
 
 _METADATA_PREFIX = "errclust."
 _ROW_GROUP_ROWS = 50_000
@@ -322,6 +322,11 @@ class Warehouse:
             return None
         with self.storage.open(path) as file:
             return int(pq.ParquetFile(file).metadata.num_rows)
+
+    def reject_share(self, partition: Partition) -> float:
+        """Return the share of a submission's rows that could not be used."""
+        rejects, rows = self.count(REJECTS, partition) or 0, self.count(RESPONSES, partition) or 0
+        return rejects / max(rejects + rows, 1)
 
     # SQL ---------------------------------------------------------------------------------------
 

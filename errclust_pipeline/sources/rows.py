@@ -14,6 +14,7 @@ from errclust_pipeline.sources.json_stream import Fault
 METADATA_CHARACTERS = 2_000
 _MOST_OUTSIDE = 0.2
 """Share of scores outside 0 to 1 from which on the scale itself is in doubt."""
+_FEWEST_OUTSIDE = 10
 _LARGEST_CHOICE = 1_000
 """A question with more options than this is not a question; such a number is not a choice."""
 
@@ -68,7 +69,7 @@ def batches(
     if last.responses.num_rows or last.rejects.num_rows or last.passed_over:
         yield last
     outside = builder.reasons["score_out_of_range"]
-    if outside > _MOST_OUTSIDE * count and builder.usable:
+    if outside >= _FEWEST_OUTSIDE and outside > _MOST_OUTSIDE * count and builder.usable:
         raise SourceError(
             f"{source}: {outside:,} of {count:,} scores of {submission.model} on "
             f"{submission.benchmark} are not from 0 to 1, so those that are may mean something "

@@ -160,9 +160,9 @@ def test_scores_of_every_form_are_read_or_rejected(tmp_path: Path) -> None:
 
 
 def test_scores_on_another_scale_are_refused_though_some_would_fit(tmp_path: Path) -> None:
-    scores = [100, 0, 50, 1, 87]
+    scores = [100, 0, 50, 1, 87] * 4
     path = write(tmp_path / "t.jsonl", [row(n, score=value) for n, value in enumerate(scores)])
-    with pytest.raises(SourceError, match=r"3 of 5 scores .* Rescale"):
+    with pytest.raises(SourceError, match=r"12 of 20 scores .* Rescale"):
         read(path)
 
 

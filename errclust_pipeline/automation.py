@@ -21,8 +21,7 @@ import dagster as dg
 
 from errclust_pipeline import run as runs
 from errclust_pipeline.arrivals import Arrivals, DropFolder
-from errclust_pipeline.arrivals.listing import FolderListing
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.keys import Partition, benchmarks_of
 from errclust_pipeline.partitions import BENCHMARKS, MODELS, add_partitions, partition_key
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.resources.warehouse import Warehouse
@@ -56,12 +55,11 @@ _NEW_OR_TO_COME = (
     _C.data_version_changed() & ~_C.executed_with_root_target()
 ) | _C.will_be_requested()
 
-WITH_THE_CHAIN = (
-    _C.any_deps_match(_NEW_OR_TO_COME).since_last_handled()
-    & ~_C.any_deps_missing()
-    & ~_C.any_deps_in_progress()
-    & ~_C.in_progress()
-).with_label("with_the_chain")
+_ALL_THERE = ~_C.any_deps_missing() & ~_C.any_deps_in_progress() & ~_C.in_progress()
+
+WITH_THE_CHAIN = (_C.any_deps_match(_NEW_OR_TO_COME).since_last_handled() & _ALL_THERE).with_label(
+    "with_the_chain"
+)
 """Of a stage that reads one partition of each stage before it: it joins their run."""
 
 ON_NEW_CONTENT = (
@@ -73,19 +71,17 @@ WITH_THE_MAP = (
     _C.any_deps_match(_NEW_OR_TO_COME)
     .allow(dg.AssetSelection.assets("question_map"))
     .since_last_handled()
-    & ~_C.any_deps_missing()
-    & ~_C.any_deps_in_progress()
-    & ~_C.in_progress()
+    & _ALL_THERE
 ).with_label("with_the_map")
 """Of what is said about the map: in the map's run."""
 
-ON_ANY_SUBMISSION = (
-    _C.any_deps_match(_C.newly_updated()).since_last_handled() & _SETTLED_ABOVE
-).with_label("on_any_submission")
+ON_ANY_SUBMISSION = (_JUST_CHANGED.since_last_handled() & _SETTLED_ABOVE).with_label(
+    "on_any_submission"
+)
 """Of a stage that gathers whatever models there are: most pairs of the grid have no results."""
 
 ON_ANY_SUBMISSION_ON_THE_MAP = (
-    _C.any_deps_match(_C.newly_updated()).since_last_handled()
+    _JUST_CHANGED.since_last_handled()
     & ~_C.any_deps_match(_C.missing()).allow(dg.AssetSelection.assets("question_map"))
     & _SETTLED_ABOVE
 ).with_label("on_any_submission_on_the_map")
@@ -169,12 +165,12 @@ def _submission_sensor(url: str, name: str, seconds: int) -> dg.SensorDefinition
         description=f"New and revised submissions in {url}.",
     )
     def look(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
-        store = warehouse.open()
-        if not FolderListing(url, store.storage).exists():
+        folder = DropFolder(warehouse.open(), url)
+        if not folder.listing.exists():
             return dg.SensorResult(
                 skip_reason=f"{url} is not there: create it and put result files into it"
             )
-        return _to_result(context, DropFolder(store, url).look(int(context.cursor or 0)), url)
+        return _to_result(context, folder.look(int(context.cursor or 0)), url)
 
     return look
 
@@ -291,21 +287,18 @@ def find_repairs(
     started = time.monotonic()
     settings = load_settings(store.storage)
     partitions: list[Partition] = store.submissions()
-    everything = [
-        *partitions,
-        *(Partition(name) for name in sorted({one.benchmark for one in partitions})),
-    ]
+    everything = [*partitions, *benchmarks_of(partitions)]
     position = memory["next"] if memory["next"] < len(everything) else 0
     seen, found = dict(memory["seen"]), []
     for partition in everything[position:]:
         if time.monotonic() - started > SECONDS_A_REPAIR_LOOK:
             break
         position += 1
-        planned = runs.next_run(store, settings, partition)
+        needed = runs.next_run(store, settings, partition)
         before = seen.pop(str(partition), None)
-        if planned is None:
+        if needed is None:
             continue
-        wanted = runs.fingerprint(store, settings, planned)
+        planned, wanted = needed
         seen[str(partition)] = wanted
         if wanted == before:
             found.append((f"repair|{partition}|{wanted}|{today}", planned))

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 
 import dagster as dg
+import pyarrow as pa
 
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, BENCHMARKS, partition_from_key
@@ -13,21 +14,18 @@ from errclust_pipeline.stages import RAW_RESULTS, STAGES, Stage
 from errclust_pipeline.tables import (
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
-    ERROR_EMBEDDINGS,
     ERRORS,
-    QUESTION_MAP,
     QUESTIONS,
-    REJECTS,
     RESPONSES,
     Table,
 )
 from errclust_pipeline.tables.soundness import problems_of
 
-_SAME_NUMBER: Mapping[str, tuple[Table, Table, str]] = {
-    "error_embeddings": (ERROR_EMBEDDINGS, ERRORS, "errors"),
-    "question_map": (QUESTION_MAP, QUESTIONS, "questions"),
+_SAME_NUMBER: Mapping[str, tuple[Table, str]] = {
+    "error_embeddings": (ERRORS, "errors"),
+    "question_map": (QUESTIONS, "questions"),
 }
-"""By asset, the table that must have as many rows as another."""
+"""By asset, the table that its own must have as many rows as."""
 
 
 def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:
@@ -45,43 +43,45 @@ def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
         store, partition = warehouse.open(), partition_from_key(context.partition_key)
-        counts: dict[str, int] = {}
-        problems = []
-        for table in stage.tables:
-            rows = store.read(table, partition)
-            counts[table.name] = rows.num_rows
-            problems += [f"{table.name}: {one}" for one in problems_of(table, rows)]
-        problems += _between_stages(stage, store, partition)
+        own = {table.name: store.read(table, partition) for table in stage.tables}
+        problems = [
+            f"{table.name}: {one}"
+            for table in stage.tables
+            for one in problems_of(table, own[table.name])
+        ]
+        problems += _between_stages(stage, own, store, partition)
         return dg.AssetCheckResult(
             passed=not problems,
             description="; ".join(problems) or None,
-            metadata={"rows": counts, "problems": problems},
+            metadata={
+                "rows": {name: rows.num_rows for name, rows in own.items()},
+                "problems": problems,
+            },
         )
 
     return check
 
 
-def _between_stages(stage: Stage, store: Warehouse, partition: Partition) -> list[str]:
-    """Compare row counts with those of the stages that a stage reads."""
+def _between_stages(
+    stage: Stage, own: Mapping[str, pa.Table], store: Warehouse, partition: Partition
+) -> list[str]:
+    """Compare a stage's own rows with those of the stages that it reads."""
     if stage.asset == "error_table":
-        wrong = store.read(RESPONSES, partition, columns=["correct"])["correct"]
-        expected, found = (
-            len(wrong) - (wrong.combine_chunks().true_count),
-            store.count(ERRORS, partition),
-        )
+        correct = store.read(RESPONSES, partition, columns=["correct"])["correct"]
+        expected = len(correct) - correct.combine_chunks().true_count
+        found = own[ERRORS.name].num_rows
         return [] if expected == found else [f"{found} errors of {expected} wrong responses"]
     if stage.asset in _SAME_NUMBER:
-        table, source, what = _SAME_NUMBER[stage.asset]
-        found, expected = store.count(table, partition), store.count(source, partition)
+        source, what = _SAME_NUMBER[stage.asset]
+        found, expected = own[stage.table.name].num_rows, store.count(source, partition)
         return [] if expected == found else [f"{found} rows of {expected} {what}"]
     if stage.asset == "error_clusters":
-        clustered = store.read(ERROR_CLUSTERS, partition, columns=["example_id"])["example_id"]
         errors = store.count(ERRORS, partition)
-        found = len(clustered.unique())
+        found = len(own[ERROR_CLUSTERS.name]["example_id"].unique())
         return [] if errors == found else [f"{found} of {errors} errors have a cluster row"]
     if stage.asset == "cluster_labels":
         clusters = store.read(ERROR_CLUSTERS, partition, columns=["cluster_id"])["cluster_id"]
-        named = store.read(CLUSTER_LABELS, partition, columns=["cluster_id"])["cluster_id"]
+        named = own[CLUSTER_LABELS.name]["cluster_id"]
         missing = set(clusters.unique().to_pylist()) - set(named.to_pylist()) - {None}
         return [f"{len(missing)} clusters have no label"] if missing else []
     return []
@@ -103,14 +103,14 @@ def _reject_check() -> dg.AssetChecksDefinition:
         """Compare the share of rejects with the limits."""
         store, partition = warehouse.open(), partition_from_key(context.partition_key)
         limits = warehouse.settings().submissions
-        rejects, rows = store.count(REJECTS, partition) or 0, store.count(RESPONSES, partition) or 0
+        rejects, rows = store.reject_counts(partition)
         share = store.reject_share(partition)
         return dg.AssetCheckResult(
             passed=share <= limits.warn_above_rejects,
             severity=dg.AssetCheckSeverity.ERROR
             if share > limits.block_above_rejects
             else dg.AssetCheckSeverity.WARN,
-            description=f"{rejects:,} of {rejects + rows:,} rows could not be used ({share:.1%})",
+            description=f"{rejects:,} of {rows:,} rows could not be used ({share:.1%})",
             metadata={"rejects": rejects, "share": share},
         )
 

@@ -325,17 +325,16 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
 def _reject_lines(warehouse: Warehouse, finished: Sequence[FinishedRun]) -> list[str]:
     """Say of what was read how many rows could not be used."""
     from errclust_pipeline.stages import RAW_RESULTS
-    from errclust_pipeline.tables import REJECTS, RESPONSES
 
     lines = []
     for one in finished:
         if RAW_RESULTS.asset not in one.seconds:
             continue
         where = one.planned.partition
-        rejects, rows = warehouse.count(REJECTS, where) or 0, warehouse.count(RESPONSES, where) or 0
+        rejects, rows = warehouse.reject_counts(where)
         if rejects:
             lines.append(
-                f"{where}: {rejects:,} of {rows + rejects:,} rows could not be used: table rejects "
+                f"{where}: {rejects:,} of {rows:,} rows could not be used: table rejects "
                 "says which and why"
             )
     return lines
@@ -371,8 +370,7 @@ def status(
     )
     rows, shared, reasons, notes = [], [], [], []
     troubled: list[Partition] = []
-    benchmarks = [keys.Partition(name) for name in sorted({one.benchmark for one in partitions})]
-    for partition in [*partitions, *benchmarks]:
+    for partition in [*partitions, *keys.benchmarks_of(partitions)]:
         found = stages.status(warehouse, settings, partition)
         states = {asset: str(how.state) for asset, how in found.items()}
         if partition.model:
@@ -481,10 +479,9 @@ def backfill(
     partitions = select_partitions(
         warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
     )
-    benchmarks = [keys.Partition(name) for name in sorted({one.benchmark for one in partitions})]
     reasons: Counter[tuple[str, str]] = Counter()
     stale: set[Partition] = set()
-    for partition in [*partitions, *benchmarks]:
+    for partition in [*partitions, *keys.benchmarks_of(partitions)]:
         for asset, how in stages.status(warehouse, settings, partition).items():
             if how.state is not stages.State.FRESH:
                 reasons[asset, how.reason] += 1

@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import re
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_KEY_LENGTH = 150
@@ -138,3 +139,8 @@ class Partition:
     def __str__(self) -> str:
         """Return the form Dagster shows: ``benchmark|model``, or the benchmark."""
         return f"{self.benchmark}|{self.model}" if self.model else self.benchmark
+
+
+def benchmarks_of(partitions: Iterable[Partition]) -> list[Partition]:
+    """Return the partitions of the benchmarks that models' partitions belong to, sorted."""
+    return [Partition(name) for name in sorted({one.benchmark for one in partitions})]

@@ -13,7 +13,7 @@ import psutil
 from dagster._core.launcher import DefaultRunLauncher
 
 from errclust_pipeline import stages
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.keys import Partition, benchmarks_of
 from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings, load_settings
@@ -69,7 +69,7 @@ def plan(
         Jobs to plan. What a later phase has to do may change by what an earlier one does: to run
         several, plan and execute one after another.
     """
-    benchmarks = [Partition(name) for name in sorted({one.benchmark for one in partitions})]
+    benchmarks = benchmarks_of(partitions)
     planned = []
     for phase in phases:
         names = [stage.asset for stage in PHASES[phase]]
@@ -81,10 +81,13 @@ def plan(
     return planned
 
 
-def next_run(warehouse: Warehouse, settings: Settings, partition: Partition) -> PlannedRun | None:
+def next_run(
+    warehouse: Warehouse, settings: Settings, partition: Partition
+) -> tuple[PlannedRun, str] | None:
     """Return the first run that a partition of a model or a benchmark needs; None if it is fresh.
 
-    What cannot be computed yet, because something it reads does not exist, is left for later.
+    With it comes the data version that its first asset would have. What cannot be computed yet,
+    because something it reads does not exist, is left for later.
     """
     found = stages.status(warehouse, settings, partition)
     for phase, of_phase in PHASES.items():
@@ -96,17 +99,11 @@ def next_run(warehouse: Warehouse, settings: Settings, partition: Partition) -> 
             continue
         first = next(stage for stage in of_phase if stage.asset == assets[0])
         try:
-            stages.provenance(first, warehouse, settings, partition)
+            made_from = stages.provenance(first, warehouse, settings, partition)
         except WarehouseError:
             continue
-        return PlannedRun(partition, assets, phase)
+        return PlannedRun(partition, assets, phase), made_from.data_version
     return None
-
-
-def fingerprint(warehouse: Warehouse, settings: Settings, planned: PlannedRun) -> str:
-    """Return the data version that the first asset of a planned run would have."""
-    stage = next(stage for stage in stages.STAGES if stage.asset == planned.assets[0])
-    return stages.provenance(stage, warehouse, settings, planned.partition).data_version
 
 
 def last_failure(instance: dg.DagsterInstance, partition: Partition) -> str | None:

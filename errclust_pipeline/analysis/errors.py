@@ -131,9 +131,9 @@ def _failure_form(
     finish_reason: str | None,
     log_likelihoods: object,
 ) -> str:
+    is_recorded = extraction_recorded is None or extraction_recorded
     if response is None:
-        is_known = extraction_recorded is None or extraction_recorded
-        unanswered = is_known and prediction is None and log_likelihoods is None
+        unanswered = is_recorded and prediction is None and log_likelihoods is None
         return "no_answer" if unanswered else "wrong_answer"
     own = own_part(response)
     if not own:
@@ -147,7 +147,7 @@ def _failure_form(
     runs_on = len(own) < len(response.strip())
     if not runs_on and finish_reason is not None and finish_reason.lower() in _LENGTH_REASONS:
         return "truncated"
-    if extraction_recorded is not None and not extraction_recorded:
+    if not is_recorded:
         return "wrong_answer"
     answered = prediction is not None and not guessed
     if not answered:

@@ -134,7 +134,7 @@ class Warehouse:
         """
         path = self._submission_path(Partition.of_names(submission.benchmark, submission.model))
         record = {**json.loads(submission.to_json()), "files_fingerprint": files_fingerprint}
-        known = json.loads(self.storage.read_text(path)) if self.storage.exists(path) else {}
+        known = self._read_record(path)
         if known == record:
             return False
         self._write_record(path, record)
@@ -152,17 +152,15 @@ class Warehouse:
             Whether there is such a submission and it had no mark.
         """
         path = self._submission_path(partition)
-        if not self.has_submission(partition) or self.is_withdrawn(partition):
+        known = self._read_record(path)
+        if not known or known.get("withdrawn"):
             return False
-        self._write_record(path, json.loads(self.storage.read_text(path)) | {"withdrawn": True})
+        self._write_record(path, known | {"withdrawn": True})
         return True
 
     def is_withdrawn(self, partition: Partition) -> bool:
         """Whether a submission is marked as withdrawn."""
-        if not self.has_submission(partition):
-            return False
-        record = json.loads(self.storage.read_text(self._submission_path(partition)))
-        return bool(record.get("withdrawn", False))
+        return bool(self._read_record(self._submission_path(partition)).get("withdrawn", False))
 
     def forget(self, partition: Partition) -> int:
         """Remove a submission, with the copies of its files, and its tables.
@@ -188,6 +186,13 @@ class Warehouse:
         self.storage.remove_folder(self._submission_path(partition).rpartition("/")[0])
         return len(paths)
 
+    def _read_record(self, path: str) -> dict[str, Any]:
+        """Return a submission's record; empty if there is none."""
+        found: dict[str, Any] = {}
+        if self.storage.exists(path):
+            found = json.loads(self.storage.read_text(path))
+        return found
+
     def _write_record(self, path: str, record: Mapping[str, Any]) -> None:
         self.storage.write_text(path, json.dumps(record, sort_keys=True, indent=2) + "\n")
 
@@ -199,13 +204,12 @@ class Warehouse:
         WarehouseError
             If none was ingested.
         """
-        path = self._submission_path(partition)
-        if not self.storage.exists(path):
+        record = self._read_record(self._submission_path(partition))
+        if not record:
             raise WarehouseError(
                 f"nothing was ingested for model {partition.model} on benchmark "
                 f"{partition.benchmark}: run `errclust ingest` on its result files first"
             )
-        record = json.loads(self.storage.read_text(path))
         fingerprint = record.pop("files_fingerprint")
         record.pop("withdrawn", None)
         return Submission.from_json(json.dumps(record)), fingerprint
@@ -323,10 +327,15 @@ class Warehouse:
         with self.storage.open(path) as file:
             return int(pq.ParquetFile(file).metadata.num_rows)
 
+    def reject_counts(self, partition: Partition) -> tuple[int, int]:
+        """Return how many of a submission's rows could not be used, and how many there were."""
+        rejects, usable = (self.count(table, partition) or 0 for table in (REJECTS, RESPONSES))
+        return rejects, rejects + usable
+
     def reject_share(self, partition: Partition) -> float:
         """Return the share of a submission's rows that could not be used."""
-        rejects, rows = self.count(REJECTS, partition) or 0, self.count(RESPONSES, partition) or 0
-        return rejects / max(rejects + rows, 1)
+        rejects, rows = self.reject_counts(partition)
+        return rejects / max(rows, 1)
 
     # SQL ---------------------------------------------------------------------------------------
 

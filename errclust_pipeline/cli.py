@@ -745,23 +745,23 @@ def sql(
     """
     if not query.strip():
         _stop("the query is empty: try errclust sql 'SHOW TABLES'")
-    with _warehouse(root).connect() as connection:
-        result = connection.execute(query)
-        names = _told_apart([str(column[0]) for column in result.description or ()])
-        if as_json or output_format is SqlFormat.JSON:
-            terminal.print_json([dict(zip(names, row, strict=True)) for row in result.fetchall()])
-        elif output_format is SqlFormat.CSV:
-            import csv
+    as_table = output_format is SqlFormat.TABLE and not as_json
+    names, rows = _warehouse(root).query(query, limit + 1 if as_table and limit else None)
+    names = _told_apart(names)
+    if output_format is SqlFormat.CSV and not as_json:
+        import csv
 
-            writer = csv.writer(sys.stdout)
-            writer.writerow(names)
-            while rows := result.fetchmany(10_000):
-                writer.writerows(rows)
-        else:
-            shown = result.fetchmany(limit) if limit else result.fetchall()
-            terminal.print_rows([dict(zip(names, row, strict=True)) for row in shown], longest=200)
-            if limit and result.fetchmany(1):
-                terminal.messages().print(f"only the first {limit} rows are shown: see --limit")
+        writer = csv.writer(sys.stdout)
+        writer.writerow(names)
+        writer.writerows(rows)
+        return
+    shown = [dict(zip(names, row, strict=True)) for row in rows]
+    if as_table:
+        terminal.print_rows(shown[: limit or None], longest=200)
+        if limit and len(shown) > limit:
+            terminal.messages().print(f"only the first {limit} rows are shown: see --limit")
+    else:
+        terminal.print_json(shown)
 
 
 def _told_apart(names: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from errclust_pipeline.tables import REJECTS, RESPONSES, TABLES, Table
 
 _METADATA_PREFIX = "errclust."
 _ROW_GROUP_ROWS = 50_000
+_ATTEMPTS_TO_QUERY = 10
+_SECONDS_BETWEEN_QUERIES = 0.05
 
 
 class WarehouseError(RuntimeError):
@@ -291,25 +294,22 @@ class Warehouse:
                 f"table {table.name} has nothing for {partition} yet: "
                 f"run `errclust run --benchmark {partition.benchmark}`"
             )
-        # With a hive path the partition columns would be added; the file's own are what is asked.
-        try:
-            return pq.read_table(
-                path,
-                columns=wanted,
-                filters=filters,
-                partitioning=None,
-                filesystem=self.storage.filesystem,
-            )
-        except pa.ArrowInvalid:
-            written = pq.read_schema(path, filesystem=self.storage.filesystem).names
-            lacking = [name for name in wanted if name not in written]
-            if not lacking:
-                raise
-            raise WarehouseError(
-                f"table {table.name} of {partition} has no column {', '.join(lacking)}: it was "
-                "written by an earlier version of errclust; bring it up to date with "
-                f"`errclust run --benchmark {partition.benchmark}`"
-            ) from None
+        # By an open file, not by its name: pyarrow opens a name twice, for the footer and for the
+        # rows, and a file that is replaced in between would be read as garbage.
+        with self.storage.open(path) as file:
+            try:
+                return pq.read_table(file, columns=wanted, filters=filters)
+            except pa.ArrowInvalid:
+                file.seek(0)
+                written = pq.read_schema(file).names
+                lacking = [name for name in wanted if name not in written]
+                if not lacking:
+                    raise
+                raise WarehouseError(
+                    f"table {table.name} of {partition} has no column {', '.join(lacking)}: it was "
+                    "written by an earlier version of errclust; bring it up to date with "
+                    f"`errclust run --benchmark {partition.benchmark}`"
+                ) from None
 
     def provenance(self, table: Table, partition: Partition) -> Provenance | None:
         """Return what a partition was made from; None if it does not exist."""
@@ -348,11 +348,49 @@ class Warehouse:
         """Open an in-memory DuckDB with a view of every table.
 
         It holds no lock on anything: any number of these, and any number of writers, may be open
-        at once.
+        at once. A query that is under way while a partition is replaced may fail, since DuckDB
+        opens a file once for its footer and again for its rows: `query` tries again then.
         """
         connection = duckdb.connect(":memory:")
         self._create_views(connection)
         return connection
+
+    def query(self, sql: str, limit: int | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query against the views, again if files were replaced under it.
+
+        Parameters
+        ----------
+        sql : str
+            One or several statements; the last one's rows are returned.
+        limit : int, optional
+            Return only so many rows.
+
+        Returns
+        -------
+        tuple of list of str and list of tuple
+            The names of the columns and the rows.
+
+        Raises
+        ------
+        duckdb.Error
+            If the query is wrong, or a file cannot be read.
+        """
+        for _ in range(_ATTEMPTS_TO_QUERY - 1):
+            try:
+                return self._query_once(sql, limit)
+            except duckdb.Error as error:
+                # What is wrong with a query has a class of its own; bytes that make no sense have
+                # none.
+                if type(error) is not duckdb.Error and not isinstance(error, duckdb.IOException):
+                    raise
+            time.sleep(_SECONDS_BETWEEN_QUERIES)
+        return self._query_once(sql, limit)
+
+    def _query_once(self, sql: str, limit: int | None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        with self.connect() as connection:
+            result = connection.execute(sql)
+            names = [str(column[0]) for column in result.description or ()]
+            return names, result.fetchall() if limit is None else result.fetchmany(limit)
 
     def publish_catalog(self) -> None:
         """Rewrite `catalog.duckdb`, for those who open it with DuckDB themselves.

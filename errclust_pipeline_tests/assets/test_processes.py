@@ -118,12 +118,7 @@ def test_two_processes_materialise_different_partitions_at_once_ten_times(
 
     def query_all_the_while():
         while not stop.is_set():
-            with warehouse.connect() as connection:
-                seen.append(
-                    connection.execute(
-                        "select model, count(*) from responses group by 1"
-                    ).fetchall()
-                )
+            seen.append(warehouse.query("select model, count(*) from responses group by 1")[1])
 
     reader = threading.Thread(target=query_all_the_while)
     reader.start()

@@ -1,5 +1,7 @@
+import collections
 import json
 import threading
+import time
 
 import duckdb
 import pyarrow as pa
@@ -116,27 +118,55 @@ def test_views_show_files_of_an_earlier_version_with_nulls_for_what_they_lack(wa
     assert rows == [(None,), ("it's broken",)]
 
 
-def test_readers_see_the_old_or_the_new_partition_while_it_is_rewritten(tmp_path):
+@pytest.fixture
+def rewritten(tmp_path):
+    """A warehouse with a partition that another thread rewrites all the while."""
     warehouse = Warehouse(str(tmp_path))
     warehouse.write(REJECTS, PARTITION, rejects(10, "a"), PROVENANCE)
-    seen, stop = set(), threading.Event()
+    stop = threading.Event()
 
-    def read_on():
+    def write_on():
         while not stop.is_set():
-            with warehouse.connect() as connection:
-                seen.update(
-                    connection.execute("select reason, count(*) from rejects group by 1").fetchall()
-                )
+            warehouse.write(REJECTS, PARTITION, rejects(500, "b"), PROVENANCE)
+            warehouse.write(REJECTS, PARTITION, rejects(10, "a"), PROVENANCE)
 
-    reader = threading.Thread(target=read_on)
-    reader.start()
-    for _ in range(20):
-        warehouse.write(REJECTS, PARTITION, rejects(500, "b"), PROVENANCE)
-        warehouse.write(REJECTS, PARTITION, rejects(10, "a"), PROVENANCE)
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    yield warehouse
     stop.set()
-    reader.join()
-    assert seen <= {("a", 10), ("b", 500)}
-    assert seen
+    writer.join()
+
+
+def both_seen(read):
+    """Read until both states were seen, a hundred times at least."""
+    seen, until = collections.Counter(), time.monotonic() + 60
+    while (seen.total() < 100 or len(seen) < 2) and time.monotonic() < until:
+        seen[read()] += 1
+    return set(seen)
+
+
+def test_readers_see_the_old_or_the_new_partition_while_it_is_rewritten(rewritten):
+    def read():
+        reasons = rewritten.read(REJECTS, PARTITION)["reason"].to_pylist()
+        return reasons[0], len(reasons)
+
+    assert both_seen(read) == {("a", 10), ("b", 500)}
+
+
+def test_queries_see_the_old_or_the_new_partition_while_it_is_rewritten(rewritten):
+    def read():
+        names, rows = rewritten.query("select reason, count(*) as n from rejects group by 1")
+        assert names == ["reason", "n"]
+        (row,) = rows
+        return row
+
+    assert both_seen(read) == {("a", 10), ("b", 500)}
+
+
+def test_a_query_that_is_wrong_fails_at_once(warehouse, monkeypatch):
+    monkeypatch.setattr(time, "sleep", pytest.fail)
+    with pytest.raises(duckdb.BinderException, match="no_such_column"):
+        warehouse.query("select no_such_column from rejects")
 
 
 def test_a_submission_is_recorded_once_and_revised_when_it_changes(warehouse):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 import os
 import sys
@@ -468,10 +467,7 @@ def backfill(
     Says first what that is and why. The embedding model is loaded once for all. What is done stays
     done: stop it when you like and run it again, or take a part at a time with --most.
     """
-    from collections import Counter
-
-    from errclust_pipeline import keys, stages
-    from errclust_pipeline.run import select_partitions
+    from errclust_pipeline.run import out_of_date, select_partitions
     from errclust_pipeline.settings import load_settings
 
     warehouse = _warehouse(root)
@@ -479,17 +475,7 @@ def backfill(
     partitions = select_partitions(
         warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
     )
-    reasons: Counter[tuple[str, str]] = Counter()
-    stale: set[Partition] = set()
-    for partition in [*partitions, *keys.benchmarks_of(partitions)]:
-        for asset, how in stages.status(warehouse, settings, partition).items():
-            if how.state is not stages.State.FRESH:
-                reasons[asset, how.reason] += 1
-                stale.add(partition)
-    # What a benchmark shares comes along with any of its models.
-    chosen = [one for one in partitions if one in stale or keys.Partition(one.benchmark) in stale][
-        :most
-    ]
+    reasons, stale = out_of_date(warehouse, settings, partitions)
     if plan and as_json:
         terminal.print_json(
             [
@@ -506,7 +492,7 @@ def backfill(
             title=f"out of date, of {len(partitions):,} submissions",
         )
     if not plan:
-        _run(warehouse, chosen, as_json)
+        _run(warehouse, stale[:most], as_json)
 
 
 @show.command("clusters")
@@ -530,7 +516,7 @@ def show_clusters(
 
     warehouse = _warehouse(root)
     partition = Partition(
-        _known_key(warehouse, "benchmark", benchmark), _known_key(warehouse, "model", model)
+        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
     )
     clusters = warehouse.read(
         ERROR_CLUSTERS, partition, columns=["cluster_id"], filters=pc.field("level") == 1
@@ -573,7 +559,7 @@ def show_map(
     from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, REGION_LABELS
 
     warehouse = _warehouse(root)
-    partition = Partition(_known_key(warehouse, "benchmark", benchmark))
+    partition = Partition(warehouse.known_key("benchmark", benchmark))
     labels = warehouse.read(REGION_LABELS, partition).to_pylist()
     labels = [row for row in labels if row["level"] <= level]
     models = warehouse.read(LEADERBOARD, partition).to_pylist()
@@ -612,7 +598,7 @@ def hotspots(
 
     warehouse = _warehouse(root)
     partition = Partition(
-        _known_key(warehouse, "benchmark", benchmark), _known_key(warehouse, "model", model)
+        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
     )
     regions = read_hot_regions(warehouse, partition)
     statistics = warehouse.read(AUTOCORRELATION, partition).to_pylist()
@@ -666,11 +652,11 @@ def compare(
     from errclust_pipeline.settings import load_settings
 
     warehouse = _warehouse(root)
-    key = _known_key(warehouse, "benchmark", benchmark)
+    key = warehouse.known_key("benchmark", benchmark)
     chosen = load_settings(warehouse.storage).for_benchmark(key).statistics
     left_out = chosen.leave_out_artefacts or without_artefacts
     questions = marks.read_map(warehouse, key)
-    names = [_known_key(warehouse, "model", name) for name in (model_a, model_b)]
+    names = [warehouse.known_key("model", name) for name in (model_a, model_b)]
     if names[0] == names[1]:
         _stop("name two different models")
     first, second = (
@@ -794,7 +780,7 @@ def forget(
 
     warehouse = _warehouse(root)
     partition = Partition(
-        _known_key(warehouse, "benchmark", benchmark), _known_key(warehouse, "model", model)
+        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
     )
     if not warehouse.has_submission(partition):
         _stop(f"there is no submission {partition}")
@@ -917,20 +903,7 @@ def dev(
 
 
 def _key(warehouse: Warehouse, dimension: str, name: str | None) -> str | None:
-    return None if name is None else _known_key(warehouse, dimension, name)
-
-
-def _known_key(warehouse: Warehouse, dimension: str, name: str) -> str:
-    """Return the key of a benchmark or model that was ingested, by its key or its true name."""
-    from errclust_pipeline.keys import encode_key
-
-    known = sorted({getattr(partition, dimension) for partition in warehouse.submissions()})
-    for candidate in (name, encode_key(name)):
-        if candidate in known:
-            return candidate
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
-    listed = ", ".join(close) if close else "none: nothing was ingested yet"
-    _stop(f"there is no {dimension} {name!r}. Known here: {listed}")
+    return None if name is None else warehouse.known_key(dimension, name)
 
 
 def main() -> None:

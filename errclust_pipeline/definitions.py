@@ -18,30 +18,14 @@ from errclust_pipeline.automation import (
     with_automation,
 )
 from errclust_pipeline.checks import CHECKS
+from errclust_pipeline.jobs import JOBS, bring_up_to_date_job
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages import PHASES
 
 ROOT_VARIABLE = "ERRCLUST_ROOT"
 DEFAULT_ROOT = "data"
-
-_DESCRIPTIONS = {
-    "label_error_clusters": "From a submission's result files to labelled clusters of its errors.",
-    "map_questions": "The map of a benchmark's questions, shared by its models.",
-    "find_hot_spots": "Where a model's errors concentrate on the map, and whether they do at all.",
-    "compare_models": "The models of a benchmark side by side.",
-}
-JOBS = [
-    dg.define_asset_job(
-        name,
-        selection=dg.AssetSelection.assets(*(stage.asset for stage in stages)),
-        description=_DESCRIPTIONS[name],
-    )
-    for name, stages in PHASES.items()
-]
-"""One job a phase: assets of one job share their partitions."""
 
 
 def build_defs(
@@ -71,7 +55,7 @@ def build_defs(
     return dg.Definitions(
         assets=with_automation(ASSETS, settings),
         asset_checks=CHECKS,
-        jobs=JOBS,
+        jobs=[*JOBS, bring_up_to_date_job(lambda: build_defs(root, resource_overrides))],
         sensors=[
             *submission_sensors(storage, settings),
             content_sensor(settings),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import dagster as dg
 import psutil
@@ -81,6 +83,28 @@ def plan(
     return planned
 
 
+def out_of_date(
+    warehouse: Warehouse, settings: Settings, partitions: Sequence[Partition]
+) -> tuple[Counter[tuple[str, str]], list[Partition]]:
+    """Return what is not up to date of some partitions and of what their benchmarks share.
+
+    Returns
+    -------
+    tuple of Counter and list of Partition
+        The number of partitions by asset and reason; and those of the given partitions that are
+        out of date themselves, or whose benchmark is.
+    """
+    reasons: Counter[tuple[str, str]] = Counter()
+    stale: set[Partition] = set()
+    for partition in [*partitions, *benchmarks_of(partitions)]:
+        for asset, how in stages.status(warehouse, settings, partition).items():
+            if how.state is not State.FRESH:
+                reasons[asset, how.reason] += 1
+                stale.add(partition)
+    # What a benchmark shares comes along with any of its models.
+    return reasons, [one for one in partitions if {one, Partition(one.benchmark)} & stale]
+
+
 def next_run(
     warehouse: Warehouse, settings: Settings, partition: Partition
 ) -> tuple[PlannedRun, str] | None:
@@ -120,12 +144,15 @@ def last_failure(instance: dg.DagsterInstance, partition: Partition) -> str | No
 
 
 def execute(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, planned: Sequence[PlannedRun]
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    planned: Sequence[PlannedRun],
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[FinishedRun]:
     """Materialise planned runs one after another, in this process.
 
-    A partition that fails does not stop the others. Every run is recorded in the instance, so
-    the Dagster UI shows it.
+    A partition that fails does not stop the others. Every run is recorded in the instance, with
+    these tags, so the Dagster UI shows it.
     """
     fail_abandoned_runs(instance)
     add_partitions(instance, [run.partition for run in planned])
@@ -135,7 +162,7 @@ def execute(
             partition_key=partition_key(run.partition),
             asset_selection=[dg.AssetKey(asset) for asset in run.assets],
             raise_on_error=False,
-            tags={PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
+            tags={**tags, PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         yield _finished(run, result)
@@ -148,6 +175,7 @@ def execute_all(
     partitions: Sequence[Partition],
     started: Callable[[PlannedRun], None] = lambda _: None,
     phases: Sequence[str] = tuple(PHASES),
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[FinishedRun]:
     """Bring partitions up to date, one phase after another, each planned when its turn comes.
 
@@ -161,13 +189,15 @@ def execute_all(
         Called with each run before it starts.
     phases : sequence of str
         Of `stages.PHASES`, in their order.
+    tags : mapping, optional
+        Of the runs.
     """
     settings = load_settings(warehouse.storage)
     left = list(partitions)
     for phase in phases:
         for planned in plan(warehouse, settings, left, [phase]):
             started(planned)
-            for finished in execute(definitions, instance, [planned]):
+            for finished in execute(definitions, instance, [planned], tags):
                 if finished.failure is not None and planned.partition in left:
                     left.remove(planned.partition)
                 yield finished

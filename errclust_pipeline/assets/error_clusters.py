@@ -46,7 +46,8 @@ def error_clusters(
         partition,
         made_from,
         rows.num_rows,
-        metadata={
+        rows.select(["example_id", "level", "cluster_id", "strength"]),
+        {
             "errors": len(first_level),
             "clusters": int(clusters["cluster_id"].nunique()),
             "clusters_of_level_1": len(sizes),

@@ -39,7 +39,13 @@ def error_embeddings(
     rows = errors.drop_columns(["text"]).append_column("embedding", _list_column(vectors))
     store.write(ERROR_EMBEDDINGS, partition, rows, made_from)
     return materialized(
-        store, ERROR_EMBEDDINGS, partition, made_from, rows.num_rows, metadata=metadata
+        store,
+        ERROR_EMBEDDINGS,
+        partition,
+        made_from,
+        rows.num_rows,
+        errors.select(["example_id", "text"]),
+        metadata,
     )
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse
 from errclust_pipeline.tables import Table
+from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -58,19 +59,42 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
+def column_lineage(table: Table) -> dict[str, dg.TableColumnLineage]:
+    """Return, as metadata, what a table's columns are made from; nothing where it is not known."""
+    if table.name not in COLUMN_LINEAGE:
+        return {}
+    sources = {
+        column: [
+            dg.TableColumnDep(dg.AssetKey(asset), source)
+            for asset, _, source in (name.partition(".") for name in names)
+        ]
+        for column, names in COLUMN_LINEAGE[table.name].items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(sources)}
+
+
 def materialized(
     warehouse: Warehouse,
     table: Table,
     partition: Partition,
     provenance: Provenance,
     rows: int,
-    preview: pa.Table | None = None,
+    preview: pa.Table | None,
     metadata: Mapping[str, Any] | None = None,
 ) -> dg.MaterializeResult[Any]:
-    """Return an asset's result, with what a reader of its page in the UI wants to see."""
+    """Return an asset's result, with what a reader of its page in the UI wants to see.
+
+    Parameters
+    ----------
+    preview : pyarrow.Table, optional
+        Rows of which the first are shown; None if there are none.
+    metadata : mapping, optional
+        What else to show.
+    """
     shown: dict[str, Any] = {
         "dagster/row_count": rows,
         "dagster/column_schema": column_schema(table),
+        **column_lineage(table),
         "dagster/uri": warehouse.path(table, partition),
         "made_from": dict(provenance.inputs) | {"settings": dict(provenance.settings)},
         **(metadata or {}),

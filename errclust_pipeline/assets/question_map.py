@@ -55,7 +55,8 @@ def question_map(
         partition,
         made_from,
         rows.num_rows,
-        metadata=metadata
+        rows.select(["region_id", "near_duplicates", "in_degree"]).append_column("text", [texts]),
+        metadata
         | {
             "near_duplicates": int((~table["stands_for_itself"]).sum()),
             "regions": int(table["region_id"].nunique()),

@@ -15,6 +15,7 @@ drift from them. Nothing in a file depends on when or where it was written.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import time
@@ -28,7 +29,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.keys import Partition, encode_key
 from errclust_pipeline.resources.storage import Storage, hive_folder, hive_values
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.tables import REJECTS, RESPONSES, TABLES, Table
@@ -224,6 +225,27 @@ class Warehouse:
     def submissions(self) -> list[Partition]:
         """Return the partitions that have a submission, sorted."""
         return _partitions(self.storage.glob("submissions/benchmark=*/model=*/submission.json"))
+
+    def known_key(self, dimension: str, name: str) -> str:
+        """Return the key of a benchmark or a model that was ingested, by its key or true name.
+
+        Parameters
+        ----------
+        dimension : str
+            ``benchmark`` or ``model``.
+
+        Raises
+        ------
+        WarehouseError
+            If there is none; the message names those that it could be.
+        """
+        known = sorted({getattr(partition, dimension) for partition in self.submissions()})
+        for candidate in (name, encode_key(name)):
+            if candidate in known:
+                return candidate
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
+        listed = ", ".join(close) if close else "none: nothing was ingested yet"
+        raise WarehouseError(f"there is no {dimension} {name!r}. Known here: {listed}")
 
     def _submission_path(self, partition: Partition) -> str:
         return self.storage.path("submissions", _folder(partition), "submission.json")

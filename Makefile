@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-daemon check constraints clean
+.PHONY: help install demo dev test test-daemon test-browser check constraints clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ test: install  ## Run the tests
 
 test-daemon: install  ## Run the tests with a real Dagster daemon (five minutes)
 	$(BIN)/python -m pytest -m daemon
+
+test-browser: install  ## Run the tests of the Dagster UI in a headless Chromium
+	@command -v chromium >/dev/null || { echo "install chromium first, e.g. apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest -m browser
 
 check: install  ## Lint, format and type checks, and whether the installed packages fit together
 	$(BIN)/ruff check .

@@ -14,6 +14,9 @@ _INSTANCE_CONFIGURATION = """\
 # Written by errclust; edit freely, it is not written again.
 telemetry:
   enabled: false
+# The invitation to Dagster's newsletter, in front of the first page.
+nux:
+  enabled: false
 concurrency:
   runs:
     # Each run is a process, that may hold an embedding model.

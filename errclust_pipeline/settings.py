@@ -12,6 +12,11 @@
     [submissions]
     folders = ["drop"]            # where they arrive: below the root, absolute, or fsspec URLs
 
+    [language_model]              # without it, clusters are named by key phrases
+    model = "…"                   # as the endpoint calls it
+    base_url = "http://…/v1"      # OpenAI's own if it is not set
+    key_variable = "OPENAI_API_KEY"
+
     [clustering]
     method = "louvain"            # or "hdbscan"
 
@@ -36,6 +41,7 @@ recomputes exactly that and what follows from it.
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +56,11 @@ from errclust_pipeline.resources.embedder import EMBEDDED_MODEL, embedder_identi
 from errclust_pipeline.resources.storage import Storage
 
 SETTINGS_FILE = "errclust.toml"
+LANGUAGE_MODEL_VARIABLES = {
+    "model": "ERRCLUST_LANGUAGE_MODEL",
+    "base_url": "ERRCLUST_LANGUAGE_MODEL_URL",
+}
+"""The environment variables that stand for settings of ``[language_model]``."""
 
 
 class SettingsError(ValueError):
@@ -76,6 +87,56 @@ class EmbeddingSettings(_Section):
     def identity(self) -> str:
         """The same exactly where the vectors are."""
         return embedder_identity(self.model, self.revision)
+
+
+class LanguageModelSettings(_Section):
+    """Which language model names clusters and diagnoses errors, if any does.
+
+    Any OpenAI-compatible endpoint. The key stands in the environment, never in a file.
+    """
+
+    model: str | None = None
+    """As the endpoint calls it; without one, clusters are named by their key phrases."""
+    base_url: str | None = None
+    """E.g. ``http://127.0.0.1:8080/v1``; OpenAI's own if it is not set."""
+    key_variable: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key."""
+    calls_at_once: Annotated[int, pydantic.Field(ge=1)] = 4
+    tries: Annotated[int, pydantic.Field(ge=1)] = 5
+    """Of a call, when the endpoint is busy, out of order or too slow."""
+    seconds_to_answer: Annotated[float, pydantic.Field(gt=0)] = 120.0
+    prompt_tokens: Annotated[int, pydantic.Field(ge=600)] = 4000
+    """About how long a prompt may be: texts are cut to fit."""
+    price_of_prompt: Annotated[float, pydantic.Field(ge=0)] | None = None
+    """Of a million tokens."""
+    price_of_answer: Annotated[float, pydantic.Field(ge=0)] | None = None
+    most_calls: Annotated[int, pydantic.Field(ge=0)] | None = None
+    """Of one run of one asset, as are the other limits."""
+    most_tokens: Annotated[int, pydantic.Field(ge=0)] | None = None
+    most_cost: Annotated[float, pydantic.Field(ge=0)] | None = None
+
+    @property
+    def address(self) -> str:
+        """The endpoint, for messages."""
+        return self.base_url or "OpenAI's endpoint"
+
+    def key(self) -> str | None:
+        """Return the key from the environment; None if it is not set."""
+        return os.environ.get(self.key_variable) or None
+
+    def cost(self, prompt_tokens: int, answer_tokens: int) -> float | None:
+        """Return what tokens cost; None if prices are not set."""
+        if self.price_of_prompt is None or self.price_of_answer is None:
+            return None
+        return (
+            prompt_tokens * self.price_of_prompt + answer_tokens * self.price_of_answer
+        ) / 1_000_000
+
+    @pydantic.model_validator(mode="after")
+    def _a_limit_of_cost_needs_prices(self) -> LanguageModelSettings:
+        if self.most_cost is not None and self.cost(0, 0) is None:
+            raise ValueError("most_cost needs price_of_prompt and price_of_answer too")
+        return self
 
 
 class SubmissionSettings(_Section):
@@ -143,6 +204,7 @@ class Settings(BenchmarkSettings):
     """All settings of a project."""
 
     embedding: EmbeddingSettings = EmbeddingSettings()
+    language_model: LanguageModelSettings = LanguageModelSettings()
     submissions: SubmissionSettings = SubmissionSettings()
     owners: tuple[str, ...] = ()
     """Of all assets, as the UI shows them: e-mail addresses, or ``team:name``."""
@@ -192,10 +254,9 @@ def load_settings(storage: Storage) -> Settings:
         If the file is not valid TOML, or a key or value is not one of the known ones.
     """
     path = storage.path(SETTINGS_FILE)
-    if not storage.exists(path):
-        return Settings()
     try:
-        return Settings.model_validate(tomllib.loads(storage.read_text(path)))
+        found = tomllib.loads(storage.read_text(path)) if storage.exists(path) else {}
+        return Settings.model_validate(_with_environment(found))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     except pydantic.ValidationError as error:
@@ -203,6 +264,19 @@ def load_settings(storage: Storage) -> Settings:
         raise SettingsError(
             f"{path}: {where + ': ' if where else ''}{message} (see the README on settings)"
         ) from error
+
+
+def _with_environment(found: dict[str, Any]) -> dict[str, Any]:
+    """Add what the environment says of the language model; what the file says counts more."""
+    section = found.get("language_model", {})
+    told = {
+        name: os.environ[variable]
+        for name, variable in LANGUAGE_MODEL_VARIABLES.items()
+        if os.environ.get(variable)
+    }
+    if not told or not isinstance(section, dict):
+        return found
+    return {**found, "language_model": {**told, **section}}
 
 
 def _first_of(error: pydantic.ValidationError) -> tuple[str, str]:

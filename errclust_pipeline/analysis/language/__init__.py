@@ -1,0 +1,20 @@
+"""What is asked of a language model and what is made of its answers; no call is made here."""
+
+from errclust_pipeline.analysis.language.prompt import (
+    Ask,
+    AskFailure,
+    FailureKind,
+    Prompt,
+    ask_nobody,
+)
+from errclust_pipeline.analysis.language.third_party_text import excerpt, plain_words
+
+__all__ = [
+    "Ask",
+    "AskFailure",
+    "FailureKind",
+    "Prompt",
+    "ask_nobody",
+    "excerpt",
+    "plain_words",
+]

@@ -1,0 +1,120 @@
+"""The contract between whoever has a question and whoever asks a language model."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pydantic
+
+_Answer = TypeVar("_Answer", bound=pydantic.BaseModel)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question to a language model, and the form of the answer.
+
+    Attributes
+    ----------
+    instructions : str
+        Written by this project; the only text that the model is to obey.
+    material : mapping
+        What the question is about, as plain data. It is sent as one JSON object, whose quoting no
+        text inside can close.
+    answer : type of pydantic.BaseModel
+        What an answer must be.
+    context : mapping
+        Given to the validators of `answer`, e.g. the ids that it may name.
+    answer_tokens : int
+        More than an answer needs.
+    """
+
+    instructions: str
+    material: Mapping[str, Any]
+    answer: type[pydantic.BaseModel]
+    context: Mapping[str, Any] = field(default_factory=dict)
+    answer_tokens: int = 500
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return the chat messages."""
+        # Not every endpoint holds its model to a schema: the model is told of it too.
+        form = json.dumps(self.schema(), ensure_ascii=False)
+        instructions = f"{self.instructions}\n\nAnswer with one JSON object of this schema:\n{form}"
+        return [
+            {"role": "system", "content": instructions},
+            {"role": "user", "content": json.dumps(self.material, ensure_ascii=False)},
+        ]
+
+    def schema(self) -> dict[str, Any]:
+        """Return the answer's JSON schema, in the strict form that endpoints ask for."""
+        schema: dict[str, Any] = _strict(self.answer.model_json_schema())
+        return schema
+
+    def parse(self, text: str) -> pydantic.BaseModel:
+        """Return an answer.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If it is not valid; the message says where.
+        """
+        return self.answer.model_validate_json(_without_fence(text), context=dict(self.context))
+
+
+class FailureKind(enum.StrEnum):
+    """Why there is no answer."""
+
+    INVALID = "invalid"
+    """What came back is not of the form asked for, nor was it after one attempt to repair it."""
+    TOO_LONG = "too_long"
+    """The prompt is longer than the model reads."""
+    REFUSED = "refused"
+    """The endpoint does not answer this prompt."""
+    UNREACHABLE = "unreachable"
+    """No answer in time, however often it was tried."""
+    OVER_BUDGET = "over_budget"
+    """It was not asked: the budget is spent."""
+
+
+@dataclass(frozen=True)
+class AskFailure:
+    """There is no answer, and why."""
+
+    kind: FailureKind
+    reason: str
+
+
+Ask = Callable[[Sequence[Prompt]], list[pydantic.BaseModel | AskFailure]]
+"""Asks a language model: one answer or failure for each prompt, in the same order."""
+
+
+def ask_nobody(prompts: Sequence[Prompt]) -> list[pydantic.BaseModel | AskFailure]:
+    """Fail on every prompt: the `Ask` where no language model is configured."""
+    return [AskFailure(FailureKind.REFUSED, "no language model is configured")] * len(prompts)
+
+
+def _without_fence(text: str) -> str:
+    """Return what stands inside a Markdown code fence, which many models put around JSON."""
+    stripped = text.strip()
+    if stripped.startswith("```") and stripped.endswith("```"):
+        stripped = stripped.removeprefix("```").removesuffix("```")
+        stripped = stripped.removeprefix("json").strip()
+    return stripped
+
+
+def _strict(schema: Any) -> Any:
+    """Close every object and require all its properties; drop what strict mode does not know."""
+    if isinstance(schema, list):
+        return [_strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {
+        name: _strict(value) for name, value in schema.items() if name not in ("title", "default")
+    }
+    if closed.get("type") == "object":
+        closed["additionalProperties"] = False
+        closed["required"] = list(closed.get("properties", {}))
+    return closed

@@ -1,0 +1,77 @@
+"""Third parties' texts on their way into a prompt, and a model's words on their way out of it.
+
+A benchmark's question, a model's response and what a language model wrote after reading them may
+all hold orders, markup or terminal escapes. Into a prompt they go as quoted data, cut to size and
+without characters that end a chat turn; out of it come only words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_TURN_MARK = re.compile(
+    r"<\|[^|<>]{0,40}\|>|</?s>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS)\]|<</?SYS>>"
+    r"|<(?:start|end)_of_turn>|<\uff5c[^<>]{0,40}\uff5c>",
+    re.IGNORECASE,
+)
+"""Marks between the turns of a chat in current templates; some servers honour them anywhere."""
+_SPACES = re.compile(r"\s+")
+_CUT = " […] "
+_ALLOWED_IN_WORDS = frozenset(" -–'’&/,.;:()%+=²³°·?!\"")
+
+
+def excerpt(text: str | None, characters: int) -> str:
+    """Return a third party's text made fit to stand in a prompt.
+
+    Control and formatting characters (terminal escapes, bidirectional marks, zero-width ones) are
+    dropped, marks that end a chat turn are broken up, white space is collapsed, and of a long text
+    the first two thirds and the last third of what fits are kept.
+
+    Parameters
+    ----------
+    text : str, optional
+        None gives the empty string.
+    characters : int
+        The longest result, at least 16.
+    """
+    if not text:
+        return ""
+    if len(text) > 4 * characters:
+        # Enough to cut from once white space is collapsed: never all of a huge text.
+        text = text[: 2 * characters] + _CUT + text[-2 * characters :]
+    shown = _SPACES.sub(" ", "".join(map(_visible, text))).strip()
+    shown = _TURN_MARK.sub(lambda found: f"{found[0][0]} {found[0][1:]}", shown)
+    if len(shown) <= characters:
+        return shown
+    kept = characters - len(_CUT)
+    tail = kept // 3
+    return shown[: kept - tail].rstrip() + _CUT + shown[len(shown) - tail :].lstrip()
+
+
+def plain_words(text: str) -> str:
+    """Return a model's words as one line of plain text.
+
+    Raises
+    ------
+    ValueError
+        If there is markup, code, an address or anything else in them that a name or a sentence
+        about errors has no need of.
+    """
+    line = _SPACES.sub(" ", "".join(map(_visible, text))).strip().strip("\"'` ")
+    if re.search(r"https?:|www\.|\w@\w|javascript:", line, re.IGNORECASE):
+        raise ValueError("must hold no address")
+    odd = sorted({c for c in line if not (c.isalnum() or _is_mark(c) or c in _ALLOWED_IN_WORDS)})
+    if odd:
+        raise ValueError(f"must be plain words, without {' '.join(odd[:5])}")
+    return line
+
+
+def _visible(character: str) -> str:
+    if character.isspace():
+        return " "
+    return "" if unicodedata.category(character).startswith("C") else character
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")

@@ -1,0 +1,74 @@
+"""A language model's answers, stored by content: the same question is never paid for twice.
+
+::
+
+    <root>/language_model_store/<model>/<first two digits>/<hash>.json
+
+The hash is of all that determines an answer: the messages, the schema and the sampling. An answer
+is stored when it arrives, whole or not at all, so that of a run killed half-way nothing that was
+paid for is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote
+
+from errclust_pipeline.resources.storage import Storage
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """What a language model answered, and what that took.
+
+    ``problem`` says why it cannot be used, if it cannot: that was paid for too.
+    """
+
+    text: str
+    problem: str | None
+    prompt_tokens: int
+    answer_tokens: int
+    seconds: float
+
+
+class AnswerStore:
+    """The answers of one language model.
+
+    Parameters
+    ----------
+    storage : Storage
+        Where the warehouse lies.
+    model : str
+        The model's name.
+    """
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._storage = storage
+        self._folder = f"language_model_store/{quote(model, safe='')}"
+
+    def key(self, request: Mapping[str, Any]) -> str:
+        """Return the hash that a request's answer is known by."""
+        content = json.dumps(request, sort_keys=True, ensure_ascii=True)
+        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+    def find(self, key: str) -> StoredAnswer | None:
+        """Return a stored answer; None if there is none, or if it cannot be read."""
+        path = self._path(key)
+        if not self._storage.exists(path):
+            return None
+        try:
+            return StoredAnswer(**json.loads(self._storage.read_text(path)))
+        except (ValueError, TypeError):
+            return None
+
+    def keep(self, key: str, answer: StoredAnswer) -> None:
+        """Store an answer."""
+        text = json.dumps(asdict(answer), ensure_ascii=True, indent=1)
+        self._storage.write_text(self._path(key), text + "\n")
+
+    def _path(self, key: str) -> str:
+        return self._storage.path(self._folder, key[:2], f"{key}.json")

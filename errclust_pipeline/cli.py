@@ -542,6 +542,46 @@ def show_clusters(
     )
 
 
+@app.command("labels")
+@_explain_errors
+def show_labels(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    level: Annotated[
+        int, typer.Option(help="Only clusters down to this level; 1 is the coarsest.")
+    ] = 1,
+    limit: Annotated[int, typer.Option(help="The largest clusters; 0 shows all.")] = 20,
+    examples: Annotated[int, typer.Option(help="Examples shown of each cluster.")] = 2,
+    unfaithful: Annotated[
+        bool, typer.Option("--unfaithful", help="Only labels that failed their test.")
+    ] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the names of a model's clusters, how well each was found to fit, and why it errs.
+
+    A language model writes them if one is configured ([language_model] in the settings); else they
+    are key phrases.
+    """
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.tables import CLUSTER_LABELS
+
+    warehouse = _warehouse(root)
+    partition = Partition(
+        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
+    )
+    rows = [
+        row
+        for row in warehouse.read(CLUSTER_LABELS, partition).to_pylist()
+        if row["level"] <= level and (not unfaithful or row["is_faithful"] is False)
+    ]
+    rows = sorted(rows, key=lambda row: -row["size"])[: limit or None]
+    if as_json:
+        terminal.print_json(rows)
+    else:
+        terminal.print_labels(partition.benchmark, partition.model, rows, examples)
+
+
 @app.command("map")
 @_explain_errors
 def show_map(

@@ -20,6 +20,7 @@ from errclust_pipeline.automation import (
 from errclust_pipeline.checks import CHECKS
 from errclust_pipeline.jobs import JOBS, bring_up_to_date_job
 from errclust_pipeline.resources.embedder import EmbedderResource
+from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.settings import load_settings
@@ -50,6 +51,7 @@ def build_defs(
     embedding = settings.embedding
     resources = {
         "warehouse": WarehouseResource(root=storage.url),
+        "language_model": LanguageModelResource(root=storage.url),
         "embedder": EmbedderResource(model=embedding.model, revision=embedding.revision),
     }
     return dg.Definitions(

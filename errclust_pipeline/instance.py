@@ -27,7 +27,7 @@ concurrency:
         value: {applyLimitPerUniqueValue: true}
         limit: 1
   pools:
-    # Pools: embedding.
+    # Pools: embedding, language_model.
     granularity: run
     default_limit: 1
 run_monitoring:

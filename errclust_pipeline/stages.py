@@ -98,12 +98,23 @@ ERROR_CLUSTERS_STAGE = Stage(
         settings.for_benchmark(partition.benchmark).clustering
     ),
 )
+
+
+def _label_settings(settings: Settings, _: Partition) -> Mapping[str, Any]:
+    model = settings.language_model
+    if model.model is None:
+        return {"written_by": "key_phrases"}
+    # With a larger budget, more of them are written by the model.
+    limits = model.model_dump(include={"prompt_tokens", "most_calls", "most_tokens", "most_cost"})
+    return {"written_by": model.model, **limits}
+
+
 CLUSTER_LABELS_STAGE = Stage(
     "cluster_labels",
     (CLUSTER_LABELS,),
     ("error_table", "error_embeddings", "error_clusters"),
-    "1",
-    lambda *_: {"written_by": "key_phrases"},
+    "2",
+    _label_settings,
 )
 
 

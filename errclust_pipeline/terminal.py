@@ -158,6 +158,71 @@ def print_clusters(
         output().print(Text("no clusters: too few errors, or none alike", style="dim"))
 
 
+def print_labels(
+    benchmark: str, model: str, labels: Sequence[Mapping[str, Any]], examples: int
+) -> None:
+    """Print a model's cluster labels with their tests: a table, examples below each name.
+
+    Parameters
+    ----------
+    labels : sequence of mapping
+        Rows of `cluster_labels` of one model on one benchmark.
+    examples : int
+        Exemplars shown of a cluster.
+    """
+    table = Table(
+        title=Text(f"{plain(model)} on {plain(benchmark)}", style="bold"),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("")
+    table.add_column("name", ratio=1)
+    table.add_column("errors", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("faithfulness", justify="right")
+    table.add_column("judged", justify="right")
+    table.add_column("distinct", justify="right")
+    table.add_column("cause")
+    for row in labels:
+        name = Text(str(plain(row["label"])), style="bold")
+        if row["is_faithful"] is False:
+            name.append("  unfaithful", style="red")
+        if row["reused_from"]:
+            name.append(f"  as {plain(row['reused_from'])}", style="dim")
+        if row["description"]:
+            name.append(f"\n{plain(row['description'])}", style="not bold dim")
+        if row["problem"]:
+            name.append(f"\n{plain(row['problem'])}", style="not bold yellow")
+        for exemplar in (row["exemplars"] or [])[:examples]:
+            name.append("\n").append_text(example_line(exemplar))
+        table.add_row(
+            Text(row["cluster_id"], style="cyan"),
+            name,
+            f"{row['size']:,}",
+            f"{row['share_of_errors']:.1%}",
+            _with_interval(row, "faithfulness"),
+            _with_interval(row, "judged_faithfulness"),
+            f"{row['distinctiveness']:.0%}",
+            Text((row["cause"] or "–").replace("_", " ")),
+        )
+    output().print(table if labels else Text("no clusters: too few errors, or none alike"))
+    if labels:
+        output().print(
+            Text(
+                "faithfulness: balanced accuracy at telling unseen members from others, by "
+                "similarity to the name and as a language model judges; 50% says nothing",
+                style="dim",
+            )
+        )
+
+
+def _with_interval(row: Mapping[str, Any], name: str) -> str:
+    if row[name] is None:
+        return "–"
+    return f"{row[name]:.0%} ({row[f'{name}_low']:.0%}-{row[f'{name}_high']:.0%})"
+
+
 def example_line(exemplar: Mapping[str, Any]) -> Text:
     """Return one exemplar on a line: the question, the right answer and the model's."""
     return Text.assemble(

@@ -1,14 +1,30 @@
-"""Stage 5: a name for every cluster, with the errors that show it best."""
+"""Stage 5: a name for every cluster, tested, with the errors that show it best."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from errclust_pipeline.analysis.labelling import KeyPhraseLabelWriter, label_clusters
+from errclust_pipeline.analysis.errors import text_id
+from errclust_pipeline.analysis.labelling import (
+    ClusterLabel,
+    KeyPhraseLabelWriter,
+    KnownLabel,
+    LabelWriter,
+    LanguageModelLabelWriter,
+    label_clusters,
+)
+from errclust_pipeline.assets.embedding import looked_up
 from errclust_pipeline.assets.error_clusters import embedding_matrix
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.resources.embedder import EmbedderResource
+from errclust_pipeline.resources.language_model import LanguageModelResource
+from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import CLUSTER_LABELS_STAGE, provenance
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS
@@ -18,26 +34,102 @@ from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBED
     partitions_def=BENCHMARK_BY_MODEL,
     deps=["error_table", "error_embeddings", "error_clusters"],
     group_name="errors",
-    kinds={"scikitlearn", "parquet"},
+    kinds={"scikitlearn", "openai", "parquet"},
     code_version=CLUSTER_LABELS_STAGE.code_version,
+    pool="language_model",
 )
 @retry_what_is_transient
 def cluster_labels(
-    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext,
+    warehouse: WarehouseResource,
+    embedder: EmbedderResource,
+    language_model: LanguageModelResource,
 ) -> dg.MaterializeResult[Any]:
-    """Labels of the clusters, written from key phrases."""
+    """Labels of the clusters, written by a language model or from key phrases, and tested."""
     store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
     made_from = provenance(CLUSTER_LABELS_STAGE, store, settings, partition)
-    embeddings = store.read(ERROR_EMBEDDINGS, partition)
+    model = language_model.open(context.log.info)
+    writer: LabelWriter = KeyPhraseLabelWriter()
+    known: list[KnownLabel] = []
+    if model is not None:
+        asked = model
+        writer = LanguageModelLabelWriter(
+            asked.name,
+            asked.ask,
+            asked.settings.prompt_tokens,
+            lambda prompts: context.log.info(f"to be asked: {asked.quote(prompts)}"),
+        )
+        known = _labels_of_other_models(store, partition, asked.name)
+
+    def embed(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        ids = [text_id(text) for text in texts]
+        wanted = dict(zip(ids, texts, strict=True))
+        return looked_up(context, store.storage, embedder, ids, wanted)[0]
+
     labels = label_clusters(
         store.read(ERRORS, partition).to_pandas(),
-        embedding_matrix(embeddings),
+        embedding_matrix(store.read(ERROR_EMBEDDINGS, partition)),
         store.read(ERROR_CLUSTERS, partition).to_pandas(),
-        KeyPhraseLabelWriter(),
+        writer,
+        embed,
+        known,
     )
     rows = pa.Table.from_pandas(labels, schema=CLUSTER_LABELS.schema, preserve_index=False)
     store.write(CLUSTER_LABELS, partition, rows, made_from)
-    columns = ["cluster_id", "label", "size", "share_of_errors", "main_failure_form"]
+    faithful = labels["is_faithful"]
     return materialized(
-        store, CLUSTER_LABELS, partition, made_from, rows.num_rows, rows.select(columns)
+        store,
+        CLUSTER_LABELS,
+        partition,
+        made_from,
+        rows.num_rows,
+        rows.select(["cluster_id", "label", "size", "share_of_errors", "faithfulness", "cause"]),
+        {
+            "written_by": {
+                str(name): int(number)
+                for name, number in labels["written_by"].value_counts().items()
+            },
+            "faithful": int(faithful.sum()),
+            "unfaithful": int((~faithful.astype("boolean").fillna(True)).sum()),
+            "not_tested": int(faithful.isna().sum()),
+            "reused": int(labels["reused_from"].notna().sum()),
+            **({} if model is None else model.usage.to_metadata()),
+        },
     )
+
+
+def _labels_of_other_models(
+    store: Warehouse, partition: Partition, written_by: str
+) -> list[KnownLabel]:
+    """Return what a language model has named of other models' clusters on the same benchmark."""
+    known = []
+    for other in store.partitions(CLUSTER_LABELS):
+        if other.benchmark != partition.benchmark or other == partition:
+            continue
+        try:
+            labels = store.read(CLUSTER_LABELS, other, filters=pc.field("written_by") == written_by)
+            clusters = store.read(ERROR_CLUSTERS, other, columns=["cluster_id", "question_id"])
+        except WarehouseError:
+            # Of an earlier version, or being computed anew: a name more to write.
+            continue
+        questions: dict[str, set[str]] = {}
+        for cluster, question in zip(*(one.to_pylist() for one in clusters.columns), strict=True):
+            questions.setdefault(cluster, set()).add(question)
+        known += [
+            KnownLabel(
+                f"{other.model}|{row['cluster_id']}",
+                ClusterLabel(
+                    row["label"],
+                    row["description"],
+                    written_by,
+                    row["cause"],
+                    row["shares_one_thing"],
+                ),
+                frozenset(questions.get(row["cluster_id"], ())),
+                row["main_failure_form"],
+            )
+            for row in labels.to_pylist()
+            # Of a name in the second hand its source is known only as that.
+            if row["reused_from"] is None and row["is_faithful"]
+        ]
+    return known

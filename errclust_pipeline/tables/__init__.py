@@ -2,6 +2,7 @@
 
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
+    CAUSES,
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
     ERROR_EMBEDDINGS,
@@ -25,6 +26,7 @@ from errclust_pipeline.tables.schemas import (
 
 __all__ = [
     "AUTOCORRELATION",
+    "CAUSES",
     "CLUSTER_LABELS",
     "ERRORS",
     "ERROR_CLUSTERS",

@@ -12,6 +12,18 @@ import pyarrow as pa
 
 FAILURE_FORMS = ("wrong_answer", "no_answer", "truncated", "repetition", "refusal", "empty")
 """How a response fails on its face; `analysis.errors` has the rules."""
+CAUSES = (
+    "knowledge",
+    "reasoning_step",
+    "calculation",
+    "reading_the_question",
+    "following_the_format",
+    "refusal",
+    "truncated_output",
+    "benchmark_fault",
+    "other",
+)
+"""Why responses may be wrong, as far as a language model can suspect."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +195,41 @@ CLUSTER_LABELS = Table(
             _column("description", pa.string(), "one sentence more"),
             _key("key_phrases", pa.list_(pa.string()), "phrases frequent here and rare elsewhere"),
             _key("written_by", pa.string(), "key_phrases, or the language model's name"),
-            _column("faithfulness", pa.float64(), "how well the label tells members apart"),
+            _column(
+                "cause",
+                pa.string(),
+                "why the answers are probably wrong, as the language model suspects: "
+                + ", ".join(CAUSES),
+            ),
+            _column("shares_one_thing", pa.bool_(), "whether it finds that the members do"),
+            _column(
+                "faithfulness",
+                pa.float64(),
+                "balanced accuracy at telling unseen members from others, by the embedding's "
+                "similarity to the label; 0.5 says nothing; null if there are too few",
+            ),
+            _column("faithfulness_low", pa.float64(), "95 % interval: lower end"),
+            _column("faithfulness_high", pa.float64(), "upper end"),
+            _column(
+                "judged_faithfulness",
+                pa.float64(),
+                "the same, by a language model that is shown the label and the errors",
+            ),
+            _column("judged_faithfulness_low", pa.float64(), "95 % interval: lower end"),
+            _column("judged_faithfulness_high", pa.float64(), "upper end"),
+            _column(
+                "is_faithful",
+                pa.bool_(),
+                "whether one of the tests shows that the label tells members from others, its "
+                "interval being above 0.5, and the other is above 0.5 too; null if not tested",
+            ),
+            _column(
+                "distinctiveness",
+                pa.float64(),
+                "share of the label's words that are not true of the clusters beside it too",
+            ),
+            _column("problem", pa.string(), "why the language model's own label does not stand"),
+            _column("reused_from", pa.string(), "model|cluster whose label this is"),
             _key("main_failure_form", pa.string(), "the most frequent failure form of the members"),
             _key("main_failure_form_share", pa.float64(), "its share of the members, 0 to 1"),
             _column("main_subject", pa.string(), "the most frequent subject of the members"),

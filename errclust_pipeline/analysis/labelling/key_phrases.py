@@ -90,6 +90,13 @@ def phrases_of(text: str) -> list[str]:
     ]
 
 
+def content_words(text: str) -> frozenset[str]:
+    """Return the words of a text that say something, in the singular and in lower case."""
+    stop_words = _stop_words()
+    words = _WORD.findall(text[:_TEXT_CHARACTERS].lower())
+    return frozenset(_stem(word) for word in words if word not in stop_words)
+
+
 def _is_word(word: str) -> bool:
     return len(word) <= _WORD_CHARACTERS and _WORD.fullmatch(word) is not None
 

@@ -1,28 +1,55 @@
-"""The table of cluster labels: evidence gathered for each cluster, then put into words."""
+"""The table of cluster labels: evidence of each cluster, put into words, and the words tested."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.knn_graph import FloatMatrix, unit_vectors
+from errclust_pipeline.analysis.labelling.distinctiveness import (
+    distinctiveness,
+    is_nearly_the_same_name,
+)
 from errclust_pipeline.analysis.labelling.exemplars import centroid_similarity, exemplars
-from errclust_pipeline.analysis.labelling.key_phrases import KeyPhrases, key_phrases, phrases_of
+from errclust_pipeline.analysis.labelling.faithfulness import (
+    FEWEST_TO_TEST,
+    Faithfulness,
+    Unseen,
+    balanced_accuracy,
+    faithfulness_by_similarity,
+    unseen,
+)
+from errclust_pipeline.analysis.labelling.key_phrases import (
+    KeyPhrases,
+    content_words,
+    key_phrases,
+    phrases_of,
+)
+from errclust_pipeline.analysis.labelling.language_writer import order_of
 from errclust_pipeline.analysis.labelling.writer import (
     ClusterEvidence,
     ClusterLabel,
     Exemplar,
+    JudgeCase,
+    KeyPhraseLabelWriter,
     LabelWriter,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NEAR_MISSES = 4
+MOST_JUDGED = 8
+"""Members, and as many others, that a language model judges of each label."""
+LEAST_OVERLAP_TO_REUSE = 0.6
+"""Shared questions over all questions of two clusters, from which on one may have the other's
+name."""
+_FEWEST_OTHER_EXAMPLES = 3
 _REST = "(errors of no cluster)"
 _NONE = KeyPhrases((), ())
 
@@ -38,13 +65,67 @@ class _Cluster:
         return self.cluster_id.rpartition(".")[0] or None
 
 
+Embed = Callable[[Sequence[str]], FloatMatrix]
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownLabel:
+    """A label that a language model gave a cluster of another model on the same benchmark.
+
+    Attributes
+    ----------
+    source : str
+        ``model|cluster``.
+    label : ClusterLabel
+    question_ids : frozenset of str
+        The questions of its members.
+    main_failure_form : str
+    """
+
+    source: str
+    label: ClusterLabel
+    question_ids: frozenset[str]
+    main_failure_form: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draft:
+    """A label with what its tests say."""
+
+    evidence: ClusterEvidence
+    label: ClusterLabel
+    by_similarity: Faithfulness | None = None
+    by_judge: Faithfulness | None = None
+
+    @property
+    def is_faithful(self) -> bool | None:
+        """Whether a test shows that it tells members from others, and the other is for it too.
+
+        None if it could not be tested.
+        """
+        tests = [one for one in (self.by_judge, self.by_similarity) if one is not None]
+        if not tests:
+            return None
+        # A test of few errors shows little by itself, but a label that is true is mostly on the
+        # better side of a half in both.
+        return any(one.low > 0.5 for one in tests) and all(one.accuracy > 0.5 for one in tests)
+
+
 def label_clusters(
     errors: pd.DataFrame,
     embeddings: npt.ArrayLike,
     clusters: pd.DataFrame,
     writer: LabelWriter,
+    embed: Embed | None = None,
+    known: Sequence[KnownLabel] = (),
 ) -> pd.DataFrame:
-    """Name the clusters of a model's errors.
+    """Name the clusters of a model's errors, and test the names.
+
+    The coarsest clusters are named first, so that the name of a part can rest on that of the whole.
+    A name is tested on members and others that its writer has not seen (`faithfulness`). One that
+    does not tell them apart, or that is nearly a sibling's, is written once more with other
+    examples, where the writer does that. If it still fails, the key phrases stand in its place if
+    they do better; else it stays, marked as unfaithful.
 
     Parameters
     ----------
@@ -55,6 +136,10 @@ def label_clusters(
     clusters : DataFrame
         The table `error_clusters`.
     writer : LabelWriter
+    embed : callable, optional
+        Embeds texts as the errors' were; without it labels are not tested by similarity.
+    known : sequence of KnownLabel, optional
+        Labels that may be used again for clusters of mostly the same questions.
 
     Returns
     -------
@@ -78,29 +163,292 @@ def label_clusters(
     if not found:
         return _table([])
     vectors = unit_vectors(embeddings)
-    evidence = _evidence(errors, vectors, found)
-    labels = _unique_among_siblings(evidence, writer.write_all(evidence))
+    labeller = _Labeller(errors, vectors, found, writer, embed, known)
+    drafts: dict[str, _Draft] = {}
+    for level in sorted({cluster.level for cluster in found}):
+        drafts |= labeller.label_level(level, drafts)
+    in_order = [drafts[cluster.cluster_id] for cluster in found]
+    labels = _unique_among_siblings(
+        [draft.evidence for draft in in_order], [draft.label for draft in in_order]
+    )
+    distinct = _distinctiveness(errors, found, labels)
     rows = [
         {
             "cluster_id": cluster.cluster_id,
             "level": cluster.level,
             "parent_id": cluster.parent_id,
-            "size": what.size,
-            "share_of_errors": what.size / len(errors),
+            "size": draft.evidence.size,
+            "share_of_errors": draft.evidence.size / len(errors),
             "label": label.label,
             "description": label.description,
-            "key_phrases": list(what.key_phrases),
+            "key_phrases": list(draft.evidence.key_phrases),
             "written_by": label.written_by,
-            "faithfulness": label.faithfulness,
-            "main_failure_form": what.main_failure_form,
-            "main_failure_form_share": what.main_failure_form_share,
-            "main_subject": what.main_subject,
+            "cause": label.cause,
+            "shares_one_thing": label.shares_one_thing,
+            **_test_columns("faithfulness", draft.by_similarity),
+            **_test_columns("judged_faithfulness", draft.by_judge),
+            "is_faithful": draft.is_faithful,
+            "distinctiveness": distinctiveness,
+            "problem": label.problem,
+            "reused_from": label.reused_from,
+            "main_failure_form": draft.evidence.main_failure_form,
+            "main_failure_form_share": draft.evidence.main_failure_form_share,
+            "main_subject": draft.evidence.main_subject,
             "mean_similarity": float(centroid_similarity(vectors[cluster.members]).mean()),
-            "exemplars": [_as_row(exemplar) for exemplar in what.exemplars],
+            "exemplars": [
+                _as_row(exemplar) for exemplar in _best_first(draft.evidence.exemplars, label)
+            ],
         }
-        for cluster, what, label in zip(found, evidence, labels, strict=True)
+        for cluster, draft, label, distinctiveness in zip(
+            found, in_order, labels, distinct, strict=True
+        )
     ]
     return _table(rows)
+
+
+class _Labeller:
+    """Names clusters level by level, tests the names and has some written anew."""
+
+    def __init__(
+        self,
+        errors: pd.DataFrame,
+        vectors: FloatMatrix,
+        found: Sequence[_Cluster],
+        writer: LabelWriter,
+        embed: Embed | None,
+        known: Sequence[KnownLabel],
+    ) -> None:
+        self._columns = _columns(errors)
+        self._row_of = {name: row for row, name in enumerate(self._columns["example_id"])}
+        self._vectors, self._writer, self._embed, self._known = vectors, writer, embed, known
+        self._clusters = {cluster.cluster_id: cluster for cluster in found}
+        self._evidence = {
+            one.cluster_id: one for one in _evidence(errors, self._columns, vectors, found)
+        }
+
+    def label_level(self, level: int, above: Mapping[str, _Draft]) -> dict[str, _Draft]:
+        """Name the clusters of a level, given the names above it."""
+        evidence = [
+            self._with_parent(one, above)
+            for name, one in self._evidence.items()
+            if self._clusters[name].level == level
+        ]
+        reused = {one.cluster_id: self._reused(one) for one in evidence}
+        to_write = [one for one in evidence if reused[one.cluster_id] is None]
+        written = dict(
+            zip((one.cluster_id for one in to_write), self._write(to_write), strict=True)
+        )
+        drafts = self._tested(
+            [(one, reused[one.cluster_id] or written[one.cluster_id]) for one in evidence]
+        )
+        if self._writer.writes_anew:
+            drafts |= self._written_anew(drafts)
+        return drafts
+
+    def _with_parent(
+        self, evidence: ClusterEvidence, above: Mapping[str, _Draft]
+    ) -> ClusterEvidence:
+        parent = above.get(evidence.parent_id or "")
+        label = parent.label.label if parent is not None else None
+        return dataclasses.replace(evidence, parent_label=label)
+
+    def _write(self, evidence: Sequence[ClusterEvidence]) -> list[ClusterLabel]:
+        labels = self._writer.write_all(evidence) if evidence else []
+        if len(labels) != len(evidence):
+            raise ValueError(f"the writer gave {len(labels)} labels for {len(evidence)} clusters")
+        return labels
+
+    def _reused(self, evidence: ClusterEvidence) -> ClusterLabel | None:
+        """Return another model's label of mostly the same questions failed in the same form."""
+        own = {
+            self._columns["question_id"][row] for row in self._clusters[evidence.cluster_id].members
+        }
+        best, overlap = None, LEAST_OVERLAP_TO_REUSE
+        for one in self._known:
+            if one.main_failure_form != evidence.main_failure_form:
+                continue
+            shared = len(own & one.question_ids) / max(len(own | one.question_ids), 1)
+            if shared >= overlap and (best is None or shared > overlap):
+                best, overlap = one, shared
+        if best is None:
+            return None
+        return dataclasses.replace(best.label, reused_from=best.source, best_members=())
+
+    def _written_anew(self, drafts: dict[str, _Draft]) -> dict[str, _Draft]:
+        """Have written once more what fails its test or is nearly a sibling's name."""
+        again: list[ClusterEvidence] = []
+        for draft in drafts.values():
+            # Where there was no answer, there will be none now.
+            if draft.label.problem is not None:
+                continue
+            siblings = tuple(
+                other.label.label
+                for other in drafts.values()
+                if other.evidence.parent_id == draft.evidence.parent_id
+                and other.evidence.cluster_id != draft.evidence.cluster_id
+            )
+            name = draft.label.label
+            if draft.is_faithful is False:
+                why = "it did not tell members from other errors"
+            elif any(is_nearly_the_same_name(name, other) for other in siblings):
+                why = "a group beside it has nearly the same name"
+            else:
+                continue
+            again.append(
+                dataclasses.replace(
+                    self._with_other_examples(draft.evidence),
+                    sibling_labels=siblings,
+                    rejected_label=name,
+                    rejected_because=why,
+                )
+            )
+        second = self._tested(list(zip(again, self._write(again), strict=True)))
+        key_phrases = self._tested(
+            [
+                (drafts[name].evidence, KeyPhraseLabelWriter().write(drafts[name].evidence))
+                for name, draft in second.items()
+                if draft.is_faithful is False or draft.label.problem is not None
+            ],
+            judged=False,
+        )
+        return {
+            name: _best_of(drafts[name], draft, key_phrases.get(name))
+            for name, draft in second.items()
+        }
+
+    def _with_other_examples(self, evidence: ClusterEvidence) -> ClusterEvidence:
+        members = self._clusters[evidence.cluster_id].members
+        shown = {self._row_of[one.example_id] for one in evidence.exemplars}
+        rest = np.array([row for row in members if row not in shown], dtype=np.intp)
+        if len(rest) < _FEWEST_OTHER_EXAMPLES:
+            return evidence
+        return dataclasses.replace(
+            evidence, exemplars=_exemplars(self._columns, self._vectors, rest)
+        )
+
+    def _tested(
+        self, labelled: Sequence[tuple[ClusterEvidence, ClusterLabel]], judged: bool = True
+    ) -> dict[str, _Draft]:
+        """Test labels on errors that their writer has not seen."""
+        drafts = {}
+        samples = {one.cluster_id: self._unseen(one) for one, _ in labelled}
+        vectors = self._label_vectors([label for _, label in labelled])
+        for row, (evidence, label) in enumerate(labelled):
+            sample = samples[evidence.cluster_id]
+            by_similarity = None
+            if vectors is not None:
+                by_similarity = faithfulness_by_similarity(
+                    self._vectors[sample.members] @ vectors[row],
+                    self._vectors[sample.others] @ vectors[row],
+                )
+            drafts[evidence.cluster_id] = _Draft(evidence, label, by_similarity)
+        if judged:
+            for name, found in self._judged(drafts, samples).items():
+                drafts[name] = dataclasses.replace(drafts[name], by_judge=found)
+        return drafts
+
+    def _unseen(self, evidence: ClusterEvidence) -> Unseen:
+        shown = {self._row_of[one.example_id] for one in evidence.exemplars + evidence.near_misses}
+        return unseen(self._vectors, self._clusters[evidence.cluster_id].members, shown)
+
+    def _label_vectors(self, labels: Sequence[ClusterLabel]) -> FloatMatrix | None:
+        if self._embed is None or not labels:
+            return None
+        vectors = self._embed([_text_of(label) for label in labels])
+        # A label of words that the embedder does not know has a vector of no length, and is then
+        # like nothing.
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+    def _judged(
+        self, drafts: Mapping[str, _Draft], samples: Mapping[str, Unseen]
+    ) -> dict[str, Faithfulness]:
+        """Have labels judged that a language model wrote."""
+        cases: dict[str, tuple[JudgeCase, list[bool]]] = {}
+        for name, draft in drafts.items():
+            sample = samples[name]
+            members = sample.members[:MOST_JUDGED]
+            others = sample.others[: len(members)]
+            if draft.label.problem is not None or len(others) < FEWEST_TO_TEST:
+                continue
+            rows = [(int(row), True) for row in members] + [(int(row), False) for row in others]
+            rows.sort(key=lambda one: order_of(self._columns["example_id"][one[0]]))
+            shown = tuple(_exemplar(self._columns, row, "test") for row, _ in rows)
+            cases[name] = JudgeCase(draft.label, shown), [is_member for _, is_member in rows]
+        judged = self._writer.judge_all([case for case, _ in cases.values()]) if cases else []
+        found = {}
+        for (name, (_, is_member)), fits in zip(cases.items(), judged, strict=True):
+            if fits is None:
+                continue
+            pairs = list(zip(fits, is_member, strict=True))
+            found[name] = balanced_accuracy(
+                sum(fit for fit, inside in pairs if inside),
+                sum(is_member),
+                sum(not fit for fit, inside in pairs if not inside),
+                len(is_member) - sum(is_member),
+            )
+        return found
+
+
+def _best_of(first: _Draft, second: _Draft, key_phrases: _Draft | None) -> _Draft:
+    """Choose between a label, the one written anew, and the key phrases."""
+    if second.label.problem is None and second.is_faithful is not False:
+        return second
+    if first.is_faithful is not False:
+        # Only its name was nearly a sibling's.
+        return first
+    if key_phrases is not None and key_phrases.is_faithful:
+        names = " and ".join(
+            f'"{one.label.label}"' for one in (first, second) if one.label.problem is None
+        )
+        why = f"unfaithful: {names} did not tell members from other errors"
+        return dataclasses.replace(
+            key_phrases, label=dataclasses.replace(key_phrases.label, problem=why)
+        )
+    return second if second.label.problem is None else first
+
+
+def _text_of(label: ClusterLabel) -> str:
+    """Return the text that a label is tested by: what it says the errors are about."""
+    if label.written_by == KeyPhraseLabelWriter.name or label.description is None:
+        # The description of key phrases holds numbers only.
+        return label.label
+    return f"{label.label}. {label.description}"
+
+
+def _test_columns(name: str, found: Faithfulness | None) -> dict[str, float | None]:
+    ends = (None, None, None) if found is None else (found.accuracy, found.low, found.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+
+
+def _best_first(shown: Sequence[Exemplar], label: ClusterLabel) -> list[Exemplar]:
+    """Return exemplars with those first that the label's writer finds best."""
+    return sorted(shown, key=lambda one: one.example_id not in label.best_members)
+
+
+def _distinctiveness(
+    errors: pd.DataFrame, found: Sequence[_Cluster], labels: Sequence[ClusterLabel]
+) -> list[float]:
+    """Return for each label the share of its words that are not true of its siblings too."""
+    named = {word for label in labels for word in content_words(label.label)}
+    words = [content_words(text) & named for text in errors["text"].tolist()]
+    shares = []
+    for cluster in found:
+        counts = Counter(word for row in cluster.members for word in words[row])
+        shares.append({word: count / len(cluster.members) for word, count in counts.items()})
+    families: dict[str | None, list[int]] = defaultdict(list)
+    for place, cluster in enumerate(found):
+        families[cluster.parent_id].append(place)
+    result = []
+    for place, cluster in enumerate(found):
+        siblings = [other for other in families[cluster.parent_id] if other != place]
+        others: dict[str, float] = {}
+        for other in siblings:
+            for word, share in shares[other].items():
+                others[word] = max(others.get(word, 0.0), share)
+        names = [labels[other].label for other in siblings]
+        result.append(distinctiveness(labels[place].label, names, shares[place], others))
+    return result
 
 
 def _clusters(errors: pd.DataFrame, clusters: pd.DataFrame) -> list[_Cluster]:
@@ -120,17 +468,13 @@ def _clusters(errors: pd.DataFrame, clusters: pd.DataFrame) -> list[_Cluster]:
     return [_Cluster(name, level, np.sort(members[level, name])) for level, name in in_order]
 
 
-def _evidence(
-    errors: pd.DataFrame, vectors: FloatMatrix, found: Sequence[_Cluster]
-) -> list[ClusterEvidence]:
-    phrases = _key_phrases(errors, found)
-    siblings: dict[str | None, list[str]] = defaultdict(list)
-    for cluster in found:
-        siblings[cluster.parent_id].append(cluster.cluster_id)
-    columns = {
+def _columns(errors: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return columns as lists, missing values as None."""
+    return {
         name: [None if null else value for value, null in zip(values, nulls, strict=True)]
         for name in (
             "example_id",
+            "question_id",
             "subject",
             "failure_form",
             "question",
@@ -140,6 +484,18 @@ def _evidence(
         )
         for values, nulls in [(errors[name].tolist(), errors[name].isna().tolist())]
     }
+
+
+def _evidence(
+    errors: pd.DataFrame,
+    columns: dict[str, list[Any]],
+    vectors: FloatMatrix,
+    found: Sequence[_Cluster],
+) -> list[ClusterEvidence]:
+    phrases = _key_phrases(errors, found)
+    siblings: dict[str | None, list[str]] = defaultdict(list)
+    for cluster in found:
+        siblings[cluster.parent_id].append(cluster.cluster_id)
     gathered = []
     for cluster in found:
         subject, subject_share = _most_frequent([columns["subject"][i] for i in cluster.members])
@@ -162,6 +518,13 @@ def _evidence(
                 main_subject_share=subject_share,
                 main_failure_form=str(form),
                 main_failure_form_share=form_share,
+                near_misses=tuple(
+                    _exemplar(columns, row, "near_miss")
+                    for row in _near_misses(vectors, cluster.members)
+                ),
+                part_key_phrases=tuple(
+                    phrases[part].phrases for part in siblings[cluster.cluster_id]
+                ),
             )
         )
     return gathered
@@ -191,23 +554,23 @@ def _exemplars(
 ) -> tuple[Exemplar, ...]:
     central, diverse = exemplars(vectors[members])
     roles = [(row, "central") for row in central] + [(row, "diverse") for row in diverse]
-    return tuple(
-        Exemplar(
-            role=role,
-            **{
-                name: columns[name][members[row]]
-                for name in (
-                    "example_id",
-                    "question",
-                    "gold",
-                    "prediction",
-                    "failure_form",
-                    "response_tail",
-                )
-            },
-        )
-        for row, role in roles
-    )
+    return tuple(_exemplar(columns, int(members[row]), role) for row, role in roles)
+
+
+def _exemplar(columns: dict[str, list[Any]], row: int, role: str) -> Exemplar:
+    names = ("example_id", "question", "gold", "prediction", "failure_form", "response_tail")
+    return Exemplar(role=role, **{name: columns[name][row] for name in names})
+
+
+def _near_misses(vectors: FloatMatrix, members: npt.NDArray[np.intp]) -> list[int]:
+    """Return rows of other clusters nearest to a cluster's centroid, no two of them copies."""
+    others = np.setdiff1d(np.arange(len(vectors)), members)
+    similarity = np.round(vectors[others] @ vectors[members].mean(axis=0), 6)
+    nearest = others[np.argsort(-similarity, kind="stable")][: 4 * NEAR_MISSES]
+    if not len(nearest):
+        return []
+    central, _ = exemplars(vectors[nearest], central=len(nearest), diverse=0)
+    return [int(nearest[row]) for row in sorted(central)[:NEAR_MISSES]]
 
 
 def _most_frequent(values: Sequence[str | None]) -> tuple[str | None, float]:
@@ -256,7 +619,18 @@ def _table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
         "description": "str",
         "key_phrases": "object",
         "written_by": "str",
+        "cause": "str",
+        "shares_one_thing": "boolean",
         "faithfulness": "float64",
+        "faithfulness_low": "float64",
+        "faithfulness_high": "float64",
+        "judged_faithfulness": "float64",
+        "judged_faithfulness_low": "float64",
+        "judged_faithfulness_high": "float64",
+        "is_faithful": "boolean",
+        "distinctiveness": "float64",
+        "problem": "str",
+        "reused_from": "str",
         "main_failure_form": "str",
         "main_failure_form_share": "float64",
         "main_subject": "str",

@@ -56,6 +56,16 @@ class ClusterEvidence:
         The members' most frequent subject, if they have any, and its share of them, 0 to 1.
     main_failure_form, main_failure_form_share
         Likewise.
+    near_misses : tuple of Exemplar
+        Errors of other clusters that lie nearest.
+    parent_label : str or None
+        The name of the cluster that this one is part of.
+    part_key_phrases : tuple of tuple of str
+        Of the clusters that are part of this one.
+    sibling_labels : tuple of str
+        Names that the clusters beside it have already.
+    rejected_label, rejected_because : str or None
+        A name given before, and why it will not do.
     """
 
     cluster_id: str
@@ -69,26 +79,55 @@ class ClusterEvidence:
     main_subject_share: float
     main_failure_form: str
     main_failure_form_share: float
+    near_misses: tuple[Exemplar, ...] = ()
+    parent_label: str | None = None
+    part_key_phrases: tuple[tuple[str, ...], ...] = ()
+    sibling_labels: tuple[str, ...] = ()
+    rejected_label: str | None = None
+    rejected_because: str | None = None
 
 
 @dataclass(frozen=True)
 class ClusterLabel:
     """A cluster's name.
 
-    ``faithfulness`` says how well the label tells members from others, 0 to 1, where that was
-    measured.
+    Attributes
+    ----------
+    label, description, written_by
+    cause : str or None
+        One of `tables.CAUSES`, where the writer suspects one.
+    shares_one_thing : bool or None
+        Whether the writer finds that the members really have something in common.
+    best_members : tuple of str
+        Ids of the members that show it best, as the writer has it.
+    problem : str or None
+        Why the writer's own label could not be used, where another stands in its place.
+    reused_from : str or None
+        ``model|cluster`` whose name this is.
     """
 
     label: str
     description: str | None
     written_by: str
-    faithfulness: float | None = None
+    cause: str | None = None
+    shares_one_thing: bool | None = None
+    best_members: tuple[str, ...] = ()
+    problem: str | None = None
+    reused_from: str | None = None
+
+
+@dataclass(frozen=True)
+class JudgeCase:
+    """A label and errors of which some are members and some are not."""
+
+    label: ClusterLabel
+    errors: tuple[Exemplar, ...]
 
 
 class LabelWriter(Protocol):
     """Names clusters.
 
-    A writer gets the clusters of a model all at once, so that one that calls a language model can
+    A writer gets the clusters of a level all at once, so that one that calls a language model can
     ask for several at a time, report progress, and fall back on another writer for those it fails
     on; `ClusterLabel.written_by` says of each label who wrote it in the end.
     """
@@ -98,8 +137,20 @@ class LabelWriter(Protocol):
         """How the writer is called in ``written_by``."""
         ...
 
+    @property
+    def writes_anew(self) -> bool:
+        """Whether it makes sense to ask it again, with other examples."""
+        ...
+
     def write_all(self, evidence: Sequence[ClusterEvidence]) -> list[ClusterLabel]:
         """Name clusters: one label for each evidence, in the same order."""
+        ...
+
+    def judge_all(self, cases: Sequence[JudgeCase]) -> list[tuple[bool, ...] | None]:
+        """Say of each error of each case whether its label is true of it.
+
+        None for a case that was not judged; a writer that cannot judge returns only these.
+        """
         ...
 
 
@@ -108,6 +159,11 @@ class KeyPhraseLabelWriter:
     """Names a cluster by its key phrases: "unit conversion · kilometres, miles"."""
 
     name: str = "key_phrases"
+    writes_anew: bool = False
+
+    def judge_all(self, cases: Sequence[JudgeCase]) -> list[tuple[bool, ...] | None]:
+        """Judge nothing."""
+        return [None] * len(cases)
 
     def write_all(self, evidence: Sequence[ClusterEvidence]) -> list[ClusterLabel]:
         """Name clusters: one label for each evidence, in the same order."""

@@ -7,7 +7,11 @@ from errclust_pipeline.analysis.language.prompt import (
     Prompt,
     ask_nobody,
 )
-from errclust_pipeline.analysis.language.third_party_text import excerpt, plain_words
+from errclust_pipeline.analysis.language.third_party_text import (
+    excerpt,
+    plain_sentence,
+    plain_words,
+)
 
 __all__ = [
     "Ask",
@@ -16,5 +20,6 @@ __all__ = [
     "Prompt",
     "ask_nobody",
     "excerpt",
+    "plain_sentence",
     "plain_words",
 ]

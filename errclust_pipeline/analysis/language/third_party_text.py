@@ -61,10 +61,25 @@ def plain_words(text: str) -> str:
     line = _SPACES.sub(" ", "".join(map(_visible, text))).strip().strip("\"'` ")
     if re.search(r"https?:|www\.|\w@\w|javascript:", line, re.IGNORECASE):
         raise ValueError("must hold no address")
-    odd = sorted({c for c in line if not (c.isalnum() or _is_mark(c) or c in _ALLOWED_IN_WORDS)})
+    odd = sorted({character for character in line if not _is_allowed(character)})
     if odd:
         raise ValueError(f"must be plain words, without {' '.join(odd[:5])}")
     return line
+
+
+def plain_sentence(text: str) -> str:
+    """Return a model's sentence as one line of plain text, without whatever `plain_words` refuses.
+
+    Raises
+    ------
+    ValueError
+        If there is an address in it.
+    """
+    return plain_words("".join(c if _is_allowed(c) else " " for c in text))
+
+
+def _is_allowed(character: str) -> bool:
+    return character.isalnum() or _is_mark(character) or character in _ALLOWED_IN_WORDS
 
 
 def _visible(character: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy.typing as npt
@@ -34,18 +32,11 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class _RegionWriter:
+class _RegionWriter(KeyPhraseLabelWriter):
     """Names regions by their key phrases and describes them as what they are: questions."""
 
-    name: str = "key_phrases"
-
-    def write_all(self, evidence: Sequence[ClusterEvidence]) -> list[ClusterLabel]:
-        writer = KeyPhraseLabelWriter()
-        return [
-            ClusterLabel(writer.write(region).label, _description(region), self.name)
-            for region in evidence
-        ]
+    def write(self, evidence: ClusterEvidence) -> ClusterLabel:
+        return ClusterLabel(super().write(evidence).label, _description(evidence), self.name)
 
 
 def label_regions(

@@ -67,13 +67,21 @@ ON_NEW_CONTENT = (
 ).with_label("on_new_content")
 """Of a stage that is computed only if the content of what it reads has really changed."""
 
-WITH_THE_MAP = (
-    _C.any_deps_match(_NEW_OR_TO_COME)
-    .allow(dg.AssetSelection.assets("question_map"))
-    .since_last_handled()
-    & _ALL_THERE
-).with_label("with_the_map")
+
+def _in_the_run_of(asset: str) -> dg.AutomationCondition[Any]:
+    return (
+        _C.any_deps_match(_NEW_OR_TO_COME)
+        .allow(dg.AssetSelection.assets(asset))
+        .since_last_handled()
+        & _ALL_THERE
+    )
+
+
+WITH_THE_MAP = _in_the_run_of("question_map").with_label("with_the_map")
 """Of what is said about the map: in the map's run."""
+
+WITH_THE_DIAGNOSES = _in_the_run_of("error_diagnoses").with_label("with_the_diagnoses")
+"""Likewise of what is made of the diagnoses."""
 
 ON_ANY_SUBMISSION = (_JUST_CHANGED.since_last_handled() & _SETTLED_ABOVE).with_label(
     "on_any_submission"
@@ -97,6 +105,8 @@ CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
     "region_labels": WITH_THE_MAP,
     "hot_spots": ON_NEW_CONTENT,
     "autocorrelation": ON_NEW_CONTENT,
+    "error_diagnoses": ON_NEW_CONTENT,
+    "diagnosis_clusters": WITH_THE_DIAGNOSES,
     "leaderboard": ON_ANY_SUBMISSION_ON_THE_MAP,
     "model_comparison": ON_ANY_SUBMISSION_ON_THE_MAP,
 }

@@ -582,6 +582,79 @@ def show_labels(
         terminal.print_labels(partition.benchmark, partition.model, rows, examples)
 
 
+@app.command()
+@_explain_errors
+def diagnoses(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    quote: Annotated[
+        bool, typer.Option("--quote", help="Only say what diagnosing would cost; asks nothing.")
+    ] = False,
+    share: Annotated[
+        float | None, typer.Option(help="For a quote: the share of errors, as in the settings.")
+    ] = None,
+    examples: Annotated[int, typer.Option(help="Diagnoses shown of each cluster.")] = 2,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show why a model's responses are wrong, as a language model diagnoses a sample of them.
+
+    It runs where a language model is configured and [diagnosis] has a share. Numbers of errors are
+    estimates for all of them, as far as the sample goes: it is drawn evenly over the map.
+    """
+    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.settings import load_settings
+    from errclust_pipeline.tables import DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS, ERROR_DIAGNOSES
+
+    warehouse = _warehouse(root)
+    partition = Partition(
+        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
+    )
+    settings = load_settings(warehouse.storage)
+    wanted = settings.for_benchmark(partition.benchmark).diagnosis
+    if share is not None:
+        wanted = type(wanted)(share=share, most=wanted.most)
+    if settings.language_model.model is None or not wanted.share:
+        _stop(
+            "errors are not diagnosed: set model in [language_model], and share in [diagnosis] "
+            "(0.1 is a tenth of the errors), then `errclust diagnoses … --quote`"
+        )
+    if quote:
+        import dataclasses
+
+        from errclust_pipeline.diagnoses import errors_to_diagnose
+        from errclust_pipeline.resources.language_model import LanguageModel
+
+        asked = LanguageModel(settings.language_model, warehouse.storage)
+        found = asked.quote(
+            errors_to_diagnose(
+                warehouse, partition, wanted, settings.language_model.prompt_tokens
+            ).prompts
+        )
+        if as_json:
+            terminal.print_json(dataclasses.asdict(found))
+        else:
+            terminal.messages().print(f"{asked.name}: {found}", soft_wrap=True)
+        return
+    rows = warehouse.read(ERROR_DIAGNOSES, partition).to_pylist()
+    labels = warehouse.read(DIAGNOSIS_LABELS, partition).to_pylist()
+    clusters = warehouse.read(DIAGNOSIS_CLUSTERS, partition).to_pylist()
+    if as_json:
+        terminal.print_json({"diagnoses": rows, "clusters": labels})
+    else:
+        from errclust_pipeline.marks import read_region_names
+
+        terminal.print_diagnoses(
+            partition.benchmark,
+            partition.model,
+            rows,
+            labels,
+            clusters,
+            read_region_names(warehouse, partition.benchmark),
+            examples,
+        )
+
+
 @app.command("map")
 @_explain_errors
 def show_map(

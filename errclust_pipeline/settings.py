@@ -31,6 +31,10 @@
     leave_out_artefacts = false   # true: truncated, empty, … responses are not errors
     most_pairs = 500              # of models compared, the closest in accuracy first
 
+    [diagnosis]
+    share = 0.1                   # of the errors, to be diagnosed by the language model; 0 is none
+    most = 500                    # of a model on a benchmark
+
     [benchmarks.gsm8k.errors]     # the same sections again, for one benchmark (by its key)
     text = "question_and_answer"
 
@@ -179,6 +183,15 @@ class StatisticsSettings(_Section):
     """Pairs of models compared in `model_comparison`, the closest in accuracy first."""
 
 
+class DiagnosisSettings(_Section):
+    """Which errors a language model diagnoses, if one is configured."""
+
+    share: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
+    """Of a model's errors, drawn evenly over the map; 0 diagnoses none."""
+    most: Annotated[int, pydantic.Field(ge=1)] = 500
+    """Errors of a model on a benchmark."""
+
+
 class BenchmarkSettings(_Section):
     """Settings that may differ between benchmarks."""
 
@@ -186,6 +199,7 @@ class BenchmarkSettings(_Section):
     clustering: ClusteringSettings = ClusteringSettings()
     map: QuestionMapSettings = QuestionMapSettings()
     statistics: StatisticsSettings = StatisticsSettings()
+    diagnosis: DiagnosisSettings = DiagnosisSettings()
 
     @pydantic.field_validator("clustering", "map", mode="before")
     @classmethod

@@ -26,7 +26,10 @@ from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
     CLUSTER_LABELS,
+    DIAGNOSIS_CLUSTERS,
+    DIAGNOSIS_LABELS,
     ERROR_CLUSTERS,
+    ERROR_DIAGNOSES,
     ERROR_EMBEDDINGS,
     ERRORS,
     HOT_REGIONS,
@@ -109,6 +112,23 @@ def _label_settings(settings: Settings, _: Partition) -> Mapping[str, Any]:
     return {"written_by": model.model, **limits}
 
 
+def _diagnosis_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]:
+    wanted = settings.for_benchmark(partition.benchmark).diagnosis
+    if settings.language_model.model is None or not wanted.share:
+        return {"written_by": None}
+    return {**_label_settings(settings, partition), **wanted.model_dump()}
+
+
+def _diagnosis_cluster_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]:
+    if _diagnosis_settings(settings, partition)["written_by"] is None:
+        return {"written_by": None}
+    return {
+        **_label_settings(settings, partition),
+        "embedder": settings.embedding.identity,
+        **dataclasses.asdict(settings.for_benchmark(partition.benchmark).clustering),
+    }
+
+
 CLUSTER_LABELS_STAGE = Stage(
     "cluster_labels",
     (CLUSTER_LABELS,),
@@ -158,6 +178,20 @@ AUTOCORRELATION_STAGE = Stage(
     _statistics_settings("scales", "permutations", "leave_out_artefacts"),
     uses_other_models=True,
 )
+ERROR_DIAGNOSES_STAGE = Stage(
+    "error_diagnoses",
+    (ERROR_DIAGNOSES,),
+    ("question_map", "raw_results", "error_table"),
+    "1",
+    _diagnosis_settings,
+)
+DIAGNOSIS_CLUSTERS_STAGE = Stage(
+    "diagnosis_clusters",
+    (DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS),
+    ("error_diagnoses", "error_table"),
+    "1",
+    _diagnosis_cluster_settings,
+)
 LEADERBOARD_STAGE = Stage(
     "leaderboard",
     (LEADERBOARD, MODEL_SIGNATURES),
@@ -183,6 +217,7 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
     ),
     "map_questions": (QUESTIONS_STAGE, QUESTION_MAP_STAGE, REGION_LABELS_STAGE),
     "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE),
+    "diagnose_errors": (ERROR_DIAGNOSES_STAGE, DIAGNOSIS_CLUSTERS_STAGE),
     "compare_models": (LEADERBOARD_STAGE, MODEL_COMPARISON_STAGE),
 }
 """The stages of each job, in flow order; a phase needs all of the phases before it."""

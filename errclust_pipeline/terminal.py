@@ -10,6 +10,7 @@ import json
 import math
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -215,6 +216,77 @@ def print_labels(
                 style="dim",
             )
         )
+
+
+def print_diagnoses(
+    benchmark: str,
+    model: str,
+    diagnoses: Sequence[Mapping[str, Any]],
+    labels: Sequence[Mapping[str, Any]],
+    clusters: Sequence[Mapping[str, Any]],
+    region_names: Mapping[str, str],
+    examples: int,
+) -> None:
+    """Print why a model's responses are wrong: causes, then clusters of diagnoses by region.
+
+    Parameters
+    ----------
+    diagnoses, labels, clusters : sequence of mapping
+        Rows of `error_diagnoses`, `diagnosis_labels` and `diagnosis_clusters`.
+    region_names : mapping
+        From region to label.
+    examples : int
+        Diagnoses shown of each cluster.
+    """
+    done = [row for row in diagnoses if row["diagnosis"] is not None]
+    total = sum(row["weight"] for row in done)
+    output().print(
+        Text(
+            f"{plain(model)} on {plain(benchmark)}: {len(done):,} errors diagnosed, standing for "
+            f"{total:,.0f}; {len(diagnoses) - len(done):,} have no diagnosis"
+        )
+    )
+    causes: Counter[str] = Counter()
+    for row in done:
+        causes[row["cause"]] += row["weight"]
+    print_rows(
+        [
+            {"cause": cause.replace("_", " "), "errors": round(weight), "share": weight / total}
+            for cause, weight in causes.most_common()
+        ],
+        title="why, estimated for all errors",
+    )
+    weight_of = {row["example_id"]: row["weight"] for row in done}
+    by_example = {row["example_id"]: row for row in done}
+    members: dict[str, list[str]] = {}
+    for row in clusters:
+        if row["level"] == 1 and row["cluster_id"] is not None:
+            members.setdefault(row["cluster_id"], []).append(row["example_id"])
+    root = Tree(Text("clusters of diagnoses: why, and where each kind is found", style="bold"))
+    for label in labels:
+        if label["level"] != 1:
+            continue
+        own = members.get(label["cluster_id"], [])
+        size = sum(weight_of[one] for one in own)
+        node = root.add(
+            Text.assemble(
+                (f"{label['cluster_id']:<4}", "cyan"),
+                (str(plain(label["label"])), "bold"),
+                f"  {len(own):,} diagnosed, about {size:,.0f} errors",
+            )
+        )
+        where: Counter[str] = Counter()
+        for one in own:
+            where[by_example[one]["region_id"] or ""] += weight_of[one]
+        named = [
+            f"{plain(region_names.get(region, 'no region'))} {weight / size:.0%}"
+            for region, weight in where.most_common(3)
+        ]
+        node.add(Text("in " + "; ".join(named), style="dim"))
+        for one in own[:examples]:
+            found = by_example[one]
+            node.add(Text(f"{plain(found['diagnosis'])} Missing: {plain(found['missing'])}"))
+    output().print(root)
 
 
 def _with_interval(row: Mapping[str, Any], name: str) -> str:

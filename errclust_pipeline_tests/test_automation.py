@@ -15,7 +15,7 @@ from errclust_pipeline.stages import STAGES
 from errclust_pipeline_tests.result_files import write_table
 
 CHAIN = {"error_table", "error_embeddings", "error_clusters", "cluster_labels"}
-STATISTICS = {"hot_spots", "autocorrelation"}
+ON_THE_MAP = {"hot_spots", "autocorrelation", "error_diagnoses", "diagnosis_clusters"}
 COMPARISONS = {"leaderboard", "model_comparison"}
 MAP = {"question_map", "region_labels"}
 A, B, C = (f"trivia|org__model-{letter}" for letter in "abc")
@@ -82,7 +82,7 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
         {A: {"raw_results"}},
         {A: CHAIN, "trivia": {"questions"}},
         {"trivia": MAP},
-        {A: STATISTICS, "trivia": COMPARISONS},
+        {A: ON_THE_MAP, "trivia": COMPARISONS},
     ]
 
     # Another model, the same questions: the map stays.
@@ -90,7 +90,7 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
     assert daemon.settle() == [
         {B: {"raw_results"}},
         {B: CHAIN, "trivia": {"questions"}},
-        {B: STATISTICS, "trivia": COMPARISONS},
+        {B: ON_THE_MAP, "trivia": COMPARISONS},
     ]
 
     # New questions: the map changes, and with it what lies on it.
@@ -99,14 +99,14 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
         {C: {"raw_results"}},
         {C: CHAIN, "trivia": {"questions"}},
         {"trivia": MAP},
-        {A: STATISTICS, B: STATISTICS, C: STATISTICS, "trivia": COMPARISONS},
+        {A: ON_THE_MAP, B: ON_THE_MAP, C: ON_THE_MAP, "trivia": COMPARISONS},
     ]
 
     write_table(drop / "a.csv", right_every=4)
     assert daemon.settle() == [
         {A: {"raw_results"}},
         {A: CHAIN, "trivia": {"questions"}},
-        {A: STATISTICS, "trivia": COMPARISONS},
+        {A: ON_THE_MAP, "trivia": COMPARISONS},
     ]
 
     # A pair of the grid that has no results is never asked for.

@@ -36,6 +36,8 @@ OF_A_MODEL = {
     "cluster_labels",
     "hot_spots",
     "autocorrelation",
+    "error_diagnoses",
+    "diagnosis_clusters",
 }
 
 

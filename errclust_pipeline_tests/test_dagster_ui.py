@@ -23,7 +23,7 @@ from errclust_pipeline_tests.result_files import write_table
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 REPOSITORY = Path(__file__).parents[1]
-GROUPS = ["submissions", "errors", "map", "statistics", "comparison"]
+GROUPS = ["submissions", "errors", "map", "statistics", "diagnosis", "comparison"]
 HOSTILE = "<img src=x onerror=document.body.remove()>"
 
 

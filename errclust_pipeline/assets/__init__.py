@@ -2,7 +2,9 @@
 
 from errclust_pipeline.assets.autocorrelation import autocorrelation
 from errclust_pipeline.assets.cluster_labels import cluster_labels
+from errclust_pipeline.assets.diagnosis_clusters import diagnosis_clusters
 from errclust_pipeline.assets.error_clusters import error_clusters
+from errclust_pipeline.assets.error_diagnoses import error_diagnoses
 from errclust_pipeline.assets.error_embeddings import error_embeddings
 from errclust_pipeline.assets.error_table import error_table
 from errclust_pipeline.assets.hot_spots import hot_spots
@@ -24,6 +26,8 @@ ASSETS = [
     region_labels,
     hot_spots,
     autocorrelation,
+    error_diagnoses,
+    diagnosis_clusters,
     leaderboard,
     model_comparison,
 ]
@@ -33,7 +37,9 @@ __all__ = [
     "ASSETS",
     "autocorrelation",
     "cluster_labels",
+    "diagnosis_clusters",
     "error_clusters",
+    "error_diagnoses",
     "error_embeddings",
     "error_table",
     "hot_spots",

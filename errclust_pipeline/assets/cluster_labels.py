@@ -1,24 +1,14 @@
 """Stage 5: a name for every cluster, tested, with the errors that show it best."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from errclust_pipeline.analysis.errors import text_id
-from errclust_pipeline.analysis.labelling import (
-    ClusterLabel,
-    KeyPhraseLabelWriter,
-    KnownLabel,
-    LabelWriter,
-    LanguageModelLabelWriter,
-    label_clusters,
-)
-from errclust_pipeline.assets.embedding import looked_up
+from errclust_pipeline.analysis.labelling import ClusterLabel, KnownLabel, label_clusters
 from errclust_pipeline.assets.error_clusters import embedding_matrix
+from errclust_pipeline.assets.label_writer import label_embedding, label_writer
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
@@ -49,29 +39,13 @@ def cluster_labels(
     store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
     made_from = provenance(CLUSTER_LABELS_STAGE, store, settings, partition)
     model = language_model.open(context.log.info)
-    writer: LabelWriter = KeyPhraseLabelWriter()
-    known: list[KnownLabel] = []
-    if model is not None:
-        asked = model
-        writer = LanguageModelLabelWriter(
-            asked.name,
-            asked.ask,
-            asked.settings.prompt_tokens,
-            lambda prompts: context.log.info(f"to be asked: {asked.quote(prompts)}"),
-        )
-        known = _labels_of_other_models(store, partition, asked.name)
-
-    def embed(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        ids = [text_id(text) for text in texts]
-        wanted = dict(zip(ids, texts, strict=True))
-        return looked_up(context, store.storage, embedder, ids, wanted)[0]
-
+    known = [] if model is None else _labels_of_other_models(store, partition, model.name)
     labels = label_clusters(
         store.read(ERRORS, partition).to_pandas(),
         embedding_matrix(store.read(ERROR_EMBEDDINGS, partition)),
         store.read(ERROR_CLUSTERS, partition).to_pandas(),
-        writer,
-        embed,
+        label_writer(context, model),
+        label_embedding(context, store, embedder),
         known,
     )
     rows = pa.Table.from_pandas(labels, schema=CLUSTER_LABELS.schema, preserve_index=False)

@@ -239,6 +239,43 @@ CLUSTER_LABELS = Table(
     ),
 )
 
+ERROR_DIAGNOSES = Table(
+    "error_diagnoses",
+    "one error of a sample, diagnosed by a language model: why the response is wrong",
+    ("example_id",),
+    pa.schema(
+        [
+            _EXAMPLE_ID,
+            _QUESTION_ID,
+            _column("region_id", pa.string(), "the level-1 region of the map it was sampled from"),
+            _key("weight", pa.float64(), "errors of the region that it stands for"),
+            _column("cause", pa.string(), "one of: " + ", ".join(CAUSES)),
+            _column("diagnosis", pa.string(), "what kind of mistake it is, in general terms"),
+            _column("missing", pa.string(), "the skill or the fact that would have prevented it"),
+            _column("first_wrong_step", pa.string(), "the first thing in it that is wrong"),
+            _column("compared_with", pa.string(), "the model whose right response was shown"),
+            _column("text", pa.string(), "the text that is embedded"),
+            _column("text_id", pa.string(), "hash of that text"),
+            _key("written_by", pa.string(), "the language model's name"),
+            _column("problem", pa.string(), "why there is no diagnosis"),
+        ]
+    ),
+)
+
+DIAGNOSIS_CLUSTERS = Table(
+    "diagnosis_clusters",
+    "one diagnosed error's cluster at one level, by why the response is wrong",
+    ERROR_CLUSTERS.key,
+    ERROR_CLUSTERS.schema,
+)
+
+DIAGNOSIS_LABELS = Table(
+    "diagnosis_labels",
+    "one cluster of diagnoses, named",
+    CLUSTER_LABELS.key,
+    CLUSTER_LABELS.schema,
+)
+
 _POSITIONS = pa.list_(pa.int32())
 _QUESTION = _key("question_id", pa.string(), "hash of the question's normalised text and choices")
 
@@ -562,6 +599,9 @@ TABLES: dict[str, Table] = {
         ERROR_EMBEDDINGS,
         ERROR_CLUSTERS,
         CLUSTER_LABELS,
+        ERROR_DIAGNOSES,
+        DIAGNOSIS_CLUSTERS,
+        DIAGNOSIS_LABELS,
         QUESTIONS,
         QUESTION_MAP,
         REGION_LABELS,

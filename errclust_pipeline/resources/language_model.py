@@ -307,27 +307,27 @@ class LanguageModel:
                 except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
                     raise LanguageModelError(
                         f"{self.settings.address} refuses the key: set "
-                        f"{self.settings.key_variable} ({_told(error)})"
+                        f"{self.settings.key_variable} ({self._told(error)})"
                     ) from error
                 except openai.NotFoundError as error:
                     raise LanguageModelError(
                         f"{self.settings.address} does not know model {self.name!r}, or is no "
-                        f"chat endpoint (its URL mostly ends in /v1): {_told(error)}"
+                        f"chat endpoint (its URL mostly ends in /v1): {self._told(error)}"
                     ) from error
                 except (openai.RateLimitError, openai.InternalServerError) as error:
-                    last, wait = _told(error), _retry_after(error.response.headers)
+                    last, wait = self._told(error), _retry_after(error.response.headers)
                 except (openai.APIConnectionError, TimeoutError) as error:
-                    last, wait = _told(error), None
+                    last, wait = self._told(error), None
                 except openai.APIStatusError as error:
-                    if self._dialect.adapts_to(_told(error)):
+                    if self._dialect.adapts_to(self._told(error)):
                         continue
-                    told = _told(error)
+                    told = self._told(error)
                     is_long = any(words in told.lower() for words in _TOO_LONG)
                     kind = FailureKind.TOO_LONG if is_long else FailureKind.REFUSED
                     return AskFailure(kind, told)
                 except openai.APIError as error:
                     # What came back is not even an answer of a chat endpoint.
-                    last, wait = _told(error), None
+                    last, wait = self._told(error), None
                 attempt += 1
                 if attempt < self.settings.tries:
                     self.usage.retries += 1
@@ -356,6 +356,13 @@ class LanguageModel:
         problem = "the answer was cut off at its longest length: be brief" if cut_off else None
         return StoredAnswer(text, problem, prompt_tokens, answer_tokens, seconds)
 
+    def _told(self, error: BaseException) -> str:
+        """Return an error's message, short, without the key: some endpoints repeat it."""
+        if isinstance(error, TimeoutError):
+            return "no answer in time"
+        message = str(error).replace(self.settings.key() or "\0", "…")
+        return " ".join(message.split())[:300] or type(error).__name__
+
     def _over_budget(self, tokens: int) -> str | None:
         """Say which limit a call of so many tokens at most would exceed; None if none."""
         limits, used = self.settings, self.usage
@@ -377,7 +384,6 @@ class LanguageModel:
                 "model": self.name,
                 "messages": prompt.messages(),
                 "schema": prompt.schema(),
-                "context": {name: sorted(value) for name, value in prompt.context.items()},
                 "answer_tokens": prompt.answer_tokens,
             }
         )
@@ -391,7 +397,7 @@ class _Dialect:
     """
 
     def __init__(self) -> None:
-        self._formats = ["json_schema", "json_object", "none"]
+        self._formats = ["bounded_json_schema", "json_schema", "json_object", "none"]
         self._limit_name = "max_tokens"
         self._temperature = True
 
@@ -400,13 +406,13 @@ class _Dialect:
         options: dict[str, Any] = {self._limit_name: prompt.answer_tokens}
         if self._temperature:
             options["temperature"] = 0
-        if self._formats[0] == "json_schema":
+        if self._formats[0].endswith("json_schema"):
             options["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {
                     "name": prompt.answer.__name__,
                     "strict": True,
-                    "schema": prompt.schema(),
+                    "schema": prompt.schema(self._formats[0].startswith("bounded")),
                 },
             }
         elif self._formats[0] == "json_object":
@@ -459,13 +465,6 @@ def _problem(error: pydantic.ValidationError) -> str:
     first = error.errors(include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
     return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"[:300]
-
-
-def _told(error: BaseException) -> str:
-    """Return an error's message, short."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _retry_after(headers: Any) -> float | None:

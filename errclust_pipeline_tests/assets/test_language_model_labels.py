@@ -207,8 +207,8 @@ def test_a_quote_comes_before_any_call(ingested, root, endpoint):
     assert told.exit_code == 0, told.output
     quote = json.loads(told.output)
     assert (quote["prompts"], quote["from_store"]) == (8, 0)
-    assert quote["answer_tokens"] == 8 * 400
-    assert quote["cost"] == pytest.approx((quote["prompt_tokens"] + 2 * 3200) / 1e6)
+    assert quote["answer_tokens"] == 8 * 600
+    assert quote["cost"] == pytest.approx((quote["prompt_tokens"] + 2 * 4800) / 1e6)
     assert endpoint.asked == []
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 2

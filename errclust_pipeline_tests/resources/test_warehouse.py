@@ -138,9 +138,9 @@ def rewritten(tmp_path):
 
 
 def both_seen(read):
-    """Read until both states were seen, a hundred times at least."""
+    """Read until both states were seen, forty times at least."""
     seen, until = collections.Counter(), time.monotonic() + 60
-    while (seen.total() < 100 or len(seen) < 2) and time.monotonic() < until:
+    while (seen.total() < 40 or len(seen) < 2) and time.monotonic() < until:
         seen[read()] += 1
     return set(seen)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pydantic
 
 from errclust_pipeline.analysis.labelling import Cause
-from errclust_pipeline.analysis.language import Prompt, excerpt, plain_sentence
+from errclust_pipeline.analysis.language import Prompt, bounded, excerpt, plain_sentence
 
 _CHARACTERS_A_TOKEN = 3
 _FIXED_CHARACTERS = 2000
@@ -40,7 +40,7 @@ def _sentence(value: str) -> str:
     return sentence[:_SENTENCE_CHARACTERS]
 
 
-_Sentence = Annotated[str, pydantic.AfterValidator(_sentence)]
+_Sentence = Annotated[str, bounded(_SENTENCE_CHARACTERS), pydantic.AfterValidator(_sentence)]
 
 
 class Diagnosis(pydantic.BaseModel):
@@ -91,7 +91,7 @@ def diagnosis_prompt(case: DiagnosisCase, prompt_tokens: int = 4000) -> Prompt:
         material["options"] = [excerpt(choice, each) for choice in case.choices]
     if case.right_response:
         material["right_response_of_another_model"] = excerpt(case.right_response, size // 5)
-    return Prompt(_INSTRUCTIONS, material, Diagnosis, answer_tokens=400)
+    return Prompt(_INSTRUCTIONS, material, Diagnosis, answer_tokens=600)
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -24,12 +24,15 @@ from errclust_pipeline.analysis.language import (
     AskFailure,
     FailureKind,
     Prompt,
+    bounded,
     excerpt,
     plain_sentence,
     plain_words,
 )
 
 _LONGEST_NAME_WORDS = 8
+_MOST_BEST_MEMBERS = 3
+_MOST_ITEMS = 40
 _FIXED_CHARACTERS = 2500
 """Of a prompt, beside the texts of errors."""
 _FEWEST_CHARACTERS = 120
@@ -81,10 +84,10 @@ class WrittenLabel(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    name: str
-    description: str
+    name: Annotated[str, bounded(LABEL_CHARACTERS)]
+    description: Annotated[str, bounded(DESCRIPTION_CHARACTERS)]
     cause: Cause
-    best_members: list[str]
+    best_members: Annotated[list[str], bounded(_MOST_BEST_MEMBERS)]
     shares_one_thing: bool
 
     @pydantic.field_validator("name")
@@ -116,7 +119,7 @@ class Judgement(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    fitting: list[str]
+    fitting: Annotated[list[str], bounded(_MOST_ITEMS)]
 
     @pydantic.field_validator("fitting")
     @classmethod
@@ -257,9 +260,7 @@ class LanguageModelLabelWriter:
         if evidence.rejected_label is not None:
             material["rejected_name"] = evidence.rejected_label
             material["rejected_because"] = evidence.rejected_because
-        return Prompt(
-            self._instructions, material, WrittenLabel, {"ids": tuple(members)}, answer_tokens=400
-        )
+        return Prompt(self._instructions, material, WrittenLabel, tuple(members), answer_tokens=600)
 
     def _judge_prompt(self, case: JudgeCase, size: int) -> Prompt:
         each = _each(size, len(case.errors))
@@ -271,9 +272,7 @@ class LanguageModelLabelWriter:
                 {"id": name, "question": excerpt(one.question, each)} for name, one in items.items()
             ],
         }
-        return Prompt(
-            _JUDGE_INSTRUCTIONS, material, Judgement, {"ids": tuple(items)}, answer_tokens=200
-        )
+        return Prompt(_JUDGE_INSTRUCTIONS, material, Judgement, tuple(items), answer_tokens=200)
 
 
 def _each(size: int, texts: int) -> int:

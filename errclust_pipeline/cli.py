@@ -65,6 +65,7 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
 
         from errclust_pipeline.keys import KeyCodecError
         from errclust_pipeline.resources.embedder import EmbedderError
+        from errclust_pipeline.resources.language_model import LanguageModelError
         from errclust_pipeline.resources.warehouse import WarehouseError
         from errclust_pipeline.settings import SettingsError
         from errclust_pipeline.sources import SourceError
@@ -76,6 +77,7 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
             WarehouseError,
             SettingsError,
             EmbedderError,
+            LanguageModelError,
             KeyCodecError,
             duckdb.Error,
             OSError,
@@ -653,6 +655,45 @@ def diagnoses(
             read_region_names(warehouse, partition.benchmark),
             examples,
         )
+
+
+@app.command("language-model")
+@_explain_errors
+def language_model(
+    try_it: Annotated[
+        bool, typer.Option("--try", help="Ask it something small, to see whether it answers.")
+    ] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which language model is configured and what it has taken so far, over all runs."""
+    import tempfile
+
+    from errclust_pipeline.resources.language_model import LanguageModel, try_out
+    from errclust_pipeline.resources.storage import Storage
+    from errclust_pipeline.settings import load_settings
+
+    warehouse = _warehouse(root)
+    settings = load_settings(warehouse.storage).language_model
+    if settings.model is None:
+        _stop("there is no language model: set model in [language_model] of errclust.toml")
+    told = {
+        "model": settings.model,
+        "endpoint": settings.address,
+        "key": f"{settings.key_variable} is {'set' if settings.key() else 'not set'}",
+        **LanguageModel(settings, warehouse.storage).totals(),
+    }
+    if as_json:
+        terminal.print_json(told)
+    else:
+        terminal.print_rows([told])
+    if try_it:
+        # Not from the store: what counts is whether it answers now.
+        with tempfile.TemporaryDirectory() as folder:
+            failure = try_out(LanguageModel(settings, Storage(folder)))
+        if failure is not None:
+            _stop(f"{settings.model} gives no usable answer: {failure.reason}")
+        terminal.messages().print(f"{settings.model} answers")
 
 
 @app.command("map")

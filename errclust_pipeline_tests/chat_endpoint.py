@@ -56,6 +56,8 @@ class ChatEndpoint:
         return Response(json.dumps(completion), content_type="application/json")
 
     def _content(self, material: dict[str, object]) -> dict[str, object]:
+        if "ready" in material:
+            return {"ready": True}
         if "items" in material:
             topic = _topic(str(material["name"]))
             items = material["items"]

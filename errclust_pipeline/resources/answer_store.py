@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
@@ -69,6 +69,13 @@ class AnswerStore:
         """Store an answer."""
         text = json.dumps(asdict(answer), ensure_ascii=True, indent=1)
         self._storage.write_text(self._path(key), text + "\n")
+
+    def all(self) -> Iterator[StoredAnswer]:
+        """Return all stored answers, one after another."""
+        for path in self._storage.glob(f"{self._folder}/*/*.json"):
+            found = self.find(path.rpartition("/")[2].removesuffix(".json"))
+            if found is not None:
+                yield found
 
     def _path(self, key: str) -> str:
         return self._storage.path(self._folder, key[:2], f"{key}.json")

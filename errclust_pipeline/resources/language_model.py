@@ -141,6 +141,22 @@ class LanguageModel:
             self.settings.cost(prompt_tokens, answer_tokens),
         )
 
+    def totals(self) -> dict[str, float | int | None]:
+        """Return what all answers that are stored have taken, over all runs and partitions."""
+        stored = list(self._store.all())
+        prompt_tokens = sum(one.prompt_tokens for one in stored)
+        answer_tokens = sum(one.answer_tokens for one in stored)
+        seconds = [one.seconds for one in stored]
+        return {
+            "answers": len(stored),
+            "unusable": sum(one.problem is not None for one in stored),
+            "prompt_tokens": prompt_tokens,
+            "answer_tokens": answer_tokens,
+            "cost": self.settings.cost(prompt_tokens, answer_tokens),
+            "mean_seconds": sum(seconds) / len(seconds) if seconds else None,
+            "longest_seconds": max(seconds, default=None),
+        }
+
     def ask(self, prompts: Sequence[Prompt]) -> list[Answer]:
         """Ask for answers: from the store, else from the endpoint, several at a time.
 
@@ -451,6 +467,22 @@ class LanguageModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if settings.model is None:
             return None
         return LanguageModel(settings, Storage(self.root), log)
+
+
+class _Greeting(pydantic.BaseModel):
+    ready: bool
+
+
+def try_out(model: LanguageModel) -> AskFailure | None:
+    """Ask a model for the smallest of structured answers; return why it gave none.
+
+    Raises
+    ------
+    LanguageModelError, LanguageModelUnavailableError
+        As `LanguageModel.ask` does.
+    """
+    (answer,) = model.ask([Prompt("Say that you are ready.", {"ready": True}, _Greeting)])
+    return answer if isinstance(answer, AskFailure) else None
 
 
 def _tokens(text: str) -> int:

@@ -229,3 +229,23 @@ def test_labels_are_shown_with_their_tests(ingested, root, endpoint):
         app, ["labels", "trivia", "org/model-a", "--root", str(root), "--unfaithful", "--json"]
     )
     assert json.loads(told.output) == []
+
+
+def test_what_the_model_has_taken_in_all_is_told_and_whether_it_answers(ingested, root, endpoint):
+    none = CliRunner().invoke(app, ["language-model", "--root", str(root)])
+    assert none.exit_code == 2
+    assert "set model in [language_model]" in none.output
+    configure(root, endpoint.settings(price_of_prompt=1.0, price_of_answer=1.0))
+    run_phases(ingested, *LABELLING)
+    calls = len(endpoint.asked)
+    told = CliRunner().invoke(app, ["language-model", "--root", str(root), "--json", "--try"])
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    assert (found["answers"], found["unusable"]) == (calls, 0)
+    assert found["cost"] == pytest.approx(calls * 110 / 1e6)
+    assert len(endpoint.asked) == calls + 1
+    endpoint.fails_from = 1
+    configure(root, endpoint.settings(tries=1))
+    failed = CliRunner().invoke(app, ["language-model", "--root", str(root), "--try"])
+    assert failed.exit_code == 2
+    assert "does not answer" in failed.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from errclust_pipeline.analysis.arbitrary_order import arbitrary_order
 from errclust_pipeline.analysis.diagnosis import (
     DiagnosisCase,
     Sample,
@@ -107,7 +107,7 @@ def _right_responses(
     and what was asked of a language model before need not be asked again.
     """
     others = [model for model in models_of(store, partition.benchmark) if model != partition.model]
-    others = sorted(others, key=_hash)[:_MODELS_TO_COMPARE_WITH]
+    others = sorted(others, key=arbitrary_order)[:_MODELS_TO_COMPARE_WITH]
     wanted = pa.array(questions, pa.string())
     found: dict[str, tuple[Any, Any]] = {}
     for model in others:
@@ -122,7 +122,3 @@ def _right_responses(
         for question, response in zip(rows["question_id"], rows["response"], strict=True):
             found.setdefault(question, (model, response))
     return found
-
-
-def _hash(model: str) -> str:
-    return hashlib.blake2b(model.encode(), digest_size=8).hexdigest()

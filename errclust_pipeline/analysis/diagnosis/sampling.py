@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from errclust_pipeline.analysis.arbitrary_order import arbitrary_order
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def stratified_sample(
         raise ValueError(f"share is {share}: must be between 0 and 1")
     wanted = min(int(np.ceil(share * len(ids) - 1e-9)), most)
     members: dict[str | None, list[int]] = {}
-    for row in sorted(range(len(ids)), key=lambda row: _hash(ids[row])):
+    for row in sorted(range(len(ids)), key=lambda row: arbitrary_order(ids[row])):
         members.setdefault(strata[row], []).append(row)
     names = sorted(members, key=lambda name: (-len(members[name]), name or ""))
     quotas = _quotas([len(members[name]) for name in names], wanted)
@@ -89,7 +90,3 @@ def _quotas(sizes: Sequence[int], wanted: int) -> list[int]:
     while sum(quotas) > wanted:
         quotas[max(range(len(quotas)), key=lambda place: quotas[place])] -= 1
     return quotas
-
-
-def _hash(example_id: str) -> str:
-    return hashlib.blake2b(example_id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.arbitrary_order import arbitrary_order
 from errclust_pipeline.analysis.knn_graph import FloatMatrix, unit_vectors
 from errclust_pipeline.analysis.labelling.distinctiveness import (
     distinctiveness,
@@ -30,7 +31,6 @@ from errclust_pipeline.analysis.labelling.key_phrases import (
     key_phrases,
     phrases_of,
 )
-from errclust_pipeline.analysis.labelling.language_writer import order_of
 from errclust_pipeline.analysis.labelling.writer import (
     ClusterEvidence,
     ClusterLabel,
@@ -374,7 +374,7 @@ class _Labeller:
             if draft.label.problem is not None or len(others) < FEWEST_TO_TEST:
                 continue
             rows = [(int(row), True) for row in members] + [(int(row), False) for row in others]
-            rows.sort(key=lambda one: order_of(self._columns["example_id"][one[0]]))
+            rows.sort(key=lambda one: arbitrary_order(self._columns["example_id"][one[0]]))
             shown = tuple(_exemplar(self._columns, row, "test") for row, _ in rows)
             cases[name] = JudgeCase(draft.label, shown), [is_member for _, is_member in rows]
         judged = self._writer.judge_all([case for case, _ in cases.values()]) if cases else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -291,8 +290,3 @@ def _shown(name: str, one: Exemplar, characters: int) -> dict[str, str]:
         "end_of_response": excerpt((one.response_tail or "")[-2 * characters :], 2 * short),
         "failure_form": one.failure_form,
     }
-
-
-def order_of(example_id: str) -> str:
-    """Return what errors are sorted by so that their order tells nothing of them."""
-    return hashlib.blake2b(example_id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

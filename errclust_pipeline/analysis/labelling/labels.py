@@ -16,7 +16,15 @@ from errclust_pipeline.analysis.labelling.distinctiveness import (
     distinctiveness,
     is_nearly_the_same_name,
 )
-from errclust_pipeline.analysis.labelling.exemplars import centroid_similarity, exemplars
+from errclust_pipeline.analysis.labelling.evidence import (
+    Cluster,
+    choose_exemplars,
+    clusters_of,
+    error_columns,
+    exemplar_of,
+    gather_evidence,
+)
+from errclust_pipeline.analysis.labelling.exemplars import centroid_similarity
 from errclust_pipeline.analysis.labelling.faithfulness import (
     FEWEST_TO_TEST,
     Faithfulness,
@@ -25,12 +33,7 @@ from errclust_pipeline.analysis.labelling.faithfulness import (
     faithfulness_by_similarity,
     unseen,
 )
-from errclust_pipeline.analysis.labelling.key_phrases import (
-    KeyPhrases,
-    content_words,
-    key_phrases,
-    phrases_of,
-)
+from errclust_pipeline.analysis.labelling.key_phrases import content_words
 from errclust_pipeline.analysis.labelling.writer import (
     ClusterEvidence,
     ClusterLabel,
@@ -43,26 +46,12 @@ from errclust_pipeline.analysis.labelling.writer import (
 if TYPE_CHECKING:
     import pandas as pd
 
-NEAR_MISSES = 4
 MOST_JUDGED = 8
 """Members, and as many others, that a language model judges of each label."""
 LEAST_OVERLAP_TO_REUSE = 0.6
 """Shared questions over all questions of two clusters, from which on one may have the other's
 name."""
 _FEWEST_OTHER_EXAMPLES = 3
-_REST = "(errors of no cluster)"
-_NONE = KeyPhrases((), ())
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cluster:
-    cluster_id: str
-    level: int
-    members: npt.NDArray[np.intp]
-
-    @property
-    def parent_id(self) -> str | None:
-        return self.cluster_id.rpartition(".")[0] or None
 
 
 Embed = Callable[[Sequence[str]], FloatMatrix]
@@ -158,7 +147,7 @@ def label_clusters(
             f"{len(errors)} errors but {len(np.asarray(embeddings))} embeddings: "
             "must be as many, in the same order"
         )
-    found = _clusters(errors, clusters)
+    found = clusters_of(errors, clusters)
     if not found:
         return _table([])
     vectors = unit_vectors(embeddings)
@@ -212,17 +201,17 @@ class _Labeller:
         self,
         errors: pd.DataFrame,
         vectors: FloatMatrix,
-        found: Sequence[_Cluster],
+        found: Sequence[Cluster],
         writer: LabelWriter,
         embed: Embed | None,
         known: Sequence[KnownLabel],
     ) -> None:
-        self._columns = _columns(errors)
+        self._columns = error_columns(errors)
         self._row_of = {name: row for row, name in enumerate(self._columns["example_id"])}
         self._vectors, self._writer, self._embed, self._known = vectors, writer, embed, known
         self._clusters = {cluster.cluster_id: cluster for cluster in found}
         self._evidence = {
-            one.cluster_id: one for one in _evidence(errors, self._columns, vectors, found)
+            one.cluster_id: one for one in gather_evidence(errors, self._columns, vectors, found)
         }
 
     def label_level(self, level: int, above: Mapping[str, _Draft]) -> dict[str, _Draft]:
@@ -322,7 +311,7 @@ class _Labeller:
         if len(rest) < _FEWEST_OTHER_EXAMPLES:
             return evidence
         return dataclasses.replace(
-            evidence, exemplars=_exemplars(self._columns, self._vectors, rest)
+            evidence, exemplars=choose_exemplars(self._columns, self._vectors, rest)
         )
 
     def _tested(
@@ -375,7 +364,7 @@ class _Labeller:
                 continue
             rows = [(int(row), True) for row in members] + [(int(row), False) for row in others]
             rows.sort(key=lambda one: arbitrary_order(self._columns["example_id"][one[0]]))
-            shown = tuple(_exemplar(self._columns, row, "test") for row, _ in rows)
+            shown = tuple(exemplar_of(self._columns, row, "test") for row, _ in rows)
             cases[name] = JudgeCase(draft.label, shown), [is_member for _, is_member in rows]
         judged = self._writer.judge_all([case for case, _ in cases.values()]) if cases else []
         found = {}
@@ -429,7 +418,7 @@ def _best_first(shown: Sequence[Exemplar], label: ClusterLabel) -> list[Exemplar
 
 
 def _distinctiveness(
-    errors: pd.DataFrame, found: Sequence[_Cluster], labels: Sequence[ClusterLabel]
+    errors: pd.DataFrame, found: Sequence[Cluster], labels: Sequence[ClusterLabel]
 ) -> list[float]:
     """Return for each label the share of its words that are not true of its siblings too."""
     named = {word for label in labels for word in content_words(label.label)}
@@ -451,137 +440,6 @@ def _distinctiveness(
         names = [labels[other].label for other in siblings]
         result.append(distinctiveness(labels[place].label, names, shares[place], others))
     return result
-
-
-def _clusters(errors: pd.DataFrame, clusters: pd.DataFrame) -> list[_Cluster]:
-    row_of = {name: row for row, name in enumerate(errors["example_id"].tolist())}
-    members: dict[tuple[int, str], list[int]] = defaultdict(list)
-    named = clusters[clusters["cluster_id"].notna()]
-    for example_id, level, cluster_id in zip(
-        named["example_id"].tolist(),
-        named["level"].tolist(),
-        named["cluster_id"].tolist(),
-        strict=True,
-    ):
-        if example_id not in row_of:
-            raise ValueError(f"cluster {cluster_id} has member {example_id!r}, which is no error")
-        members[int(level), cluster_id].append(row_of[example_id])
-    in_order = sorted(members, key=lambda key: (key[0], [int(part) for part in key[1].split(".")]))
-    return [_Cluster(name, level, np.sort(members[level, name])) for level, name in in_order]
-
-
-def _columns(errors: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return columns as lists, missing values as None."""
-    return {
-        name: [None if null else value for value, null in zip(values, nulls, strict=True)]
-        for name in (
-            "example_id",
-            "question_id",
-            "subject",
-            "failure_form",
-            "question",
-            "gold",
-            "prediction",
-            "response_tail",
-        )
-        for values, nulls in [(errors[name].tolist(), errors[name].isna().tolist())]
-    }
-
-
-def _evidence(
-    errors: pd.DataFrame,
-    columns: dict[str, list[Any]],
-    vectors: FloatMatrix,
-    found: Sequence[_Cluster],
-) -> list[ClusterEvidence]:
-    phrases = _key_phrases(errors, found)
-    siblings: dict[str | None, list[str]] = defaultdict(list)
-    for cluster in found:
-        siblings[cluster.parent_id].append(cluster.cluster_id)
-    gathered = []
-    for cluster in found:
-        subject, subject_share = _most_frequent([columns["subject"][i] for i in cluster.members])
-        form, form_share = _most_frequent([columns["failure_form"][i] for i in cluster.members])
-        parent = cluster.parent_id
-        gathered.append(
-            ClusterEvidence(
-                cluster_id=cluster.cluster_id,
-                parent_id=parent,
-                parent_key_phrases=phrases[parent].phrases if parent else (),
-                size=len(cluster.members),
-                key_phrases=phrases[cluster.cluster_id].phrases,
-                sibling_key_phrases=tuple(
-                    phrases[other].phrases
-                    for other in siblings[parent]
-                    if other != cluster.cluster_id
-                ),
-                exemplars=_exemplars(columns, vectors, cluster.members),
-                main_subject=subject,
-                main_subject_share=subject_share,
-                main_failure_form=str(form),
-                main_failure_form_share=form_share,
-                near_misses=tuple(
-                    _exemplar(columns, row, "near_miss")
-                    for row in _near_misses(vectors, cluster.members)
-                ),
-                part_key_phrases=tuple(
-                    phrases[part].phrases for part in siblings[cluster.cluster_id]
-                ),
-            )
-        )
-    return gathered
-
-
-def _key_phrases(errors: pd.DataFrame, found: Sequence[_Cluster]) -> dict[str, KeyPhrases]:
-    """Find each cluster's phrases against its siblings and what is left of their parent."""
-    texts = errors["text"].tolist()
-    phrases = [phrases_of(text) for text in texts]
-    families: dict[str | None, list[_Cluster]] = defaultdict(list)
-    members = {cluster.cluster_id: cluster.members for cluster in found}
-    for cluster in found:
-        families[cluster.parent_id].append(cluster)
-    result: dict[str, KeyPhrases] = {}
-    for parent, family in families.items():
-        everyone = members[parent] if parent else np.arange(len(texts))
-        rest = np.setdiff1d(everyone, np.concatenate([cluster.members for cluster in family]))
-        groups = {cluster.cluster_id: cluster.members for cluster in family} | {_REST: rest}
-        result |= key_phrases(
-            {name: [phrases[row] for row in rows] for name, rows in groups.items()}
-        )
-    return {name: found for name, found in result.items() if name != _REST}
-
-
-def _exemplars(
-    columns: dict[str, list[Any]], vectors: FloatMatrix, members: npt.NDArray[np.intp]
-) -> tuple[Exemplar, ...]:
-    central, diverse = exemplars(vectors[members])
-    roles = [(row, "central") for row in central] + [(row, "diverse") for row in diverse]
-    return tuple(_exemplar(columns, int(members[row]), role) for row, role in roles)
-
-
-def _exemplar(columns: dict[str, list[Any]], row: int, role: str) -> Exemplar:
-    names = ("example_id", "question", "gold", "prediction", "failure_form", "response_tail")
-    return Exemplar(role=role, **{name: columns[name][row] for name in names})
-
-
-def _near_misses(vectors: FloatMatrix, members: npt.NDArray[np.intp]) -> list[int]:
-    """Return rows of other clusters nearest to a cluster's centroid, no two of them copies."""
-    others = np.setdiff1d(np.arange(len(vectors)), members)
-    similarity = np.round(vectors[others] @ vectors[members].mean(axis=0), 6)
-    nearest = others[np.argsort(-similarity, kind="stable")][: 4 * NEAR_MISSES]
-    if not len(nearest):
-        return []
-    central, _ = exemplars(vectors[nearest], central=len(nearest), diverse=0)
-    return [int(nearest[row]) for row in sorted(central)[:NEAR_MISSES]]
-
-
-def _most_frequent(values: Sequence[str | None]) -> tuple[str | None, float]:
-    """Return the most frequent value that is not None, ties by alphabet, and its share of all."""
-    named, counts = np.unique([value for value in values if value is not None], return_counts=True)
-    if not len(named):
-        return None, 0.0
-    best = int(np.argmax(counts))
-    return str(named[best]), float(counts[best] / len(values))
 
 
 def _unique_among_siblings(

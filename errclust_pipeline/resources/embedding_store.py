@@ -172,9 +172,11 @@ class EmbeddingStore:
         return [self._open(path) for path in paths]
 
     def _open(self, path: str) -> pa.Table:
-        source = pa.memory_map(path) if self._storage.is_local else self._storage.open(path)
         try:
-            return pa.ipc.open_file(source).read_all()
+            if self._storage.is_local:
+                return pa.ipc.open_file(pa.memory_map(path)).read_all()
+            with self._storage.open_for_arrow(path) as source:
+                return pa.ipc.open_file(source).read_all()
         except pa.ArrowInvalid as error:
             raise EmbeddingStoreError(
                 f"{path} is damaged ({error}): delete it, its texts will be embedded again"

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 import fsspec
 import psutil
+import pyarrow as pa
 from filelock import FileLock
 
 _TEMPORARY_SUFFIX = ".tmp"
@@ -66,6 +67,21 @@ class Storage:
     def open(self, path: str) -> IO[bytes]:
         """Open a file for reading."""
         return self._filesystem.open(path, "rb")  # type: ignore[no-any-return]
+
+    @contextmanager
+    def open_for_arrow(self, path: str) -> Iterator[pa.NativeFile]:
+        """Open a file for pyarrow to read, once and for all: it stays what it was at that moment.
+
+        Never a Python file: pyarrow's threads may still hold one when the interpreter ends, which
+        then aborts.
+        """
+        if self.is_local:
+            with pa.OSFile(path) as file:
+                yield file
+        else:
+            with self.open(path) as remote:
+                content = remote.read()
+            yield pa.BufferReader(content)
 
     def read_text(self, path: str) -> str:
         """Read a small UTF-8 file."""

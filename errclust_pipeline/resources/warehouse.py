@@ -318,7 +318,7 @@ class Warehouse:
             )
         # By an open file, not by its name: pyarrow opens a name twice, for the footer and for the
         # rows, and a file that is replaced in between would be read as garbage.
-        with self.storage.open(path) as file:
+        with self.storage.open_for_arrow(path) as file:
             try:
                 return pq.read_table(file, columns=wanted, filters=filters)
             except pa.ArrowInvalid:
@@ -338,7 +338,7 @@ class Warehouse:
         path = self.path(table, partition)
         if not self.storage.exists(path):
             return None
-        with self.storage.open(path) as file:
+        with self.storage.open_for_arrow(path) as file:
             return Provenance.from_metadata(pq.ParquetFile(file).metadata.metadata)
 
     def count(self, table: Table, partition: Partition) -> int | None:
@@ -346,7 +346,7 @@ class Warehouse:
         path = self.path(table, partition)
         if not self.storage.exists(path):
             return None
-        with self.storage.open(path) as file:
+        with self.storage.open_for_arrow(path) as file:
             return int(pq.ParquetFile(file).metadata.num_rows)
 
     def reject_counts(self, partition: Partition) -> tuple[int, int]:

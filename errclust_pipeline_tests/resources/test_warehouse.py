@@ -1,5 +1,7 @@
 import collections
 import json
+import subprocess
+import sys
 import threading
 import time
 
@@ -186,3 +188,28 @@ def test_provenance_survives_encoding():
     decoded = Provenance.from_metadata(PROVENANCE.to_metadata())
     assert decoded == PROVENANCE
     assert json.loads(PROVENANCE.to_metadata()[b"errclust.settings"]) == {"text": "question"}
+
+
+READ_AND_LEAVE = """
+import sys
+import pyarrow.compute as pc
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.tables import REJECTS
+
+rows = Warehouse(sys.argv[1]).read(
+    REJECTS, Partition(*sys.argv[2:]), columns=["excerpt"], filters=pc.field("position") == 1
+)
+"""
+
+
+def test_a_process_that_read_a_table_ends_well(tmp_path):
+    # With a Python file in the hands of pyarrow's threads, every second one aborted.
+    warehouse = Warehouse(str(tmp_path))
+    warehouse.write(REJECTS, PARTITION, rejects(200_000, "x" * 50), PROVENANCE)
+    command = [sys.executable, "-c", READ_AND_LEAVE, str(tmp_path)]
+    for _ in range(8):
+        done = subprocess.run(
+            [*command, PARTITION.benchmark, PARTITION.model], capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")

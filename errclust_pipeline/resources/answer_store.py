@@ -25,8 +25,7 @@ from errclust_pipeline.resources.storage import Storage
 class StoredAnswer:
     """What a language model answered, and what that took.
 
-    ``problem`` says why it cannot be used, if it cannot: that was paid for too. One that is not
-    final is still to be sent back for a repair.
+    ``problem`` says why it cannot be used, if it cannot: that was paid for too.
     """
 
     text: str
@@ -34,7 +33,6 @@ class StoredAnswer:
     prompt_tokens: int
     answer_tokens: int
     seconds: float
-    is_final: bool = True
 
 
 class AnswerStore:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 import pydantic
 
-from errclust_pipeline.analysis.language import AskFailure, FailureKind, Prompt, encodable
+from errclust_pipeline.analysis.language import AskFailure, FailureKind, Prompt
 from errclust_pipeline.resources.answer_store import AnswerStore, StoredAnswer
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.settings import LanguageModelSettings, load_settings
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 60.0
-_LONGEST_ASKED_SECONDS = 300.0
-"""An endpoint that asks for a longer wait is not waited for: to come sooner would be no use."""
 _CHARACTERS_A_TOKEN = 3.0
 """Fewer than there are in most texts, so that an estimate is rather too high."""
 _FAILURES_BEFORE_GIVING_UP = 3
@@ -132,12 +127,11 @@ class LanguageModel:
         self._log = log
         self._reserved_tokens = 0
         self._dialect = _Dialect()
-        self._has_answered = False
 
     def quote(self, prompts: Sequence[Prompt]) -> Quote:
         """Return what asking these would take at most, repairs aside, without asking."""
         missing = [one for one in prompts if self._store.find(self._key(one)) is None]
-        prompt_tokens = sum(_all_tokens(one.messages()) for one in missing)
+        prompt_tokens = sum(map(_estimated_tokens, missing))
         answer_tokens = sum(one.answer_tokens for one in missing)
         return Quote(
             len(prompts),
@@ -167,7 +161,7 @@ class LanguageModel:
         """Ask for answers: from the store, else from the endpoint, several at a time.
 
         An answer that is not of the form asked for is sent back once with what is wrong with it.
-        What is answered is stored at once. A prompt that stands there twice is asked once.
+        What is answered is stored at once.
 
         Parameters
         ----------
@@ -211,50 +205,29 @@ class LanguageModel:
             timeout=self.settings.seconds_to_answer,
         )
         gate = asyncio.Semaphore(self.settings.calls_at_once)
-        # Of two that ask the same, the second finds the first's answer in the store.
-        locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        in_flight = set()
         unreachable = 0
 
         async def one(prompt: Prompt) -> Answer:
             nonlocal unreachable
-            key = self._key(prompt)
-            async with locks[key], gate:
-                stored = self._store.find(key)
-                if stored is not None and stored.is_final:
-                    self.usage.from_store += 1
-                    return _read(prompt, stored)
+            async with gate:
                 if unreachable >= _FAILURES_BEFORE_GIVING_UP:
                     raise LanguageModelUnavailableError(
                         f"{self.settings.address} does not answer: it was tried "
                         f"{self.settings.tries} times for each of {unreachable} prompts in a row. "
                         "What it has answered is kept; run again when it is back"
                     )
-                in_flight.add(asyncio.current_task())
-                try:
-                    outcome = await self._answered(client, prompt, key, stored)
-                finally:
-                    in_flight.discard(asyncio.current_task())
-                if isinstance(outcome, StoredAnswer):
-                    unreachable = 0
-                    return _read(prompt, outcome)
-                if outcome.kind is FailureKind.UNREACHABLE:
-                    unreachable += 1
-                elif outcome.kind is not FailureKind.OVER_BUDGET:
-                    unreachable = 0
-                return outcome
+                answer = await self._ask_one(client, prompt)
+                is_unreachable = (
+                    isinstance(answer, AskFailure) and answer.kind is FailureKind.UNREACHABLE
+                )
+                unreachable = unreachable + 1 if is_unreachable else 0
+                return answer
 
         async with client:
             tasks = [asyncio.ensure_future(one(prompt)) for prompt in prompts]
             try:
                 answers = await asyncio.gather(*tasks)
-            except BaseException as error:
-                for task in tasks:
-                    if task not in in_flight:
-                        task.cancel()
-                if in_flight and isinstance(error, Exception):
-                    # What is being answered is paid for already.
-                    await asyncio.wait(set(in_flight), timeout=self.settings.seconds_to_answer)
+            except BaseException:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -266,48 +239,59 @@ class LanguageModel:
             )
         return answers
 
-    async def _answered(
-        self, client: AsyncOpenAI, prompt: Prompt, key: str, first: StoredAnswer | None
-    ) -> StoredAnswer | AskFailure:
-        """Return an answer, valid or not even after a repair, or why there is none.
-
-        It is stored before it is repaired: of a run that ends between the two, the next one goes on
-        from there.
-        """
-        if first is None:
-            outcome = await self._call(client, prompt, prompt.messages())
+    async def _ask_one(self, client: AsyncOpenAI, prompt: Prompt) -> Answer:
+        key = self._key(prompt)
+        stored = self._store.find(key)
+        if stored is None:
+            outcome = await self._answered(client, prompt)
             if isinstance(outcome, AskFailure):
                 return outcome
-            first = _judged(prompt, outcome)
-            self._store.keep(key, first)
-        if first.is_final:
-            return first
-        messages = [
-            *prompt.messages(),
-            {"role": "assistant", "content": first.text[:4000] or "{}"},
-            {
-                "role": "user",
-                "content": f"That is not a valid answer: {first.problem}. Answer again, with the "
-                "corrected JSON object only.",
-            },
-        ]
-        outcome = await self._call(client, prompt, messages)
-        if isinstance(outcome, AskFailure):
-            if outcome.kind in (FailureKind.OVER_BUDGET, FailureKind.UNREACHABLE):
-                return outcome
-            repaired = first
+            stored = outcome
+            self._store.keep(key, stored)
         else:
-            repaired = _judged(prompt, outcome)
-            self.usage.repaired += repaired.problem is None
-            repaired = dataclasses.replace(
-                repaired,
-                prompt_tokens=first.prompt_tokens + outcome.prompt_tokens,
-                answer_tokens=first.answer_tokens + outcome.answer_tokens,
-                seconds=first.seconds + outcome.seconds,
-            )
-        repaired = dataclasses.replace(repaired, is_final=True)
-        self._store.keep(key, repaired)
-        return repaired
+            self.usage.from_store += 1
+        if stored.problem is not None:
+            return AskFailure(FailureKind.INVALID, stored.problem)
+        try:
+            return prompt.parse(stored.text)
+        except pydantic.ValidationError as error:
+            return AskFailure(FailureKind.INVALID, _problem(error))
+
+    async def _answered(self, client: AsyncOpenAI, prompt: Prompt) -> StoredAnswer | AskFailure:
+        """Return an answer, valid or not even after a repair, or why there is none."""
+        messages = prompt.messages()
+        prompt_tokens = answer_tokens = 0
+        seconds, problem, text = 0.0, None, ""
+        for attempt in range(2):
+            outcome = await self._call(client, prompt, messages)
+            if isinstance(outcome, AskFailure):
+                if attempt and outcome.kind is FailureKind.OVER_BUDGET:
+                    break
+                return outcome
+            text = outcome.text
+            prompt_tokens += outcome.prompt_tokens
+            answer_tokens += outcome.answer_tokens
+            seconds += outcome.seconds
+            try:
+                prompt.parse(text)
+            except pydantic.ValidationError as error:
+                problem = _problem(error)
+                if outcome.problem is not None:
+                    problem = f"{outcome.problem}; {problem}"
+                messages = [
+                    *messages,
+                    {"role": "assistant", "content": text[:4000] or "{}"},
+                    {
+                        "role": "user",
+                        "content": f"That is not a valid answer: {problem}. Answer again, with "
+                        "the corrected JSON object only.",
+                    },
+                ]
+                continue
+            self.usage.repaired += attempt
+            problem = None
+            break
+        return StoredAnswer(text, problem, prompt_tokens, answer_tokens, seconds)
 
     async def _call(
         self, client: AsyncOpenAI, prompt: Prompt, messages: list[dict[str, str]]
@@ -315,7 +299,7 @@ class LanguageModel:
         """Call the endpoint until it answers; its problem is set if the answer was cut off."""
         import openai
 
-        tokens = _all_tokens(messages) + prompt.answer_tokens
+        tokens = sum(_tokens(one["content"]) for one in messages) + prompt.answer_tokens
         over = self._over_budget(tokens)
         if over:
             return AskFailure(FailureKind.OVER_BUDGET, over)
@@ -326,8 +310,6 @@ class LanguageModel:
             attempt = 0
             while attempt < self.settings.tries:
                 started = time.monotonic()
-                dialect, wait = self._dialect, None
-                # The messages of the client's own errors may hold the key: none is chained.
                 try:
                     # The client's own time-out is between two bytes: an answer that trickles in
                     # would never end.
@@ -335,46 +317,33 @@ class LanguageModel:
                         completion = await client.chat.completions.create(
                             model=self.name,
                             messages=cast("Any", messages),
-                            **dialect.options(prompt),
+                            **self._dialect.options(prompt),
                         )
-                    received = self._received(completion, messages, time.monotonic() - started)
-                    if received is not None:
-                        return received
-                    last = "what came back is no chat completion"
+                    return self._received(completion, time.monotonic() - started)
                 except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-                    if self._has_answered and error.status_code == 403:
-                        # The key is good: something on the way dislikes this text.
-                        return AskFailure(FailureKind.REFUSED, self._told(error))
                     raise LanguageModelError(
                         f"{self.settings.address} refuses the key: set "
                         f"{self.settings.key_variable} ({self._told(error)})"
-                    ) from None
+                    ) from error
                 except openai.NotFoundError as error:
                     raise LanguageModelError(
                         f"{self.settings.address} does not know model {self.name!r}, or is no "
                         f"chat endpoint (its URL mostly ends in /v1): {self._told(error)}"
-                    ) from None
+                    ) from error
                 except (openai.RateLimitError, openai.InternalServerError) as error:
                     last, wait = self._told(error), _retry_after(error.response.headers)
                 except (openai.APIConnectionError, TimeoutError) as error:
-                    last = self._told(error)
+                    last, wait = self._told(error), None
                 except openai.APIStatusError as error:
+                    if self._dialect.adapts_to(self._told(error)):
+                        continue
                     told = self._told(error)
-                    if any(words in told.lower() for words in _TOO_LONG):
-                        return AskFailure(FailureKind.TOO_LONG, told)
-                    adapted = dialect.without(told)
-                    if adapted is None:
-                        return AskFailure(FailureKind.REFUSED, told)
-                    if self._dialect == dialect:
-                        # Else another call has learnt something in the meantime.
-                        self._dialect = adapted
-                    continue
-                except (openai.APIError, json.JSONDecodeError) as error:
-                    # What came back is not even an answer of a chat endpoint, or not all of one.
-                    last = self._told(error)
-                if wait is not None and wait > _LONGEST_ASKED_SECONDS:
-                    last = f"{last} (it asks to wait for {wait:,.0f} s)"
-                    break
+                    is_long = any(words in told.lower() for words in _TOO_LONG)
+                    kind = FailureKind.TOO_LONG if is_long else FailureKind.REFUSED
+                    return AskFailure(kind, told)
+                except openai.APIError as error:
+                    # What came back is not even an answer of a chat endpoint.
+                    last, wait = self._told(error), None
                 attempt += 1
                 if attempt < self.settings.tries:
                     self.usage.retries += 1
@@ -383,35 +352,19 @@ class LanguageModel:
         finally:
             self._reserved_tokens -= tokens
 
-    def _received(
-        self, completion: Any, messages: list[dict[str, str]], seconds: float
-    ) -> StoredAnswer | None:
-        """Count what a completion took and return it; None if it is none.
-
-        Raises
-        ------
-        LanguageModelError
-            If nothing else has ever come from there.
-        """
+    def _received(self, completion: Any, seconds: float) -> StoredAnswer:
         choices = getattr(completion, "choices", None)
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        message = getattr(choice, "message", None)
-        text = getattr(message, "content", None) or ""
-        if message is None or not isinstance(text, str):
-            if self._has_answered:
-                return None
+        if not choices:
             # E.g. a page of HTML with status 200, which the client hands over as text.
             raise LanguageModelError(
                 f"{self.settings.address} answers with something else than a chat completion: is "
                 "base_url right? It mostly ends in /v1"
             )
-        self._has_answered = True
-        text = encodable(text)
-        cut_off = getattr(choice, "finish_reason", None) == "length"
-        taken = getattr(completion, "usage", None)
-        # Not every endpoint counts; the budget holds all the same.
-        prompt_tokens = _count(taken, "prompt_tokens") or _all_tokens(messages)
-        answer_tokens = _count(taken, "completion_tokens") or _tokens(text)
+        text = choices[0].message.content or ""
+        cut_off = choices[0].finish_reason == "length"
+        taken = completion.usage
+        prompt_tokens = getattr(taken, "prompt_tokens", 0) or 0
+        answer_tokens = getattr(taken, "completion_tokens", 0) or _tokens(text)
         self.usage.prompt_tokens += prompt_tokens
         self.usage.answer_tokens += answer_tokens
         self.usage.cost += self.settings.cost(prompt_tokens, answer_tokens) or 0.0
@@ -452,7 +405,6 @@ class LanguageModel:
         )
 
 
-@dataclass(frozen=True)
 class _Dialect:
     """What an endpoint understands, found out from what it complains of.
 
@@ -460,39 +412,44 @@ class _Dialect:
     prompt too, and every answer is validated here.
     """
 
-    formats: tuple[str, ...] = ("bounded_json_schema", "json_schema", "json_object", "none")
-    limit_name: str = "max_tokens"
-    has_temperature: bool = True
+    def __init__(self) -> None:
+        self._formats = ["bounded_json_schema", "json_schema", "json_object", "none"]
+        self._limit_name = "max_tokens"
+        self._temperature = True
 
     def options(self, prompt: Prompt) -> dict[str, Any]:
         """Return the options of a call."""
-        options: dict[str, Any] = {self.limit_name: prompt.answer_tokens}
-        if self.has_temperature:
+        options: dict[str, Any] = {self._limit_name: prompt.answer_tokens}
+        if self._temperature:
             options["temperature"] = 0
-        if self.formats[0].endswith("json_schema"):
+        if self._formats[0].endswith("json_schema"):
             options["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {
                     "name": prompt.answer.__name__,
                     "strict": True,
-                    "schema": prompt.schema(self.formats[0].startswith("bounded")),
+                    "schema": prompt.schema(self._formats[0].startswith("bounded")),
                 },
             }
-        elif self.formats[0] == "json_object":
+        elif self._formats[0] == "json_object":
             options["response_format"] = {"type": "json_object"}
         return options
 
-    def without(self, complaint: str) -> _Dialect | None:
-        """Return a dialect without what an endpoint complains of; None if there is none."""
+    def adapts_to(self, complaint: str) -> bool:
+        """Whether the next call will be without what an endpoint has just complained of."""
         said = complaint.lower()
         if any(word in said for word in ("response_format", "json_schema", "grammar", "schema")):
-            others = self.formats[1:]
-            return dataclasses.replace(self, formats=others) if others else None
-        if "max_tokens" in said and self.limit_name == "max_tokens":
-            return dataclasses.replace(self, limit_name="max_completion_tokens")
-        if "temperature" in said and self.has_temperature:
-            return dataclasses.replace(self, has_temperature=False)
-        return None
+            if len(self._formats) == 1:
+                return False
+            del self._formats[0]
+            return True
+        if "max_tokens" in said and self._limit_name == "max_tokens":
+            self._limit_name = "max_completion_tokens"
+            return True
+        if "temperature" in said and self._temperature:
+            self._temperature = False
+            return True
+        return False
 
 
 class LanguageModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -532,33 +489,8 @@ def _tokens(text: str) -> int:
     return int(len(text) / _CHARACTERS_A_TOKEN) + 8
 
 
-def _all_tokens(messages: list[dict[str, str]]) -> int:
-    return sum(_tokens(one["content"]) for one in messages)
-
-
-def _count(usage: Any, name: str) -> int:
-    """Return a count of tokens as an endpoint has it; 0 if it has none."""
-    value = getattr(usage, name, None)
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _judged(prompt: Prompt, answer: StoredAnswer) -> StoredAnswer:
-    """Return an answer with its problem, if it has one; then it is not final yet."""
-    try:
-        prompt.parse(answer.text)
-    except pydantic.ValidationError as error:
-        problem = "; ".join(filter(None, [answer.problem, _problem(error)]))
-        return dataclasses.replace(answer, problem=problem, is_final=False)
-    return dataclasses.replace(answer, problem=None)
-
-
-def _read(prompt: Prompt, stored: StoredAnswer) -> Answer:
-    if stored.problem is not None:
-        return AskFailure(FailureKind.INVALID, stored.problem)
-    try:
-        return prompt.parse(stored.text)
-    except pydantic.ValidationError as error:
-        return AskFailure(FailureKind.INVALID, _problem(error))
+def _estimated_tokens(prompt: Prompt) -> int:
+    return sum(_tokens(one["content"]) for one in prompt.messages())
 
 
 def _problem(error: pydantic.ValidationError) -> str:
@@ -574,15 +506,11 @@ def _retry_after(headers: Any) -> float | None:
             return float(headers.get(name)) / unit
         except (TypeError, ValueError):
             continue
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after"))
-        return (date - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
-        return None
+    return None
 
 
 def _wait(attempt: int, asked: float | None) -> float:
     if asked is not None and asked >= 0:
-        return asked
+        return min(asked, _LONGEST_WAIT_SECONDS)
     longest = min(_FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
     return longest * (0.5 + random.random() / 2)  # noqa: S311 (only spreads calls in time)

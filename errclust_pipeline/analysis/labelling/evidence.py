@@ -83,6 +83,7 @@ def gather_evidence(
     columns: dict[str, list[Any]],
     vectors: FloatMatrix,
     found: Sequence[Cluster],
+    with_near_misses: bool,
 ) -> list[ClusterEvidence]:
     """Return what is known of each cluster, names beside and above it aside, in the same order.
 
@@ -95,6 +96,8 @@ def gather_evidence(
     vectors : array, shape (n, dimensions)
         Unit vectors, in the same order.
     found : sequence of Cluster
+    with_near_misses : bool
+        Whether to look for errors of other clusters that lie nearest.
     """
     phrases = _key_phrases(errors, found)
     siblings: dict[str | None, list[str]] = defaultdict(list)
@@ -125,7 +128,9 @@ def gather_evidence(
                 near_misses=tuple(
                     exemplar_of(columns, row, "near_miss")
                     for row in _near_misses(vectors, cluster.members)
-                ),
+                )
+                if with_near_misses
+                else (),
                 part_key_phrases=tuple(
                     phrases[part].phrases for part in siblings[cluster.cluster_id]
                 ),

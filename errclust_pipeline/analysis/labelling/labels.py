@@ -210,9 +210,12 @@ class _Labeller:
         self._row_of = {name: row for row, name in enumerate(self._columns["example_id"])}
         self._vectors, self._writer, self._embed, self._known = vectors, writer, embed, known
         self._clusters = {cluster.cluster_id: cluster for cluster in found}
-        self._evidence = {
-            one.cluster_id: one for one in gather_evidence(errors, self._columns, vectors, found)
-        }
+        # Neither by similarity nor by a judge, as with the regions of a map.
+        self._is_untested = embed is None and not writer.writes_anew
+        evidence = gather_evidence(
+            errors, self._columns, vectors, found, with_near_misses=not self._is_untested
+        )
+        self._evidence = {one.cluster_id: one for one in evidence}
 
     def label_level(self, level: int, above: Mapping[str, _Draft]) -> dict[str, _Draft]:
         """Name the clusters of a level, given the names above it."""
@@ -318,6 +321,8 @@ class _Labeller:
         self, labelled: Sequence[tuple[ClusterEvidence, ClusterLabel]], judged: bool = True
     ) -> dict[str, _Draft]:
         """Test labels on errors that their writer has not seen."""
+        if self._is_untested:
+            return {one.cluster_id: _Draft(one, label) for one, label in labelled}
         drafts = {}
         samples = {one.cluster_id: self._unseen(one) for one, _ in labelled}
         vectors = self._label_vectors([label for _, label in labelled])
@@ -330,7 +335,7 @@ class _Labeller:
                     self._vectors[sample.others] @ vectors[row],
                 )
             drafts[evidence.cluster_id] = _Draft(evidence, label, by_similarity)
-        if judged:
+        if judged and self._writer.writes_anew:
             for name, found in self._judged(drafts, samples).items():
                 drafts[name] = dataclasses.replace(drafts[name], by_judge=found)
         return drafts
@@ -446,8 +451,6 @@ def _unique_among_siblings(
     evidence: Sequence[ClusterEvidence], labels: Sequence[ClusterLabel]
 ) -> list[ClusterLabel]:
     """Tell siblings of one name apart: by a key phrase not in it yet, else by a number."""
-    if len(labels) != len(evidence):
-        raise ValueError(f"the writer gave {len(labels)} labels for {len(evidence)} clusters")
     taken: set[tuple[str | None, str]] = set()
     unique = []
     for what, label in zip(evidence, labels, strict=True):

@@ -95,7 +95,7 @@ class ClusterLabel:
     ----------
     label, description, written_by
     cause : str or None
-        One of `tables.CAUSES`, where the writer suspects one.
+        One of `causes.CAUSES`, where the writer suspects one.
     shares_one_thing : bool or None
         Whether the writer finds that the members really have something in common.
     best_members : tuple of str
@@ -139,7 +139,7 @@ class LabelWriter(Protocol):
 
     @property
     def writes_anew(self) -> bool:
-        """Whether it makes sense to ask it again, with other examples."""
+        """Whether it makes sense to ask it again, with other examples; only such a one judges."""
         ...
 
     def write_all(self, evidence: Sequence[ClusterEvidence]) -> list[ClusterLabel]:

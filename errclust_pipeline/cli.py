@@ -513,13 +513,10 @@ def show_clusters(
     """Show the clusters of a model's errors: where it fails, largest first."""
     import pyarrow.compute as pc
 
-    from errclust_pipeline.keys import Partition
     from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS
 
     warehouse = _warehouse(root)
-    partition = Partition(
-        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
-    )
+    partition = _partition(warehouse, benchmark, model)
     clusters = warehouse.read(
         ERROR_CLUSTERS, partition, columns=["cluster_id"], filters=pc.field("level") == 1
     )
@@ -565,13 +562,10 @@ def show_labels(
     A language model writes them if one is configured ([language_model] in the settings); else they
     are key phrases.
     """
-    from errclust_pipeline.keys import Partition
     from errclust_pipeline.tables import CLUSTER_LABELS
 
     warehouse = _warehouse(root)
-    partition = Partition(
-        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
-    )
+    partition = _partition(warehouse, benchmark, model)
     rows = [
         row
         for row in warehouse.read(CLUSTER_LABELS, partition).to_pylist()
@@ -604,14 +598,11 @@ def diagnoses(
     It runs where a language model is configured and [diagnosis] has a share. Numbers of errors are
     estimates for all of them, as far as the sample goes: it is drawn evenly over the map.
     """
-    from errclust_pipeline.keys import Partition
     from errclust_pipeline.settings import load_settings
     from errclust_pipeline.tables import DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS, ERROR_DIAGNOSES
 
     warehouse = _warehouse(root)
-    partition = Partition(
-        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
-    )
+    partition = _partition(warehouse, benchmark, model)
     settings = load_settings(warehouse.storage)
     wanted = settings.for_benchmark(partition.benchmark).diagnosis
     if share is not None:
@@ -746,14 +737,11 @@ def hotspots(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from errclust_pipeline.keys import Partition
     from errclust_pipeline.marks import read_hot_regions
     from errclust_pipeline.tables import AUTOCORRELATION, RESPONSES
 
     warehouse = _warehouse(root)
-    partition = Partition(
-        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
-    )
+    partition = _partition(warehouse, benchmark, model)
     regions = read_hot_regions(warehouse, partition)
     statistics = warehouse.read(AUTOCORRELATION, partition).to_pylist()
     if as_json:
@@ -929,13 +917,10 @@ def forget(
     date then: `errclust run` computes it anew.
     """
     from errclust_pipeline.instance import open_instance
-    from errclust_pipeline.keys import Partition
     from errclust_pipeline.partitions import remove_partition
 
     warehouse = _warehouse(root)
-    partition = Partition(
-        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
-    )
+    partition = _partition(warehouse, benchmark, model)
     if not warehouse.has_submission(partition):
         _stop(f"there is no submission {partition}")
     if not yes:
@@ -1058,6 +1043,15 @@ def dev(
 
 def _key(warehouse: Warehouse, dimension: str, name: str | None) -> str | None:
     return None if name is None else warehouse.known_key(dimension, name)
+
+
+def _partition(warehouse: Warehouse, benchmark: str, model: str) -> Partition:
+    """Return the partition of a model that was ingested, by keys or true names."""
+    from errclust_pipeline.keys import Partition
+
+    return Partition(
+        warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
+    )
 
 
 def main() -> None:

@@ -57,7 +57,9 @@ class AnswerStore:
 
     def find(self, key: str) -> StoredAnswer | None:
         """Return a stored answer; None if there is none, or if it cannot be read."""
-        path = self._path(key)
+        return self._read(self._path(key))
+
+    def _read(self, path: str) -> StoredAnswer | None:
         if not self._storage.exists(path):
             return None
         try:
@@ -73,7 +75,7 @@ class AnswerStore:
     def all(self) -> Iterator[StoredAnswer]:
         """Return all stored answers, one after another."""
         for path in self._storage.glob(f"{self._folder}/*/*.json"):
-            found = self.find(path.rpartition("/")[2].removesuffix(".json"))
+            found = self._read(path)
             if found is not None:
                 yield found
 

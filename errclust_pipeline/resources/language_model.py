@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 import dagster as dg
 import pydantic
 
-from errclust_pipeline.analysis.language import AskFailure, FailureKind, Prompt
+from errclust_pipeline.analysis.language import (
+    CHARACTERS_A_TOKEN,
+    AskFailure,
+    FailureKind,
+    Prompt,
+)
 from errclust_pipeline.resources.answer_store import AnswerStore, StoredAnswer
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.settings import LanguageModelSettings, load_settings
@@ -24,8 +29,6 @@ if TYPE_CHECKING:
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 60.0
-_CHARACTERS_A_TOKEN = 3.0
-"""Fewer than there are in most texts, so that an estimate is rather too high."""
 _FAILURES_BEFORE_GIVING_UP = 3
 _TOO_LONG = ("context length", "context_length", "context size", "too long", "maximum context")
 
@@ -55,16 +58,6 @@ class Usage:
     seconds: float = 0.0
     longest_seconds: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: Usage) -> None:
-        """Add what another round of asking took."""
-        for one in dataclasses.fields(self):
-            if one.name == "longest_seconds":
-                self.longest_seconds = max(self.longest_seconds, other.longest_seconds)
-            elif one.name == "failures":
-                self.failures.update(other.failures)
-            else:
-                setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     def to_metadata(self) -> dict[str, Any]:
         """Return it as Dagster metadata."""
@@ -486,7 +479,7 @@ def try_out(model: LanguageModel) -> AskFailure | None:
 
 
 def _tokens(text: str) -> int:
-    return int(len(text) / _CHARACTERS_A_TOKEN) + 8
+    return len(text) // CHARACTERS_A_TOKEN + 8
 
 
 def _estimated_tokens(prompt: Prompt) -> int:

@@ -10,20 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from errclust_pipeline.analysis.causes import CAUSES
+
 FAILURE_FORMS = ("wrong_answer", "no_answer", "truncated", "repetition", "refusal", "empty")
 """How a response fails on its face; `analysis.errors` has the rules."""
-CAUSES = (
-    "knowledge",
-    "reasoning_step",
-    "calculation",
-    "reading_the_question",
-    "following_the_format",
-    "refusal",
-    "truncated_output",
-    "benchmark_fault",
-    "other",
-)
-"""Why responses may be wrong, as far as a language model can suspect."""
 
 
 @dataclass(frozen=True)

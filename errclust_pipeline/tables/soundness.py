@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from errclust_pipeline.analysis.causes import CAUSES
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
-    CAUSES,
     CLUSTER_LABELS,
     DIAGNOSIS_CLUSTERS,
     DIAGNOSIS_LABELS,

@@ -8,10 +8,15 @@ from typing import Annotated, Any
 
 import pydantic
 
-from errclust_pipeline.analysis.labelling import Cause
-from errclust_pipeline.analysis.language import Prompt, bounded, excerpt, plain_sentence
+from errclust_pipeline.analysis.causes import CAUSES_EXPLAINED, Cause
+from errclust_pipeline.analysis.language import (
+    CHARACTERS_A_TOKEN,
+    Prompt,
+    bounded,
+    excerpt,
+    plain_sentence,
+)
 
-_CHARACTERS_A_TOKEN = 3
 _FIXED_CHARACTERS = 2000
 _FEWEST_CHARACTERS = 600
 _SENTENCE_CHARACTERS = 300
@@ -26,10 +31,7 @@ _INSTRUCTIONS = (
     "names and numbers of this question.\n"
     "- diagnosis: what kind of mistake it is, in general terms, so that alike mistakes on other "
     "questions would be described alike.\n"
-    "- cause: knowledge: a fact is missing. reasoning_step: a step does not follow. calculation: "
-    "arithmetic. reading_the_question: something in it was overlooked. following_the_format, "
-    "refusal, truncated_output: as they say. benchmark_fault: the right answer given looks wrong. "
-    "Else other."
+    f"- cause: {CAUSES_EXPLAINED}"
 )
 
 
@@ -78,7 +80,7 @@ def diagnosis_prompt(case: DiagnosisCase, prompt_tokens: int = 4000) -> Prompt:
     prompt_tokens : int
         About how long it may be; texts are cut to fit.
     """
-    size = max(prompt_tokens * _CHARACTERS_A_TOKEN - _FIXED_CHARACTERS, _FEWEST_CHARACTERS)
+    size = max(prompt_tokens * CHARACTERS_A_TOKEN - _FIXED_CHARACTERS, _FEWEST_CHARACTERS)
     material: dict[str, Any] = {
         "question": excerpt(case.question, size * 3 // 10),
         "right_answer": excerpt(case.gold, max(size // 20, 16)),

@@ -13,7 +13,7 @@ from errclust_pipeline.analysis.labelling.faithfulness import (
 )
 from errclust_pipeline.analysis.labelling.key_phrases import KeyPhrases, key_phrases, phrases_of
 from errclust_pipeline.analysis.labelling.labels import KnownLabel, label_clusters
-from errclust_pipeline.analysis.labelling.language_writer import Cause, LanguageModelLabelWriter
+from errclust_pipeline.analysis.labelling.language_writer import LanguageModelLabelWriter
 from errclust_pipeline.analysis.labelling.writer import (
     ClusterEvidence,
     ClusterLabel,
@@ -24,7 +24,6 @@ from errclust_pipeline.analysis.labelling.writer import (
 )
 
 __all__ = [
-    "Cause",
     "ClusterEvidence",
     "ClusterLabel",
     "Exemplar",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pydantic
 
+from errclust_pipeline.analysis.causes import CAUSES_EXPLAINED, Cause
 from errclust_pipeline.analysis.labelling.writer import (
     DESCRIPTION_CHARACTERS,
     LABEL_CHARACTERS,
@@ -19,6 +20,7 @@ from errclust_pipeline.analysis.labelling.writer import (
     KeyPhraseLabelWriter,
 )
 from errclust_pipeline.analysis.language import (
+    CHARACTERS_A_TOKEN,
     Ask,
     AskFailure,
     FailureKind,
@@ -37,7 +39,6 @@ _FIXED_CHARACTERS = 2500
 _FEWEST_CHARACTERS = 120
 """Of one error in a prompt."""
 _HALVINGS = 3
-_CHARACTERS_A_TOKEN = 3
 
 _NAME_INSTRUCTIONS = (
     "You name groups of mistakes that a language model made on a benchmark, for engineers who want "
@@ -49,10 +50,7 @@ _NAME_INSTRUCTIONS = (
     "part apart; where it has parts, the name must hold for all of them. Never a rejected_name.\n"
     "- description: one sentence, plain words, on what the questions are about and how the answers "
     "go wrong.\n"
-    "- cause: what probably goes wrong. knowledge: a fact is missing. reasoning_step: a step does "
-    "not follow. calculation: arithmetic. reading_the_question: something in it was overlooked. "
-    "following_the_format, refusal, truncated_output: as they say. benchmark_fault: the right "
-    "answer given looks wrong. Else other.\n"
+    f"- cause: what probably goes wrong. {CAUSES_EXPLAINED}\n"
     "- best_members: ids of the two or three members that show it best.\n"
     "- shares_one_thing: whether the members really have one thing in common."
 )
@@ -62,20 +60,6 @@ _JUDGE_INSTRUCTIONS = (
     "Some of the items belong to the group and some do not. Go by what each question is about. "
     "Write:\n- fitting: the ids of the items that the name and the description are true of."
 )
-
-
-Cause = Literal[
-    "knowledge",
-    "reasoning_step",
-    "calculation",
-    "reading_the_question",
-    "following_the_format",
-    "refusal",
-    "truncated_output",
-    "benchmark_fault",
-    "other",
-]
-"""Why responses may be wrong: `tables.CAUSES`."""
 
 
 class WrittenLabel(pydantic.BaseModel):
@@ -162,7 +146,7 @@ class LanguageModelLabelWriter:
     ) -> None:
         self._name = name
         self._ask = ask
-        self._characters = prompt_tokens * _CHARACTERS_A_TOKEN
+        self._characters = prompt_tokens * CHARACTERS_A_TOKEN
         self._announce = announce
         self._instructions = _NAME_INSTRUCTIONS.replace("{alike}", alike)
         self._fallback = KeyPhraseLabelWriter()

@@ -1,11 +1,11 @@
 """What is asked of a language model and what is made of its answers; no call is made here."""
 
 from errclust_pipeline.analysis.language.prompt import (
+    CHARACTERS_A_TOKEN,
     Ask,
     AskFailure,
     FailureKind,
     Prompt,
-    ask_nobody,
     bounded,
 )
 from errclust_pipeline.analysis.language.third_party_text import (
@@ -15,11 +15,11 @@ from errclust_pipeline.analysis.language.third_party_text import (
 )
 
 __all__ = [
+    "CHARACTERS_A_TOKEN",
     "Ask",
     "AskFailure",
     "FailureKind",
     "Prompt",
-    "ask_nobody",
     "bounded",
     "excerpt",
     "plain_sentence",

@@ -10,6 +10,8 @@ from typing import Any
 
 import pydantic
 
+CHARACTERS_A_TOKEN = 3
+"""Fewer than there are in most texts, so that a number of tokens is rather estimated too high."""
 _NOT_STRICT = frozenset({"title", "default"})
 _BOUNDS = frozenset({"maxLength", "maxItems"})
 
@@ -120,11 +122,6 @@ class AskFailure:
 
 Ask = Callable[[Sequence[Prompt]], list[pydantic.BaseModel | AskFailure]]
 """Asks a language model: one answer or failure for each prompt, in the same order."""
-
-
-def ask_nobody(prompts: Sequence[Prompt]) -> list[pydantic.BaseModel | AskFailure]:
-    """Fail on every prompt: the `Ask` where no language model is configured."""
-    return [AskFailure(FailureKind.REFUSED, "no language model is configured")] * len(prompts)
 
 
 def _without_fence(text: str) -> str:

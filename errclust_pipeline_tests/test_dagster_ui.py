@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from errclust_pipeline import run as runs
-from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
-from errclust_pipeline.instance import dagster_home, open_instance
+from errclust_pipeline.instance import dagster_home
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import failures_of, run_phases
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -48,13 +47,7 @@ def server(tmp_path_factory):
     file.write_text(file.read_text().replace("town number 1 ", f"{HOSTILE} 1 "))
     ingest(warehouse, [file])
     home = dagster_home(warehouse.storage)
-    with open_instance(warehouse.storage) as instance:
-        finished = list(
-            runs.execute_all(
-                warehouse, build_defs(warehouse.storage.url), instance, warehouse.submissions()
-            )
-        )
-    assert [one.failure for one in finished if one.failure] == []
+    assert failures_of(run_phases(warehouse)) == []
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]

@@ -9,29 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from errclust_pipeline import run as runs
 from errclust_pipeline.arrivals import DropFolder
 from errclust_pipeline.automation import find_repairs
-from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
-from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import run_phases
 
 A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
 
 
 def run_all(warehouse):
     """Run; return failures by partition."""
-    with open_instance(warehouse.storage) as instance:
-        finished = runs.execute_all(
-            warehouse, build_defs(warehouse.storage.url), instance, warehouse.submissions()
-        )
-        return {one.planned.partition: one.failure for one in finished if one.failure}
+    return {one.planned.partition: one.failure for one in run_phases(warehouse) if one.failure}
 
 
 def is_fresh(warehouse, partition):

@@ -5,12 +5,9 @@ from typing import Annotated, Literal
 import pydantic
 import pytest
 
-from errclust_pipeline import run as runs
 from errclust_pipeline.analysis.language import Prompt, bounded
-from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.demo.leaderboard import write_demo_leaderboard
 from errclust_pipeline.ingest import ingest
-from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.language_model import LanguageModel
 from errclust_pipeline.resources.storage import Storage
@@ -19,6 +16,7 @@ from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import CAUSES, CLUSTER_LABELS
 from errclust_pipeline_tests.language_model_server import MODEL, language_model_server
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import failures_of, run_phases
 
 pytestmark = [pytest.mark.language_model, pytest.mark.timeout(600)]
 
@@ -41,15 +39,8 @@ def configure(root, address, most_calls):
 
 
 def label_errors(warehouse, partitions):
-    with open_instance(warehouse.storage) as instance:
-        finished = runs.execute_all(
-            warehouse,
-            build_defs(warehouse.storage.url),
-            instance,
-            partitions,
-            phases=["label_error_clusters"],
-        )
-        assert [one.failure for one in finished if one.failure] == []
+    finished = run_phases(warehouse, "label_error_clusters", partitions=partitions)
+    assert failures_of(finished) == []
     return warehouse.read(CLUSTER_LABELS, partitions[0]).to_pandas()
 
 

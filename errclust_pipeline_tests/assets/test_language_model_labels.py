@@ -7,9 +7,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from errclust_pipeline import run as runs
 from errclust_pipeline.cli import app
-from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
@@ -24,6 +22,7 @@ from errclust_pipeline.tables import (
 )
 from errclust_pipeline_tests.chat_endpoint import MODEL, chat_endpoint
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import failures_of, run_phases
 
 A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
 LABELLING = ["label_error_clusters"]
@@ -41,20 +40,10 @@ def configure(root, text):
     path.write_text(before + "# added\n" + text)
 
 
-def run_phases(warehouse, *phases, fails=False):
+def metadata_after(warehouse, *phases):
     """Run; return the metadata of the last materialisation of each asset of model A."""
+    assert failures_of(run_phases(warehouse, *phases)) == []
     with open_instance(warehouse.storage) as instance:
-        finished = list(
-            runs.execute_all(
-                warehouse,
-                build_defs(warehouse.storage.url),
-                instance,
-                warehouse.submissions(),
-                **({"phases": phases} if phases else {}),
-            )
-        )
-        failures = [one.failure for one in finished if one.failure]
-        assert bool(failures) is fails, failures
         metadata = {}
         for asset in ("cluster_labels", "error_diagnoses", "diagnosis_clusters"):
             records = instance.fetch_materializations(
@@ -63,7 +52,7 @@ def run_phases(warehouse, *phases, fails=False):
             if records:
                 found = records[0].asset_materialization.metadata
                 metadata[asset] = {name: value.value for name, value in found.items()}
-    return failures if fails else metadata
+    return metadata
 
 
 @pytest.fixture
@@ -74,7 +63,7 @@ def ingested(warehouse, tmp_path):
 
 def test_clusters_are_named_tested_and_judged_by_the_model(ingested, root, endpoint):
     configure(root, endpoint.settings())
-    metadata = run_phases(ingested, *LABELLING)["cluster_labels"]
+    metadata = metadata_after(ingested, *LABELLING)["cluster_labels"]
     labels = ingested.read(CLUSTER_LABELS, A).to_pandas()
     assert set(labels["written_by"]) == {MODEL}
     assert labels["label"].str.match(r"Facts about (river|metal|chess|bread) questions").all()
@@ -89,10 +78,10 @@ def test_clusters_are_named_tested_and_judged_by_the_model(ingested, root, endpo
 
 def test_an_unchanged_cluster_is_never_paid_for_twice(ingested, root, endpoint):
     configure(root, endpoint.settings())
-    run_phases(ingested, *LABELLING)
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
     calls = len(endpoint.asked)
     ingested.storage.remove(ingested.path(CLUSTER_LABELS, A))
-    metadata = run_phases(ingested, *LABELLING)["cluster_labels"]
+    metadata = metadata_after(ingested, *LABELLING)["cluster_labels"]
     assert len(endpoint.asked) == calls
     assert metadata["language_model/calls"] == 0
     assert metadata["language_model/from_store"] == calls
@@ -102,17 +91,17 @@ def test_another_models_cluster_of_the_same_questions_gets_the_same_name_unpaid(
     ingested, root, endpoint, tmp_path
 ):
     configure(root, endpoint.settings())
-    run_phases(ingested, *LABELLING)
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
     names = sum("members" in one for one in endpoint.asked)
     ingest(ingested, [write_table(tmp_path / "b.csv", ["org/model-b"], per_topic=30)])
-    run_phases(ingested, *LABELLING)
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
     labels = ingested.read(CLUSTER_LABELS, B).to_pandas()
     assert labels["reused_from"].str.startswith("org__model-a|").all()
     assert sum("members" in one for one in endpoint.asked) == names
 
 
 def test_without_a_language_model_nothing_is_asked_and_nothing_fails(ingested):
-    metadata = run_phases(ingested)
+    metadata = metadata_after(ingested)
     labels = ingested.read(CLUSTER_LABELS, A).to_pandas()
     assert set(labels["written_by"]) == {"key_phrases"}
     assert labels["faithfulness"].notna().all()
@@ -123,7 +112,7 @@ def test_without_a_language_model_nothing_is_asked_and_nothing_fails(ingested):
 
 def test_a_budget_leaves_key_phrases_and_a_larger_one_goes_on(ingested, root, endpoint):
     configure(root, endpoint.settings(most_calls=2))
-    run_phases(ingested, *LABELLING)
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
     labels = ingested.read(CLUSTER_LABELS, A).to_pandas()
     assert Counter(labels["written_by"]) == {MODEL: 2, "key_phrases": len(labels) - 2}
     assert labels["problem"].str.contains("the budget of 2 calls is spent").sum() == len(labels) - 2
@@ -131,7 +120,7 @@ def test_a_budget_leaves_key_phrases_and_a_larger_one_goes_on(ingested, root, en
     configure(root, endpoint.settings(most_calls=100))
     found = status(ingested, load_settings(ingested.storage), A)["cluster_labels"]
     assert (found.state, found.reason) == (State.STALE, "setting most_calls changed")
-    run_phases(ingested, *LABELLING)
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
     assert set(ingested.read(CLUSTER_LABELS, A)["written_by"].to_pylist()) == {MODEL}
     # The two that were paid for were not asked again.
     assert len(endpoint.asked) == 2 * len(labels)
@@ -147,12 +136,12 @@ def test_an_endpoint_that_breaks_down_fails_the_asset_and_what_was_answered_is_k
     monkeypatch.setattr(language_model, "_FIRST_WAIT_SECONDS", 0.01)
     configure(root, endpoint.settings(calls_at_once=1))
     endpoint.fails_from = 3
-    (failure,) = run_phases(ingested, *LABELLING, fails=True)
+    (failure,) = failures_of(run_phases(ingested, *LABELLING))
     assert "does not answer" in failure
     assert ingested.count(CLUSTER_LABELS, A) is None
     endpoint.fails_from = None
     before = len(endpoint.asked)
-    metadata = run_phases(ingested, *LABELLING)["cluster_labels"]
+    metadata = metadata_after(ingested, *LABELLING)["cluster_labels"]
     assert metadata["language_model/from_store"] == 2
     assert len(endpoint.asked) - before == metadata["language_model/calls"]
 
@@ -161,7 +150,7 @@ def test_a_tenth_of_the_errors_is_diagnosed_all_over_the_map_and_clustered_by_wh
     ingested, root, endpoint
 ):
     configure(root, endpoint.settings() + "[diagnosis]\nshare = 0.5\n")
-    metadata = run_phases(ingested)
+    metadata = metadata_after(ingested)
     diagnoses = ingested.read(ERROR_DIAGNOSES, A).to_pandas()
     errors = ingested.count(ERRORS, A)
     assert len(diagnoses) == errors / 2 == 40
@@ -190,7 +179,7 @@ def test_a_right_response_of_another_model_stands_beside_the_wrong_one(
         [write_table(tmp_path / "b.csv", ["org/model-b"], per_topic=30, right_every=2)],
     )
     configure(root, endpoint.settings() + "[diagnosis]\nshare = 1.0\n")
-    run_phases(ingested)
+    assert failures_of(run_phases(ingested)) == []
     diagnoses = ingested.read(ERROR_DIAGNOSES, A).to_pandas()
     compared = diagnoses["compared_with"].dropna()
     assert 0 < len(compared) < len(diagnoses)
@@ -200,7 +189,7 @@ def test_a_right_response_of_another_model_stands_beside_the_wrong_one(
 
 
 def test_a_quote_comes_before_any_call(ingested, root, endpoint):
-    run_phases(ingested)
+    assert failures_of(run_phases(ingested)) == []
     configure(root, endpoint.settings(price_of_prompt=1.0, price_of_answer=2.0))
     arguments = ["diagnoses", "trivia", "org/model-a", "--root", str(root), "--quote"]
     told = CliRunner().invoke(app, [*arguments, "--share", "0.1", "--json"])
@@ -217,7 +206,7 @@ def test_a_quote_comes_before_any_call(ingested, root, endpoint):
 
 def test_labels_are_shown_with_their_tests(ingested, root, endpoint):
     configure(root, endpoint.settings())
-    run_phases(ingested, *LABELLING)
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
     shown = CliRunner().invoke(
         app, ["labels", "trivia", "org/model-a", "--root", str(root)], env={"COLUMNS": "160"}
     )
@@ -236,7 +225,7 @@ def test_what_the_model_has_taken_in_all_is_told_and_whether_it_answers(ingested
     assert none.exit_code == 2
     assert "set model in [language_model]" in none.output
     configure(root, endpoint.settings(price_of_prompt=1.0, price_of_answer=1.0))
-    run_phases(ingested, *LABELLING)
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
     calls = len(endpoint.asked)
     told = CliRunner().invoke(app, ["language-model", "--root", str(root), "--json", "--try"])
     assert told.exit_code == 0, told.output

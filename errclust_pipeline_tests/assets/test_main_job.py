@@ -35,18 +35,12 @@ from errclust_pipeline.tables import (
     TABLES,
 )
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import run_phases
 
 A = Partition("trivia", "org__model-a")
 B = Partition("trivia", "org__model-b")
 BENCHMARK = Partition("trivia")
 LABELLING = "label_error_clusters"
-
-
-def run_phases(warehouse: Warehouse, *phases: str) -> list[runs.FinishedRun]:
-    definitions = build_defs(warehouse.storage.url)
-    with open_instance(warehouse.storage) as instance:
-        partitions = warehouse.submissions()
-        return list(runs.execute_all(warehouse, definitions, instance, partitions, phases=phases))
 
 
 def run_all(warehouse: Warehouse) -> list[runs.FinishedRun]:

@@ -2,15 +2,13 @@
 
 import pytest
 
-from errclust_pipeline import run as runs
-from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
-from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.stages import STAGES
 from errclust_pipeline.tables import TABLES
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import failures_of, run_phases
 
 STAGE_OF = {stage.table.name: stage for stage in STAGES}
 TABLE_OF = {stage.asset: stage.table for stage in STAGES}
@@ -35,13 +33,8 @@ def test_lineage_names_columns_of_assets_that_the_stage_reads(table, column, ass
 
 def test_a_copied_column_holds_nothing_that_its_source_does_not(warehouse, tmp_path):
     ingest(warehouse, [write_table(tmp_path / "results.csv", ["org/model-a"])])
-    with open_instance(warehouse.storage) as instance:
-        definitions = build_defs(warehouse.storage.url)
-        submissions = warehouse.submissions()
-        assert all(
-            one.failure is None
-            for one in runs.execute_all(warehouse, definitions, instance, submissions)
-        )
+    assert failures_of(run_phases(warehouse)) == []
+    submissions = warehouse.submissions()
     compared = 0
     for table, column, asset, source in LINKS:
         if column != source or (table in TABLES and len(COLUMN_LINEAGE[table][column]) > 1):

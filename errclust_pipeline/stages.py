@@ -14,7 +14,7 @@ import enum
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -261,11 +261,30 @@ def provenance(
         }
     else:
         inputs = {}
-        for asset in stage.upstream:
-            inputs |= _versions(warehouse, stage, _BY_ASSET[asset], partition)
+        sources = [_BY_ASSET[asset] for asset in stage.upstream]
+        gathered = [] if stage.by_model else [one for one in sources if one.by_model]
+        models = _models_with(warehouse, partition.benchmark, gathered) if gathered else []
+        for source in sources:
+            if source in gathered:
+                where = {
+                    f"{source.asset}|{name}": Partition(partition.benchmark, name)
+                    for name in models
+                }
+            elif source.by_model:
+                where = {source.asset: partition}
+            else:
+                where = {source.asset: Partition(partition.benchmark)}
+            found = {name: warehouse.provenance(source.table, one) for name, one in where.items()}
+            versions = {name: one.data_version for name, one in found.items() if one is not None}
+            if not versions:
+                raise WarehouseError(
+                    f"{stage.asset} of {partition} needs {source.asset}, which does not exist: "
+                    "materialise it first, or run "
+                    f"`errclust run --benchmark {partition.benchmark}`"
+                )
+            inputs |= versions
     if stage.uses_other_models:
-        models = len(models_of(warehouse, partition.benchmark))
-        inputs["number_of_models"] = _doublings(models)
+        inputs["number_of_models"] = _doublings(len(models_of(warehouse, partition.benchmark)))
     # As it is read back from a file: lists, not tuples.
     chosen = json.loads(json.dumps(dict(stage.settings(settings, partition))))
     content = json.dumps(
@@ -276,34 +295,17 @@ def provenance(
 
 
 def models_of(warehouse: Warehouse, benchmark: str) -> list[str]:
-    """Return the keys of the models whose results on a benchmark were read, sorted."""
-    return [
-        partition.model
-        for partition in warehouse.partitions(RESPONSES)
-        if partition.benchmark == benchmark
-    ]
+    """Return the keys of the models whose results and errors on a benchmark are known, sorted."""
+    return _models_with(warehouse, benchmark, (RAW_RESULTS, ERROR_TABLE))
 
 
-def _versions(
-    warehouse: Warehouse, stage: Stage, source: Stage, partition: Partition
-) -> dict[str, str]:
-    """Return the data versions of what a stage reads of another."""
-    if source.by_model and not stage.by_model:
-        found = {
-            f"{source.asset}|{one.model}": warehouse.provenance(source.table, one)
-            for one in warehouse.partitions(source.table)
-            if one.benchmark == partition.benchmark
-        }
-    else:
-        where = partition if source.by_model else Partition(partition.benchmark)
-        found = {source.asset: warehouse.provenance(source.table, where)}
-    versions = {name: one.data_version for name, one in found.items() if one is not None}
-    if not versions:
-        raise WarehouseError(
-            f"{stage.asset} of {partition} needs {source.asset}, which does not exist: materialise "
-            f"it first, or run `errclust run --benchmark {partition.benchmark}`"
-        )
-    return versions
+def _models_with(warehouse: Warehouse, benchmark: str, sources: Iterable[Stage]) -> list[str]:
+    """Return the models for which all these stages were computed: one may have failed in one."""
+    found = (
+        {partition.model for partition in warehouse.partitions(source.table, benchmark)}
+        for source in sources
+    )
+    return sorted(set.intersection(*found))
 
 
 def _doublings(models: int) -> str:

@@ -308,18 +308,19 @@ def find_repairs(
     everything = [*partitions, *benchmarks_of(partitions)]
     position = memory["next"] if memory["next"] < len(everything) else 0
     seen, found = dict(memory["seen"]), []
-    for partition in everything[position:]:
-        if time.monotonic() - started > SECONDS_A_REPAIR_LOOK:
-            break
-        position += 1
-        needed = runs.next_run(store, settings, partition)
-        before = seen.pop(str(partition), None)
-        if needed is None:
-            continue
-        planned, wanted = needed
-        seen[str(partition)] = wanted
-        if wanted == before:
-            found.append((f"repair|{partition}|{wanted}|{today}", planned))
+    with store.listing_once():
+        for partition in everything[position:]:
+            if time.monotonic() - started > SECONDS_A_REPAIR_LOOK:
+                break
+            position += 1
+            needed = runs.next_run(store, settings, partition)
+            before = seen.pop(str(partition), None)
+            if needed is None:
+                continue
+            planned, wanted = needed
+            seen[str(partition)] = wanted
+            if wanted == before:
+                found.append((f"repair|{partition}|{wanted}|{today}", planned))
     return found, {"next": position, "seen": seen}
 
 

@@ -386,8 +386,10 @@ def status(
     )
     rows, shared, reasons, notes = [], [], [], []
     troubled: list[Partition] = []
-    for partition in [*partitions, *keys.benchmarks_of(partitions)]:
-        found = stages.status(warehouse, settings, partition)
+    everything = [*partitions, *keys.benchmarks_of(partitions)]
+    with warehouse.listing_once():
+        statuses = [stages.status(warehouse, settings, partition) for partition in everything]
+    for partition, found in zip(everything, statuses, strict=True):
         states = {asset: str(how.state) for asset, how in found.items()}
         if partition.model:
             rows.append(

@@ -86,11 +86,12 @@ def plan(
     planned = []
     for phase in phases:
         names = [stage.asset for stage in PHASES[phase]]
-        for partition in partitions if PHASES[phase][0].by_model else benchmarks:
-            found = stages.status(warehouse, settings, partition)
-            assets = tuple(name for name in names if found[name].state is not State.FRESH)
-            if assets:
-                planned.append(PlannedRun(partition, assets, phase))
+        with warehouse.listing_once():
+            for partition in partitions if PHASES[phase][0].by_model else benchmarks:
+                found = stages.status(warehouse, settings, partition)
+                assets = tuple(name for name in names if found[name].state is not State.FRESH)
+                if assets:
+                    planned.append(PlannedRun(partition, assets, phase))
     return planned
 
 
@@ -107,11 +108,12 @@ def out_of_date(
     """
     reasons: Counter[tuple[str, str]] = Counter()
     stale: set[Partition] = set()
-    for partition in [*partitions, *benchmarks_of(partitions)]:
-        for asset, how in stages.status(warehouse, settings, partition).items():
-            if how.state is not State.FRESH:
-                reasons[asset, how.reason] += 1
-                stale.add(partition)
+    with warehouse.listing_once():
+        for partition in [*partitions, *benchmarks_of(partitions)]:
+            for asset, how in stages.status(warehouse, settings, partition).items():
+                if how.state is not State.FRESH:
+                    reasons[asset, how.reason] += 1
+                    stale.add(partition)
     # What a benchmark shares comes along with any of its models.
     return reasons, [one for one in partitions if {one, Partition(one.benchmark)} & stale]
 

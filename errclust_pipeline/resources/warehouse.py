@@ -132,6 +132,7 @@ class Warehouse:
 
     def __init__(self, root: str) -> None:
         self.storage = Storage(root)
+        self._listings: dict[str, list[Partition]] | None = None
 
     # Submissions -------------------------------------------------------------------------------
 
@@ -282,7 +283,24 @@ class Warehouse:
         )
         if table.by_model:
             folders += "/model=*"
-        return _partitions(self.storage.glob(f"lake/{table.name}/{folders}/part-0.parquet"))
+        pattern = f"lake/{table.name}/{folders}/part-0.parquet"
+        if self._listings is None:
+            return _partitions(self.storage.glob(pattern))
+        if pattern not in self._listings:
+            self._listings[pattern] = _partitions(self.storage.glob(pattern))
+        return list(self._listings[pattern])
+
+    @contextmanager
+    def listing_once(self) -> Iterator[None]:
+        """Within this block, list the partitions of a table no more than once.
+
+        For those who look at many partitions and write none: each would list all the others.
+        """
+        self._listings = {}
+        try:
+            yield
+        finally:
+            self._listings = None
 
     @contextmanager
     def writer(

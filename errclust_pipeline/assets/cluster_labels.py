@@ -16,7 +16,7 @@ from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.stages import CLUSTER_LABELS_STAGE, provenance
+from errclust_pipeline.stages import CLUSTER_LABELS_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS
 
 
@@ -48,6 +48,8 @@ def cluster_labels(
         label_embedding(context, store, embedder),
         known,
     )
+    if model is not None:
+        made_from = with_unanswered(made_from, model.usage.failures)
     rows = pa.Table.from_pandas(labels, schema=CLUSTER_LABELS.schema, preserve_index=False)
     store.write(CLUSTER_LABELS, partition, rows, made_from)
     faithful = labels["is_faithful"]

@@ -224,7 +224,6 @@ class LanguageModel:
         )
         gate = asyncio.Semaphore(self.settings.calls_at_once)
         self._stop = asyncio.Event()
-        self._unreachable.clear()
         trouble: list[Exception] = []
 
         async def one(prompt: Prompt) -> Answer | None:

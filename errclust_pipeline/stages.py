@@ -134,7 +134,7 @@ CLUSTER_LABELS_STAGE = Stage(
     "cluster_labels",
     (CLUSTER_LABELS,),
     ("error_table", "error_embeddings", "error_clusters"),
-    "2",
+    "3",
     _label_settings,
 )
 
@@ -190,7 +190,7 @@ DIAGNOSIS_CLUSTERS_STAGE = Stage(
     "diagnosis_clusters",
     (DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS),
     ("error_diagnoses", "error_table"),
-    "1",
+    "2",
     _diagnosis_cluster_settings,
 )
 LEADERBOARD_STAGE = Stage(

@@ -211,7 +211,8 @@ CLUSTER_LABELS = Table(
                 "is_faithful",
                 pa.bool_(),
                 "whether one of the tests shows that the label tells members from others, its "
-                "interval being above 0.5, and none the contrary; null if not tested",
+                "interval being above 0.5, and none the contrary, and no cluster beside it fits "
+                "the label better; null if not tested",
             ),
             _column(
                 "distinctiveness",

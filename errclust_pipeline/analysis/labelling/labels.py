@@ -28,9 +28,12 @@ from errclust_pipeline.analysis.labelling.exemplars import centroid_similarity
 from errclust_pipeline.analysis.labelling.faithfulness import (
     FEWEST_TO_TEST,
     Faithfulness,
+    Rowwise,
     Unseen,
     balanced_accuracy,
     faithfulness_by_similarity,
+    fits_another_better,
+    set_aside,
     unseen,
 )
 from errclust_pipeline.analysis.labelling.key_phrases import content_words
@@ -85,18 +88,21 @@ class _Draft:
     label: ClusterLabel
     by_similarity: Faithfulness | None = None
     by_judge: Faithfulness | None = None
+    fits_another_better: bool = False
 
     @property
     def is_faithful(self) -> bool | None:
         """Whether a test shows that it tells members from others, and none the contrary.
 
-        None if it could not be tested. A judge that finds that all errors fit, or none, has shown
-        nothing: small models are like that.
+        Nor may it fit a cluster beside it better. None if it could not be tested. A judge that
+        finds that all errors fit, or none, has shown nothing: small models are like that.
         """
         tests = [one for one in (self.by_judge, self.by_similarity) if one is not None]
         if not tests:
             return None
-        return any(one.low > 0.5 for one in tests) and not any(one.high < 0.5 for one in tests)
+        if self.fits_another_better or any(one.high < 0.5 for one in tests):
+            return False
+        return any(one.low > 0.5 for one in tests)
 
 
 def label_clusters(
@@ -110,10 +116,11 @@ def label_clusters(
     """Name the clusters of a model's errors, and test the names.
 
     The coarsest clusters are named first, so that the name of a part can rest on that of the whole.
-    A name is tested on members and others that its writer has not seen (`faithfulness`). One that
-    does not tell them apart, or that is nearly a sibling's, is written once more with other
-    examples, where the writer does that. If it still fails, the key phrases stand in its place if
-    they do better; else it stays, marked as unfaithful.
+    A name is tested on members and others that its writer has not seen (`faithfulness`), for which
+    half of each cluster is set aside. One that does not tell them apart, that fits a sibling
+    better, or that is nearly a sibling's, is written once more with other examples, where the
+    writer does that. If it still fails, the key phrases stand in its place if they do better; else
+    it stays, marked as unfaithful.
 
     Parameters
     ----------
@@ -159,7 +166,9 @@ def label_clusters(
     labels = _unique_among_siblings(
         [draft.evidence for draft in in_order], [draft.label for draft in in_order]
     )
-    distinct = _distinctiveness(errors, found, labels)
+    distinct: Sequence[float | None] = [None] * len(found)
+    if labeller.is_tested:
+        distinct = _distinctiveness(errors, found, labels)
     rows = [
         {
             "cluster_id": cluster.cluster_id,
@@ -210,11 +219,17 @@ class _Labeller:
         self._row_of = {name: row for row, name in enumerate(self._columns["example_id"])}
         self._vectors, self._writer, self._embed, self._known = vectors, writer, embed, known
         self._clusters = {cluster.cluster_id: cluster for cluster in found}
-        # Neither by similarity nor by a judge, as with the regions of a map.
-        self._is_untested = embed is None and not writer.writes_anew
-        evidence = gather_evidence(
-            errors, self._columns, vectors, found, with_near_misses=not self._is_untested
-        )
+        # Neither by similarity nor by a judge are the regions of a map.
+        self.is_tested = embed is not None or writer.writes_anew
+        self._aside: Rowwise | None = None
+        self._unseen: dict[str, Unseen] = {}
+        if self.is_tested:
+            aside = set_aside(_finest(found, len(vectors)), self._columns["question_id"])
+            self._unseen = {
+                cluster.cluster_id: unseen(vectors, cluster.members, aside) for cluster in found
+            }
+            self._aside = aside
+        evidence = gather_evidence(errors, self._columns, vectors, found, self._aside)
         self._evidence = {one.cluster_id: one for one in evidence}
 
     def label_level(self, level: int, above: Mapping[str, _Draft]) -> dict[str, _Draft]:
@@ -279,7 +294,9 @@ class _Labeller:
                 and other.evidence.cluster_id != draft.evidence.cluster_id
             )
             name = draft.label.label
-            if draft.is_faithful is False:
+            if draft.fits_another_better:
+                why = "it fits a group beside it better"
+            elif draft.is_faithful is False:
                 why = "it did not tell members from other errors"
             elif any(is_nearly_the_same_name(name, other) for other in siblings):
                 why = "a group beside it has nearly the same name"
@@ -310,7 +327,14 @@ class _Labeller:
     def _with_other_examples(self, evidence: ClusterEvidence) -> ClusterEvidence:
         members = self._clusters[evidence.cluster_id].members
         shown = {self._row_of[one.example_id] for one in evidence.exemplars}
-        rest = np.array([row for row in members if row not in shown], dtype=np.intp)
+        rest = np.array(
+            [
+                row
+                for row in members
+                if row not in shown and (self._aside is None or not self._aside[row])
+            ],
+            dtype=np.intp,
+        )
         if len(rest) < _FEWEST_OTHER_EXAMPLES:
             return evidence
         return dataclasses.replace(
@@ -321,28 +345,30 @@ class _Labeller:
         self, labelled: Sequence[tuple[ClusterEvidence, ClusterLabel]], judged: bool = True
     ) -> dict[str, _Draft]:
         """Test labels on errors that their writer has not seen."""
-        if self._is_untested:
+        if not self.is_tested:
             return {one.cluster_id: _Draft(one, label) for one, label in labelled}
         drafts = {}
-        samples = {one.cluster_id: self._unseen(one) for one, _ in labelled}
         vectors = self._label_vectors([label for _, label in labelled])
         for row, (evidence, label) in enumerate(labelled):
-            sample = samples[evidence.cluster_id]
-            by_similarity = None
+            by_similarity, fits_another = None, False
             if vectors is not None:
+                sample, similar = self._unseen[evidence.cluster_id], self._vectors @ vectors[row]
                 by_similarity = faithfulness_by_similarity(
-                    self._vectors[sample.members] @ vectors[row],
-                    self._vectors[sample.others] @ vectors[row],
+                    similar[sample.members], similar[sample.others]
                 )
-            drafts[evidence.cluster_id] = _Draft(evidence, label, by_similarity)
+                siblings = [
+                    similar[self._unseen[name].members]
+                    for name, other in self._evidence.items()
+                    if other.parent_id == evidence.parent_id and name != evidence.cluster_id
+                ]
+                fits_another = fits_another_better(similar[sample.members], siblings)
+            drafts[evidence.cluster_id] = _Draft(
+                evidence, label, by_similarity, fits_another_better=fits_another
+            )
         if judged and self._writer.writes_anew:
-            for name, found in self._judged(drafts, samples).items():
+            for name, found in self._judged(drafts).items():
                 drafts[name] = dataclasses.replace(drafts[name], by_judge=found)
         return drafts
-
-    def _unseen(self, evidence: ClusterEvidence) -> Unseen:
-        shown = {self._row_of[one.example_id] for one in evidence.exemplars + evidence.near_misses}
-        return unseen(self._vectors, self._clusters[evidence.cluster_id].members, shown)
 
     def _label_vectors(self, labels: Sequence[ClusterLabel]) -> FloatMatrix | None:
         if self._embed is None or not labels:
@@ -356,13 +382,11 @@ class _Labeller:
         )
         return unit
 
-    def _judged(
-        self, drafts: Mapping[str, _Draft], samples: Mapping[str, Unseen]
-    ) -> dict[str, Faithfulness]:
+    def _judged(self, drafts: Mapping[str, _Draft]) -> dict[str, Faithfulness]:
         """Have labels judged that a language model wrote."""
         cases: dict[str, tuple[JudgeCase, list[bool]]] = {}
         for name, draft in drafts.items():
-            sample = samples[name]
+            sample = self._unseen[name]
             members = sample.members[:MOST_JUDGED]
             others = sample.others[: len(members)]
             if draft.label.problem is not None or len(others) < FEWEST_TO_TEST:
@@ -384,6 +408,15 @@ class _Labeller:
                 len(is_member) - sum(is_member),
             )
         return found
+
+
+def _finest(found: Sequence[Cluster], errors: int) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each cluster that are in no part of it, and those in no cluster."""
+    finest = np.full(errors, -1)
+    for place, cluster in enumerate(found):
+        # Coarsest first: the part has the last word.
+        finest[cluster.members] = place
+    return [np.flatnonzero(finest == place) for place in range(-1, len(found))]
 
 
 def _best_of(first: _Draft, second: _Draft, key_phrases: _Draft | None) -> _Draft:

@@ -104,6 +104,15 @@ class _Draft:
             return False
         return any(one.low > 0.5 for one in tests)
 
+    @property
+    def why_unfaithful(self) -> str | None:
+        """Why it fails; None if it does not."""
+        if self.is_faithful is not False:
+            return None
+        if self.fits_another_better:
+            return "it fits a group beside it better"
+        return "it did not tell members from other errors"
+
 
 def label_clusters(
     errors: pd.DataFrame,
@@ -186,7 +195,7 @@ def label_clusters(
             **_test_columns("judged_faithfulness", draft.by_judge),
             "is_faithful": draft.is_faithful,
             "distinctiveness": distinctiveness,
-            "problem": label.problem,
+            "problem": label.problem or draft.why_unfaithful,
             "reused_from": label.reused_from,
             "main_failure_form": draft.evidence.main_failure_form,
             "main_failure_form_share": draft.evidence.main_failure_form_share,
@@ -293,14 +302,10 @@ class _Labeller:
                 if other.evidence.parent_id == draft.evidence.parent_id
                 and other.evidence.cluster_id != draft.evidence.cluster_id
             )
-            name = draft.label.label
-            if draft.fits_another_better:
-                why = "it fits a group beside it better"
-            elif draft.is_faithful is False:
-                why = "it did not tell members from other errors"
-            elif any(is_nearly_the_same_name(name, other) for other in siblings):
+            name, why = draft.label.label, draft.why_unfaithful
+            if why is None and any(is_nearly_the_same_name(name, other) for other in siblings):
                 why = "a group beside it has nearly the same name"
-            else:
+            if why is None:
                 continue
             again.append(
                 dataclasses.replace(
@@ -427,10 +432,11 @@ def _best_of(first: _Draft, second: _Draft, key_phrases: _Draft | None) -> _Draf
         # Only its name was nearly a sibling's.
         return first
     if key_phrases is not None and key_phrases.is_faithful:
-        names = " and ".join(
-            f'"{one.label.label}"' for one in (first, second) if one.label.problem is None
+        why = "unfaithful: " + "; ".join(
+            f'"{one.label.label}", {one.why_unfaithful}'
+            for one in (first, second)
+            if one.label.problem is None
         )
-        why = f"unfaithful: {names} did not tell members from other errors"
         return dataclasses.replace(
             key_phrases, label=dataclasses.replace(key_phrases.label, problem=why)
         )

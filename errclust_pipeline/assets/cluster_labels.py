@@ -59,7 +59,7 @@ def cluster_labels(
         partition,
         made_from,
         rows.num_rows,
-        rows.select(["cluster_id", "label", "size", "share_of_errors", "faithfulness", "cause"]),
+        _shown(rows),
         {
             "written_by": {
                 str(name): int(number)
@@ -72,6 +72,20 @@ def cluster_labels(
             **({} if model is None else model.usage.to_metadata()),
         },
     )
+
+
+def _shown(rows: pa.Table) -> pa.Table:
+    """Return what is shown of labels in the UI: with two members each."""
+    shown = rows.select(
+        ["cluster_id", "label", "size", "share_of_errors", "faithfulness", "is_faithful", "cause"]
+    )
+    for place, name in enumerate(("an exemplar", "another")):
+        questions = [
+            one[place]["question"] if len(one) > place else None
+            for one in rows["exemplars"].to_pylist()
+        ]
+        shown = shown.append_column(name, pa.array(questions, pa.string()))
+    return shown
 
 
 def _labels_of_other_models(

@@ -299,8 +299,9 @@ class LanguageModel:
         answer = await self._call(client, _GREETING, _GREETING.messages(), tries=1)
         if isinstance(answer, AskFailure) and answer.kind is FailureKind.UNREACHABLE:
             raise LanguageModelUnavailableError(
-                f"{self.settings.address} does not answer: {len(failed)} prompts in a row, each "
-                f"tried up to {self.settings.tries} times: {failed[-1].reason}. What it has "
+                f"{self.settings.address} does not answer"
+                + (f", {len(failed)} prompts in a row" if len(failed) > 1 else "")
+                + f", tried up to {self.settings.tries} times: {failed[-1].reason}. What it has "
                 "answered is kept; run again when it is back"
             )
 
@@ -434,7 +435,11 @@ class LanguageModel:
 
     def _plain(self, message: str) -> str:
         """Return a message fit for a log, without the key: some endpoints repeat it."""
-        return excerpt(message.replace(self.settings.key() or "\0", "…"), 300)
+        key = self.settings.key()
+        # A key that cannot be sent is told of as a literal.
+        for form in (key, repr(key)[1:-1]) if key else ():
+            message = message.replace(form, "…")
+        return excerpt(message, 300)
 
     def _over_budget(self, tokens: int) -> str | None:
         """Say which limit a call of so many tokens at most would exceed; None if none."""

@@ -75,6 +75,9 @@ def test_clusters_are_named_tested_and_judged_by_the_model(ingested, root, endpo
     assert metadata["language_model/calls"] == len(endpoint.asked) == 2 * len(labels)
     assert metadata["language_model/prompt_tokens"] == 100 * len(endpoint.asked)
     assert metadata["faithful"] == len(labels)
+    shown = metadata["preview"].records[0].data
+    assert shown["label"] == labels["label"][0]
+    assert shown["an exemplar"] != shown["another"]
 
 
 def test_an_unchanged_cluster_is_never_paid_for_twice(ingested, root, endpoint):

@@ -224,6 +224,14 @@ def test_no_message_repeats_the_key(endpoint, status, tmp_path):
     assert not any(KEY in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
 
 
+def test_nor_does_that_of_a_key_that_cannot_be_sent(endpoint, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very\nsecret")
+    model, _ = endpoint([good()])
+    with pytest.raises(LanguageModelUnavailableError, match="Illegal header") as error:
+        model.ask([prompt()])
+    assert "secret" not in "".join(traceback.format_exception(error.value))
+
+
 def test_a_key_that_has_worked_is_not_blamed_for_one_text_that_is_refused(endpoint):
     model, _ = endpoint(lambda number, *_: refused(403, "blocked") if number == 1 else good())
     assert words(model.ask([prompt(n) for n in range(3)])) == ["yes", "refused", "yes"]

@@ -83,7 +83,8 @@ def gather_evidence(
     columns: dict[str, list[Any]],
     vectors: FloatMatrix,
     found: Sequence[Cluster],
-    aside: npt.NDArray[np.bool_] | None,
+    aside: npt.NDArray[np.bool_],
+    with_near_misses: bool,
 ) -> list[ClusterEvidence]:
     """Return what is known of each cluster, names beside and above it aside, in the same order.
 
@@ -96,11 +97,12 @@ def gather_evidence(
     vectors : array, shape (n, dimensions)
         Unit vectors, in the same order.
     found : sequence of Cluster
-    aside : bool array, shape (n,), optional
-        Which errors no example and no phrase is taken from (`set_aside`). Without it names are not
-        tested, and then near misses are not looked for either.
+    aside : bool array, shape (n,)
+        Which errors no example and no phrase is taken from (`set_aside`).
+    with_near_misses : bool
+        Whether to look for errors of other clusters that lie nearest.
     """
-    seen = np.ones(len(vectors), dtype=np.bool_) if aside is None else ~aside
+    seen = ~aside
     phrases = _key_phrases(errors, found, seen)
     siblings: dict[str | None, list[str]] = defaultdict(list)
     for cluster in found:
@@ -133,7 +135,7 @@ def gather_evidence(
                     exemplar_of(columns, row, "near_miss")
                     for row in _near_misses(vectors, cluster.members, seen)
                 )
-                if aside is not None
+                if with_near_misses
                 else (),
                 part_key_phrases=tuple(
                     phrases[part].phrases for part in siblings[cluster.cluster_id]

@@ -26,7 +26,7 @@ _NEAR = 4
 _SIGNIFICANT = 0.05
 
 Rows = npt.NDArray[np.intp]
-Rowwise = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def fits_another_better(
     return bool((tests.pvalue < _SIGNIFICANT).any())
 
 
-def set_aside(groups: Sequence[Rows], names: Sequence[str]) -> Rowwise:
+def set_aside(groups: Sequence[Rows], names: Sequence[str]) -> Mask:
     """Choose the errors that labels are tested on and that no writer sees: half of each group.
 
     Groups too small for a test of a half are left to the writer whole.
@@ -179,7 +179,7 @@ def set_aside(groups: Sequence[Rows], names: Sequence[str]) -> Rowwise:
     return aside
 
 
-def unseen(vectors: FloatMatrix, members: Rows, aside: Rowwise, most: int = MOST_TO_TEST) -> Unseen:
+def unseen(vectors: FloatMatrix, members: Rows, aside: Mask, most: int = MOST_TO_TEST) -> Unseen:
     """Choose what a label is tested on: members and as many others, all of them set aside.
 
     Half of the others are drawn from those nearest to the cluster, half from all the rest. Within

@@ -28,7 +28,7 @@ from errclust_pipeline.analysis.labelling.exemplars import centroid_similarity
 from errclust_pipeline.analysis.labelling.faithfulness import (
     FEWEST_TO_TEST,
     Faithfulness,
-    Rowwise,
+    Mask,
     Unseen,
     balanced_accuracy,
     faithfulness_by_similarity,
@@ -230,15 +230,17 @@ class _Labeller:
         self._clusters = {cluster.cluster_id: cluster for cluster in found}
         # Neither by similarity nor by a judge are the regions of a map.
         self.is_tested = embed is not None or writer.writes_anew
-        self._aside: Rowwise | None = None
+        self._aside: Mask = np.zeros(len(vectors), dtype=np.bool_)
         self._unseen: dict[str, Unseen] = {}
         if self.is_tested:
-            aside = set_aside(_finest(found, len(vectors)), self._columns["question_id"])
+            groups = _finest(found, len(vectors))
+            self._aside = set_aside(groups, self._columns["question_id"])
             self._unseen = {
-                cluster.cluster_id: unseen(vectors, cluster.members, aside) for cluster in found
+                one.cluster_id: unseen(vectors, one.members, self._aside) for one in found
             }
-            self._aside = aside
-        evidence = gather_evidence(errors, self._columns, vectors, found, self._aside)
+        evidence = gather_evidence(
+            errors, self._columns, vectors, found, self._aside, with_near_misses=self.is_tested
+        )
         self._evidence = {one.cluster_id: one for one in evidence}
 
     def label_level(self, level: int, above: Mapping[str, _Draft]) -> dict[str, _Draft]:
@@ -331,15 +333,8 @@ class _Labeller:
 
     def _with_other_examples(self, evidence: ClusterEvidence) -> ClusterEvidence:
         members = self._clusters[evidence.cluster_id].members
-        shown = {self._row_of[one.example_id] for one in evidence.exemplars}
-        rest = np.array(
-            [
-                row
-                for row in members
-                if row not in shown and (self._aside is None or not self._aside[row])
-            ],
-            dtype=np.intp,
-        )
+        shown = [self._row_of[one.example_id] for one in evidence.exemplars]
+        rest = np.setdiff1d(members[~self._aside[members]], shown)
         if len(rest) < _FEWEST_OTHER_EXAMPLES:
             return evidence
         return dataclasses.replace(

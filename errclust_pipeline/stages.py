@@ -395,15 +395,12 @@ def _difference(stored: Provenance, wanted: Provenance) -> Status:
         ("setting", stored.settings, wanted.settings),
         ("input", stored.inputs, wanted.inputs),
     ):
-        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-        if changed and not _UNANSWERED.issuperset(changed):
-            return Status(State.STALE, f"{what} {', '.join(changed)} changed")
-        if FailureKind.UNREACHABLE.value in changed:
-            prompts = stored.inputs[FailureKind.UNREACHABLE.value]
-            return Status(State.STALE, f"the language model did not answer {prompts} prompts")
+        changed = sorted(
+            name for name in {*before, *now} - _UNANSWERED if before.get(name) != now.get(name)
+        )
         if changed:
-            prompts = stored.inputs[FailureKind.OVER_BUDGET.value]
-            return Status(
-                State.OVER_BUDGET, f"{prompts} prompts are left: run it again, or raise the budget"
-            )
-    return Status(State.STALE, "it was made from something else")
+            return Status(State.STALE, f"{what} {', '.join(changed)} changed")
+    if prompts := stored.inputs.get(FailureKind.UNREACHABLE.value):
+        return Status(State.STALE, f"prompts that the language model did not answer: {prompts}")
+    prompts = stored.inputs.get(FailureKind.OVER_BUDGET.value)
+    return Status(State.OVER_BUDGET, f"prompts left: {prompts}; run it again, or raise the budget")

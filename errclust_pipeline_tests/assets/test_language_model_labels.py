@@ -124,7 +124,7 @@ def test_a_budget_leaves_key_phrases_and_a_larger_one_goes_on(ingested, root, en
     found = status(ingested, load_settings(ingested.storage), A)["cluster_labels"]
     assert (found.state, found.reason) == (
         State.OVER_BUDGET,
-        "4 prompts are left: run it again, or raise the budget",
+        "prompts left: 4; run it again, or raise the budget",
     )
     # Whoever runs it again has a budget anew; by itself nothing spends it.
     assert next_run(ingested, load_settings(ingested.storage), A) is None

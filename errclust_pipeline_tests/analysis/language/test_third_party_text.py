@@ -112,11 +112,11 @@ def test_a_huge_text_takes_no_time(piece):
     text = piece * (200_000 // len(piece))
     started = time.perf_counter()
     excerpt(text, 2000)
-    assert time.perf_counter() - started < 0.5
+    assert time.perf_counter() - started < 2
     for plain in (plain_words, plain_sentence):
         with contextlib.suppress(ValueError):
             plain(text)
-    assert time.perf_counter() - started < 3
+    assert time.perf_counter() - started < 10
 
 
 @settings(max_examples=300)

@@ -145,7 +145,8 @@ def next_run(
         if not all(name in found for name in names):
             continue
         assets = tuple(name for name in names if found[name].state is not State.FRESH)
-        if not assets:
+        # What a budget has ended is for a person to go on with.
+        if not assets or found[assets[0]].state is State.OVER_BUDGET:
             continue
         first = next(stage for stage in of_phase if stage.asset == assets[0])
         try:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from errclust_pipeline.analysis.language import FailureKind
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse, WarehouseError
@@ -133,7 +134,7 @@ CLUSTER_LABELS_STAGE = Stage(
     "cluster_labels",
     (CLUSTER_LABELS,),
     ("error_table", "error_embeddings", "error_clusters"),
-    "2",
+    "3",
     _label_settings,
 )
 
@@ -189,7 +190,7 @@ DIAGNOSIS_CLUSTERS_STAGE = Stage(
     "diagnosis_clusters",
     (DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS),
     ("error_diagnoses", "error_table"),
-    "1",
+    "2",
     _diagnosis_cluster_settings,
 )
 LEADERBOARD_STAGE = Stage(
@@ -224,6 +225,8 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
 STAGES = tuple(stage for stages in PHASES.values() for stage in stages)
 """In flow order."""
 _BY_ASSET = {stage.asset: stage for stage in STAGES}
+_UNANSWERED = frozenset({FailureKind.UNREACHABLE.value, FailureKind.OVER_BUDGET.value})
+"""Why a language model did not answer what it may answer the next time."""
 
 
 class State(enum.StrEnum):
@@ -232,6 +235,8 @@ class State(enum.StrEnum):
     FRESH = "fresh"
     MISSING = "missing"
     STALE = "stale"
+    OVER_BUDGET = "over budget"
+    """A budget ended it: whoever runs it again goes on, but nothing does so by itself."""
 
 
 @dataclass(frozen=True)
@@ -355,7 +360,7 @@ def stage_status(
         return Status(State.STALE, str(error))
     for one in stored:
         if one is not None and _made_from(one) != _made_from(wanted):
-            return Status(State.STALE, _difference(one, wanted))
+            return _difference(one, wanted)
     return Status(State.FRESH)
 
 
@@ -364,14 +369,40 @@ def _made_from(one: Provenance) -> tuple[Any, ...]:
     return one.code_version, dict(one.inputs), dict(one.settings)
 
 
-def _difference(stored: Provenance, wanted: Provenance) -> str:
+def with_unanswered(made_from: Provenance, failures: Mapping[str, int]) -> Provenance:
+    """Return the provenance of what a language model has answered only a part of.
+
+    It is no longer what a partition computed now would be made from, so the rest is asked in the
+    next run, and what is made of it is computed anew when there are more answers.
+
+    Parameters
+    ----------
+    failures : mapping
+        From the kind of failure (`FailureKind`) to the number of prompts.
+    """
+    left = {name: str(failures[name]) for name in sorted(_UNANSWERED) if failures.get(name)}
+    if not left:
+        return made_from
+    content = json.dumps([made_from.data_version, left])
+    version = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+    return dataclasses.replace(made_from, data_version=version, inputs={**made_from.inputs, **left})
+
+
+def _difference(stored: Provenance, wanted: Provenance) -> Status:
     if stored.code_version != wanted.code_version:
-        return f"code version {stored.code_version} is now {wanted.code_version}"
+        return Status(
+            State.STALE, f"code version {stored.code_version} is now {wanted.code_version}"
+        )
     for what, before, now in (
         ("setting", stored.settings, wanted.settings),
         ("input", stored.inputs, wanted.inputs),
     ):
-        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        changed = sorted(
+            name for name in {*before, *now} - _UNANSWERED if before.get(name) != now.get(name)
+        )
         if changed:
-            return f"{what} {', '.join(changed)} changed"
-    return "it was made from something else"
+            return Status(State.STALE, f"{what} {', '.join(changed)} changed")
+    if prompts := stored.inputs.get(FailureKind.UNREACHABLE.value):
+        return Status(State.STALE, f"prompts that the language model did not answer: {prompts}")
+    prompts = stored.inputs.get(FailureKind.OVER_BUDGET.value)
+    return Status(State.OVER_BUDGET, f"prompts left: {prompts}; run it again, or raise the budget")

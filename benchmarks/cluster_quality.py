@@ -74,6 +74,7 @@ def main() -> None:
     print_table(score_demo(errors, ["model", "benchmark"], arguments.cache, arguments.slow))
 
     mistakes = realmistake(arguments.data)
+    mistakes = mistakes[mistakes["categories"].map(bool) & (mistakes["human_explanation"] != "")]
     print(f"\nReaLMistake: {len(mistakes):,} errors; mean over models, within each task")
     print_table(score_realmistake(mistakes, arguments.cache))
 
@@ -305,22 +306,21 @@ def _option(row: dict[str, Any]) -> str | None:
 
 
 def realmistake(data: Path) -> pd.DataFrame:
-    """Read ReaLMistake's errors: task, model, texts and categories of each."""
+    """Read ReaLMistake's errors: task, model, texts and categories of each; some have none."""
     os.environ.setdefault(PASSWORD_VARIABLE, REALMISTAKE_PASSWORD)
     rows = []
     for submission in find_submissions(data / "realmistake" / "data.zip"):
         for batch in read_submission(submission):
             for row in batch.responses.to_pylist():
                 kept = json.loads(row["metadata"])
-                # Five of the errors have no category, and one has no explanation.
-                if not row["correct"] and kept["error_categories"] and "human_explanation" in kept:
+                if not row["correct"]:
                     rows.append(
                         {
                             "task": submission.benchmark.removeprefix("realmistake_"),
                             "model": submission.model,
                             "question": row["question"],
                             "response": row["response"],
-                            "human_explanation": kept["human_explanation"],
+                            "human_explanation": kept.get("human_explanation", ""),
                             "categories": tuple(sorted(kept["error_categories"])),
                         }
                     )

@@ -219,7 +219,7 @@ def _clustered(texts: list[str], cache: Path) -> Groups:
 def mistakes(data: Path, cache: Path) -> list[Groups]:
     """ReaLMistake's errors of a task by category of mistake, embedded by people's explanations."""
     groups = []
-    for _, errors in realmistake(data).groupby("task"):
+    for _, errors in realmistake(data).groupby("task", sort=False):
         texts = errors["human_explanation"].tolist()
         # An error of several categories would be a member and another at once.
         members = _grouped([one[0] if len(one) == 1 else None for one in errors["categories"]])

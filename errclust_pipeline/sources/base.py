@@ -27,6 +27,9 @@ DETAIL_CHARACTERS = 1_000
 DEFAULT_THRESHOLD = 0.5
 """A response whose score is below this is an error, unless the submission says otherwise."""
 
+_WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
+"""What `str.split` splits ASCII at, less the blank."""
+
 
 class SourceError(ValueError):
     """A file or folder that cannot be used; the message names it and says what was expected."""
@@ -129,8 +132,11 @@ def question_id(question: str, choices: Sequence[str] | None) -> str:
     if text.count("\0") >= len(parts):
         text = " \0 ".join([part.replace("\0", "\ufffd") for part in parts])
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    payload = " ".join(text.split()).encode("utf-8", "surrogatepass")
+        text = " ".join(unicodedata.normalize("NFC", text).split())
+    elif "  " in text or any(map(text.__contains__, _WHITE_SPACE)) or text != text.strip():
+        # Most texts are as they should be, and looking costs less than taking them apart.
+        text = " ".join(text.split())
+    payload = text.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(payload, digest_size=16).hexdigest()
 
 

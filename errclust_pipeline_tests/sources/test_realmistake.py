@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from errclust_pipeline.cli import BAD_INPUT, app
 from errclust_pipeline.sources import SourceError, Submission, find_submissions
 from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE, TASKS
 from errclust_pipeline_tests.conftest import REAL_DATA
@@ -227,6 +229,21 @@ def test_unusable_rows_are_rejected_and_their_text_is_not_quoted(tmp_path: Path)
     assert [one["response"] for one in read.rows] == [f"{SECRET_TEXT} 1.", ""]
     assert read.total == len(rows) + 2
     assert SECRET_TEXT not in repr(read.rejects)
+
+
+def test_the_command_line_shows_none_of_its_text(
+    archive: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERRCLUST_ROOT", str(root))
+    monkeypatch.setenv(PASSWORD_VARIABLE, "wrong")
+    refused = CliRunner().invoke(app, ["ingest", str(archive)])
+    assert (refused.exit_code, "Traceback" in refused.output) == (BAD_INPUT, False)
+    monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    for command in (["ingest", str(archive)], ["ingest", str(archive), "--json"], ["status"]):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0
+        assert FACTS in " ".join(done.output.split())
+        assert SECRET_TEXT not in " ".join(done.output.split())
 
 
 def test_an_error_over_the_whole_file_does_not_quote_it(tmp_path: Path) -> None:

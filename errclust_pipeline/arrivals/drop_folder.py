@@ -20,7 +20,12 @@ from errclust_pipeline.ingest import record
 from errclust_pipeline.keys import KeyCodecError, Partition
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.sources import SourceError, UnknownFormatError, find_submissions
+from errclust_pipeline.sources import (
+    IncompleteSourceError,
+    SourceError,
+    UnknownFormatError,
+    find_submissions,
+)
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.lm_eval import run_time
 from errclust_pipeline.stages import RAW_RESULTS, State, stage_status
@@ -305,6 +310,9 @@ class _Look:
             known.state = FileState.TAKEN if known.partitions else FileState.PASSED_OVER
         except UnknownFormatError as error:
             known.state, reason = FileState.PASSED_OVER, str(error)
+        except IncompleteSourceError as error:
+            # What it needs may come later: it is tried again until it is there.
+            known.version, known.state, reason = "", FileState.UNUSABLE, str(error)
         except (SourceError, KeyCodecError) as error:
             known.state, reason = FileState.UNUSABLE, str(error)
         except OSError as error:

@@ -11,6 +11,7 @@ from errclust_pipeline.sources.base import (
     BATCH_ROWS,
     DEFAULT_THRESHOLD,
     Batch,
+    IncompleteSourceError,
     Reader,
     SourceError,
     Submission,
@@ -27,6 +28,7 @@ from errclust_pipeline.sources.table import TableReader
 __all__ = [
     "READERS",
     "Batch",
+    "IncompleteSourceError",
     "Reader",
     "SourceError",
     "Submission",

@@ -35,6 +35,10 @@ class SourceError(ValueError):
     """A file or folder that cannot be used; the message names it and says what was expected."""
 
 
+class IncompleteSourceError(SourceError):
+    """A file that needs something beside it which is not there, and may be later."""
+
+
 class UnknownFormatError(SourceError):
     """A file or folder in none of the known formats; the message says which those are."""
 

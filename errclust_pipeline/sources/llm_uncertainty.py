@@ -20,6 +20,7 @@ from errclust_pipeline.sources.array_pickle import PickledArray, read_array_pick
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
     Batch,
+    IncompleteSourceError,
     SourceError,
     Submission,
     file_fingerprint,
@@ -119,7 +120,7 @@ def _questions(file: Path, task: str) -> Path:
     for place in (folder, folder.parent / "data", folder / "data", folder.parent):
         if (path := place / f"{task}.json").is_file():
             return path
-    raise SourceError(
+    raise IncompleteSourceError(
         f"{file} holds logits only: put the questions they are of, {task}.json, beside it or into "
         f"{folder.parent / 'data'}. The README of LLM-Uncertainty-Bench tells where they are"
     )

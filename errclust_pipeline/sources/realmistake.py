@@ -26,6 +26,7 @@ from errclust_pipeline.sources.archive import MAX_ZIP_MEMBERS
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
     Batch,
+    IncompleteSourceError,
     SourceError,
     Submission,
     file_fingerprint,
@@ -215,7 +216,7 @@ def _decrypted(path: Path, member: str) -> bytes:
             info = archive.getinfo(member)
             encrypted = bool(info.flag_bits & _ENCRYPTED)
             if encrypted and not password:
-                raise SourceError(
+                raise IncompleteSourceError(
                     f"{path} is encrypted: set the environment variable {PASSWORD_VARIABLE} to "
                     "its password, which the README of ReaLMistake tells. It is decrypted in "
                     "memory only"

@@ -6,7 +6,8 @@ solutions as tables and as OSQ-bench, MMLU-Pro's questions with made-up logits.
 
 Reading ends in checked rows of the `responses` schema, each with its question's hash; parsing ends
 in Python objects or Arrow columns of what stands in the file. Also printed is what finding the
-submission takes, which looks at the file and hashes it. Each is the best of several times.
+submission takes, which looks at the file and hashes it. Each is the best of several times, in
+seconds of processor time, so that what else the machine does counts little.
 
 Run from the project's root::
 
@@ -92,12 +93,12 @@ def measure(case: Case, times: int) -> dict[str, Any]:
 
 
 def best(times: int, work: Callable[[], Result]) -> tuple[float, Result]:
-    """Return the shortest of several times, in seconds, and the result."""
+    """Return the shortest of several times, in seconds of processor time, and the result."""
     seconds = []
     for _ in range(times):
-        started = time.perf_counter()
+        started = time.process_time()
         result = work()
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     return min(seconds), result
 
 

@@ -121,7 +121,7 @@ class RealMistakeReader:
             files = [
                 file
                 for file in files_below(path)
-                if file.suffix.lower() == ".zip" or _task_in(str(file.relative_to(path.resolve())))
+                if file.suffix.lower() == ".zip" or any(task in str(file) for task in TASKS)
             ]
         else:
             files = [path]
@@ -272,10 +272,6 @@ def _first_row(source: _Source) -> Mapping[str, Any] | None:
         return next((row for row in usable if isinstance(row.get("metadata"), Mapping)), None)
     finally:
         rows.close()  # type: ignore[attr-defined]
-
-
-def _task_in(text: str) -> str | None:
-    return next((task for task in TASKS if task in text), None)
 
 
 def _task_of(metadata: Mapping[str, Any]) -> str | None:

@@ -179,7 +179,7 @@ def test_files_of_the_hub_read_as_the_zip_does(tmp_path: Path, split: str) -> No
     pq.write_table(pa.Table.from_pylist(rows), parquet)
     json_lines = write_lines(tmp_path / "files" / task / f"{split}.jsonl", rows)
     reads = []
-    for path in (parquet, json_lines, parquet.parents[1], json_lines.parents[1]):
+    for path in (parquet, json_lines, parquet.parent, json_lines.parents[1]):
         [submission] = find_submissions(path)
         assert submission.reader == "realmistake"
         assert submission.benchmark == f"realmistake_{task}"

@@ -174,13 +174,16 @@ def _parse(
         return Fault("duplicate_id", "the row's id stands in an earlier row, which was kept")
     if not isinstance(array, PickledArray):
         return Fault("unreadable_logits", "the row has no array logits_options")
+    # Before it is looked into: all rows may share one array as large as the file.
+    if len(array.shape) != 1 or not 0 < array.shape[0] <= len(_LETTERS):
+        detail = f"logits_options is not one row of 1 to {len(_LETTERS)} numbers"
+        return Fault("unreadable_logits", detail)
     try:
         vector = array.vector()
     except ValueError as error:
         return Fault("unreadable_logits", f"logits_options cannot be read: {error}")
-    if not 0 < vector.size <= len(_LETTERS) or not np.isfinite(vector).all():
-        detail = f"logits_options is not 1 to {len(_LETTERS)} finite numbers"
-        return Fault("unreadable_logits", detail)
+    if not np.isfinite(vector).all():
+        return Fault("unreadable_logits", "logits_options holds numbers that are not finite")
     if vectors and vector.size != vectors[0].size:
         detail = f"the row has {vector.size} logits, those before it {vectors[0].size}"
         return Fault("unreadable_logits", detail)

@@ -230,6 +230,28 @@ def test_absurd_sizes_in_a_small_file_reserve_no_memory(tmp_path: Path) -> None:
         assert kilobytes < 32 << 10, case
 
 
+def test_values_nested_in_themselves_take_no_time(tmp_path: Path) -> None:
+    # Each level holds the one before twice: to hash or show the last takes 2^200 steps.
+    tuples = b")\x94" + b"".join(b"h" + bytes([level]) + b"h" + bytes([level]) + b"\x86\x94"
+                                for level in range(200))  # fmt: skip
+    contents = {
+        "a key": opcodes(tuples, b"}h\xc8K\x01s"),
+        "keys": opcodes(tuples, b"}(h\xc8K\x01u"),
+        "a key of protocol 0": opcodes(tuples, b"(h\xc8K\x01d"),
+        "a set": opcodes(tuples, b"\x8f(h\xc8\x90"),
+        "a frozen set": opcodes(tuples, b"(h\xc8\x91"),
+        "a type": opcodes(tuples, name("numpy", "dtype"), b"h\xc8\x85R"),
+        "a state": opcodes(name("numpy", "dtype"), b"Vf4\n\x85R", tuples, b"b"),
+        "an array": opcodes(tuples, name("numpy._core.numeric", "_frombuffer"), b"h\xc8R"),
+        "a key of a key": opcodes(tuples, b"}}h\xc8K\x01sK\x01s"),
+    }
+    started = time.perf_counter()
+    for content in contents.values():
+        with pytest.raises(SourceError):
+            read_array_pickle(write(tmp_path, content))
+    assert time.perf_counter() - started < 1
+
+
 def test_a_file_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,16 @@ def test_a_pickle_that_runs_code_is_refused_when_it_is_read(tmp_path: Path) -> N
     with pytest.raises(SourceError, match=r"asks for .*system"):
         Read(submission)
     assert not (tmp_path / "mark").exists()
+
+
+def test_rows_that_share_one_large_array_take_no_time(tmp_path: Path) -> None:
+    shared = np.zeros(1_000_000, "f4")
+    entries = [{"id": number, "logits_options": shared} for number in range(3_000)]
+    path = write(tmp_path, [logits(-1), *entries], [question(-1)])
+    started = time.perf_counter()
+    read = Read(find_submissions(path)[0])
+    assert read.reasons == ["unreadable_logits"] * 3_000
+    assert time.perf_counter() - started < 3
 
 
 @pytest.mark.parametrize("content", [{"id": 1}, None, "text", [], [1, 2]])

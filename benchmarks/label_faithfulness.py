@@ -21,8 +21,6 @@ Run from the project's root (of ReaLMistake, decrypted in memory, only embedding
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +29,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from cluster_quality import OURS, demo_errors, embed, mmlu_pro, parser, print_table
+from cluster_quality import (
+    OURS,
+    demo_errors,
+    embed,
+    mmlu_pro,
+    parser,
+    print_table,
+    realmistake,
+)
 from sklearn.metrics import roc_auc_score
 
 from errclust_pipeline.analysis.clustering import cluster_points
@@ -47,7 +53,6 @@ from errclust_pipeline.analysis.labelling import (
 
 FEWEST_MEMBERS = 12
 RANDOM_GROUPS = 500
-REALMISTAKE_PASSWORD = b"open-realmistake"  # published in its README
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def main() -> None:
     kinds = {
         "planted bugs": planted_bugs(options.cache),
         "demo, clusters": demo_clusters(options.cache),
-        "ReaLMistake, explanations": realmistake(options.data, options.cache),
+        "ReaLMistake, explanations": mistakes(options.data, options.cache),
         "MMLU-Pro, clusters": mmlu_pro_clusters(options.data, options.cache),
     }
     rows = []
@@ -233,28 +238,13 @@ def _clustered(texts: list[str], cache: Path) -> Groups:
     return Groups(texts, vectors, _grouped([None if one < 0 else str(one) for one in first]))
 
 
-def realmistake(data: Path, cache: Path) -> list[Groups]:
+def mistakes(data: Path, cache: Path) -> list[Groups]:
     """ReaLMistake's errors of a task by category of mistake, embedded by people's explanations."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    with zipfile.ZipFile(data / "realmistake" / "data.zip") as archive:
-        archive.setpassword(REALMISTAKE_PASSWORD)
-        for name in archive.namelist():
-            if not name.endswith(".jsonl") or name.endswith("example.jsonl"):
-                continue
-            for line in archive.read(name).decode().splitlines():
-                row = json.loads(line)
-                label = row.get("error_label", row.get("label"))
-                if label == "error":
-                    found.setdefault(row["metadata"]["task_name"], []).append(row)
     groups = []
-    for rows in found.values():
-        texts = [row["human_explanation"] for row in rows]
+    for _, errors in realmistake(data).groupby("task", sort=False):
+        texts = errors["human_explanation"].tolist()
         # An error of several categories would be a member and another at once.
-        single = [
-            row["error_categories"][0] if len(row["error_categories"]) == 1 else None
-            for row in rows
-        ]
-        members = _grouped(single)
+        members = _grouped([one[0] if len(one) == 1 else None for one in errors["categories"]])
         names = {category: category for category in members}
         groups.append(Groups(texts, embed(texts, cache), members, names))
     return [one for one in groups if len(one.members) > 1]

@@ -463,7 +463,7 @@ def _unusable_files(warehouse: Warehouse, settings: Settings) -> list[str]:
     for folder in settings.submissions.folders:
         url = settings.submissions.url(folder, warehouse.storage)
         for path, known in sorted(DropFolder(warehouse, url).known().items()):
-            if known.state is FileState.UNUSABLE or known.refused:
+            if known.state in (FileState.UNUSABLE, FileState.UNREADABLE) or known.refused:
                 lines.append(f"{path} in {folder} is not used: {known.reason}")
     return lines
 

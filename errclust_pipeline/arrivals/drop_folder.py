@@ -20,7 +20,12 @@ from errclust_pipeline.ingest import record
 from errclust_pipeline.keys import KeyCodecError, Partition
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.sources import SourceError, UnknownFormatError, find_submissions
+from errclust_pipeline.sources import (
+    IncompleteSourceError,
+    SourceError,
+    UnknownFormatError,
+    find_submissions,
+)
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.lm_eval import run_time
 from errclust_pipeline.stages import RAW_RESULTS, State, stage_status
@@ -41,7 +46,7 @@ class FileState(StrEnum):
     UNUSABLE = "unusable"
     """It should hold submissions but cannot be used; `reason` says why."""
     UNREADABLE = "unreadable"
-    """It could not be opened; it is tried again in every look."""
+    """It could not be opened, or lacks what has to lie beside it: it is tried in every look."""
     GONE = "gone"
     """Missing in one look; in the next one its submissions are withdrawn."""
 
@@ -309,6 +314,8 @@ class _Look:
             known.state = FileState.TAKEN if known.partitions else FileState.PASSED_OVER
         except UnknownFormatError as error:
             known.state, reason = FileState.PASSED_OVER, str(error)
+        except IncompleteSourceError as error:
+            known.state, reason = FileState.UNREADABLE, str(error)
         except (SourceError, KeyCodecError) as error:
             known.state, reason = FileState.UNUSABLE, str(error)
         except OSError as error:

@@ -15,6 +15,7 @@ from errclust_pipeline.keys import Partition
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import RAW_RESULTS, State, stage_status
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.sources import test_llm_uncertainty
 
 A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
 
@@ -251,6 +252,20 @@ def test_a_damaged_zip_is_named_where_it_is_met(watcher, folder, warehouse):
         finished = run(warehouse, [one.partition for one in found.requests])
         told = [one.failure for one in finished if one.failure]
     assert any(good.name in text for text in told)
+
+
+def test_a_file_is_tried_again_until_what_it_needs_has_arrived(watcher, folder):
+    logits = [test_llm_uncertainty.logits(number) for number in range(12)]
+    questions = [test_llm_uncertainty.question(number) for number in range(12)]
+    path = test_llm_uncertainty.write(folder, logits, questions)
+    [data] = (folder / "data").iterdir()
+    content = data.read_bytes()
+    data.unlink()
+    found = [watcher.look() for _ in range(4)]
+    assert [list(one.problems) for one in found] == [[], [str(path.relative_to(folder))], [], []]
+    data.write_bytes(content)
+    requests = [request for _ in range(4) for request in watcher.look().requests]
+    assert [one.partition.model for one in requests] == ["Org-7b-hf"]
 
 
 def test_an_unreadable_file_is_tried_again_until_it_can_be_read(watcher, folder, monkeypatch):

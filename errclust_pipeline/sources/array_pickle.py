@@ -156,7 +156,7 @@ _NAMES = {
 def _set_parts(array: PickledArray, shape: Any, dtype: Any, data: Any) -> None:
     if (
         not isinstance(shape, tuple)
-        or not all(type(size) is int for size in shape)
+        or any(type(size) is not int for size in shape)
         or not isinstance(dtype, _DType)
         or not isinstance(data, bytes | bytearray)
     ):

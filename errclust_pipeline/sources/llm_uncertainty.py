@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,8 @@ def _rows(file: Path, questions: Path) -> Iterator[tuple[int, Any]]:
         places[position] = len(vectors)
         vectors.append(vector)
     logits = np.stack(vectors) if vectors else np.empty((0, 0))
-    with np.errstate(over="ignore"):
+    finite: list[bool] = np.logical_and.reduce(np.isfinite(logits), axis=1).tolist()
+    with np.errstate(over="ignore", invalid="ignore"):
         shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
     likelihoods = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows, choices = likelihoods.tolist(), logits.argmax(axis=1).tolist() if vectors else []
@@ -156,7 +158,11 @@ def _rows(file: Path, questions: Path) -> Iterator[tuple[int, Any]]:
         if isinstance(asked, int | str) and asked in positions:
             position = positions.pop(asked)
             place = places[position]
-            yield position, _Answer(question, rows[place], choices[place])
+            if finite[place]:
+                yield position, _Answer(question, rows[place], choices[place])
+            else:
+                detail = "logits_options holds numbers that are not finite"
+                yield position, Fault("unreadable_logits", detail)
     for position in positions.values():
         detail = f"{questions.name} holds no question of this id that can be read"
         yield position, Fault("unknown_question", detail)
@@ -182,8 +188,6 @@ def _parse(
         vector = array.vector()
     except ValueError as error:
         return Fault("unreadable_logits", f"logits_options cannot be read: {error}")
-    if not np.isfinite(vector).all():
-        return Fault("unreadable_logits", "logits_options holds numbers that are not finite")
     if vectors and vector.size != vectors[0].size:
         detail = f"the row has {vector.size} logits, those before it {vectors[0].size}"
         return Fault("unreadable_logits", detail)
@@ -196,7 +200,7 @@ def _to_row(position: int, answer: _Answer) -> dict[str, Any] | Fault | None:
     question = answer.question
     labelled, gold = question.get("choices"), question.get("answer")
     labels = _LETTERS[: len(answer.log_likelihoods)]
-    if not isinstance(labelled, dict) or labelled.keys() != set(labels):
+    if not isinstance(labelled, dict) or sorted(labelled) != list(labels):
         detail = f"the question's choices are not labelled {', '.join(labels)}, as the logits are"
         return Fault("unreadable_choices", detail)
     if not isinstance(gold, str) or len(gold) != 1 or gold not in labels:
@@ -220,5 +224,12 @@ def _to_row(position: int, answer: _Answer) -> dict[str, Any] | Fault | None:
         "score": 1.0 if answer.choice == right else 0.0,
         "metric": "acc",
         "choice_log_likelihoods": answer.log_likelihoods,
-        "metadata": metadata_json({name: question.get(name) for name in ("source", "answer_type")}),
+        "metadata": _metadata(
+            text_of(question.get("source")), text_of(question.get("answer_type"))
+        ),
     }
+
+
+@lru_cache(maxsize=100)
+def _metadata(source: str | None, answer_type: str | None) -> str | None:
+    return metadata_json({"source": source, "answer_type": answer_type})

@@ -92,7 +92,7 @@ def hostile(mark: Path) -> dict[str, Any]:
     command = f"touch {mark}"
     return {
         "os.system": Calls(os.system, command),
-        "subprocess": Calls(subprocess.check_output, command),
+        "subprocess": Calls(subprocess.check_output, command.split()),
         "builtins.eval": Calls(eval, f"open({str(mark)!r}, 'w')"),
         "builtins.exec": Calls(exec, f"open({str(mark)!r}, 'w')"),
         "builtins.getattr": Calls(getattr, [], "append"),
@@ -134,6 +134,15 @@ def test_a_pickle_that_asks_for_anything_else_is_refused(
     with pytest.raises(SourceError, match=r"logits\.pkl"):
         read_array_pickle(write(tmp_path, content))
     assert not mark.exists()
+
+
+def test_loading_such_a_pickle_would_do_harm(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    for case in ("os.system", "subprocess", "builtins.eval", "inside an array", "nested reduce"):
+        with contextlib.suppress(TypeError):
+            pickle.loads(pickle.dumps(hostile(mark)[case]))
+        assert mark.exists(), case
+        mark.unlink()
 
 
 def test_what_is_asked_for_is_named_and_cut(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def ingest(
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, mmlu_pro or table.  [default: found out from the files]",
+            help="The format: lm_eval, inspect, mmlu_pro or table.  [default: by the files]",
             show_default=False,
         ),
     ] = None,
@@ -149,6 +149,14 @@ def ingest(
     ] = None,
     answer_filter: Annotated[
         str | None, typer.Option("--filter", help="The answer filter to use (lm_eval).")
+    ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            help="The scorer that decides what is correct (inspect), or SCORER/VALUE if it gives "
+            "several values.  [default: the first]",
+            show_default=False,
+        ),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="A score below this is an error.  [default: 0.5]")
@@ -170,8 +178,8 @@ def ingest(
 ) -> None:
     """Record result files, so that `errclust run` reads them.
 
-    Takes lm-evaluation-harness output folders, MMLU-Pro result zips, and tables (CSV, JSONL,
-    Parquet). Files are recorded where they lie; ingest them again after they change.
+    Takes lm-evaluation-harness output folders, Inspect AI logs, MMLU-Pro result zips, and tables
+    (CSV, JSONL, Parquet). Files are recorded where they lie; ingest them again after they change.
     """
     from errclust_pipeline.ingest import ingest as ingest_paths
     from errclust_pipeline.instance import open_instance
@@ -188,6 +196,7 @@ def ingest(
         "model": model,
         "metric": metric,
         "filter": answer_filter,
+        "scorer": scorer,
         "threshold": threshold,
         "columns": columns or None,
     }

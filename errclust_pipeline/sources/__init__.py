@@ -16,6 +16,7 @@ from errclust_pipeline.sources.base import (
     Submission,
     UnknownFormatError,
 )
+from errclust_pipeline.sources.inspect_ai import InspectReader
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
 from errclust_pipeline.sources.rows import files_below, leaves
@@ -33,7 +34,10 @@ __all__ = [
 ]
 
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {reader.name: reader for reader in (LmEvalReader(), MmluProReader(), TableReader())}
+    {
+        reader.name: reader
+        for reader in (LmEvalReader(), InspectReader(), MmluProReader(), TableReader())
+    }
 )
 """The readers by name, in the order they are asked: the table, which takes most, comes last."""
 

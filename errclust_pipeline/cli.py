@@ -170,6 +170,13 @@ def ingest(
             metavar="WHAT=COLUMN",
         ),
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="For tables: a YAML file that says which column holds what, and more."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="For tables: the split, of a dataset that has several.")
+    ] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Keep a copy of the files under the data root.")
     ] = False,
@@ -179,12 +186,15 @@ def ingest(
     """Record result files, so that `errclust run` reads them.
 
     Takes lm-evaluation-harness output folders, Inspect AI logs, MMLU-Pro result zips, and tables
-    (CSV, JSONL, Parquet). Files are recorded where they lie; ingest them again after they change.
+    (CSV, JSON, Parquet, Arrow, datasets' folders). Files are recorded where they lie; ingest them
+    again after they change.
     """
     from errclust_pipeline.ingest import ingest as ingest_paths
     from errclust_pipeline.instance import open_instance
     from errclust_pipeline.partitions import add_partitions
+    from errclust_pipeline.sources.mapping import read_mapping
 
+    mapped = read_mapping(mapping) if mapping is not None else {}
     columns: dict[str, str] = {}
     for pair in column or []:
         what, equals, name = pair.partition("=")
@@ -198,9 +208,12 @@ def ingest(
         "filter": answer_filter,
         "scorer": scorer,
         "threshold": threshold,
-        "columns": columns or None,
+        "split": split,
+        "columns": {**mapped.get("columns", {}), **columns} or None,
     }
-    options = {name: value for name, value in given.items() if value is not None}
+    options = mapped | {name: value for name, value in given.items() if value is not None}
+    if mapping is not None and reader is None:
+        reader = "table"
     warehouse = _warehouse(root)
     with terminal.run_progress(len(paths)):
         ingested = ingest_paths(warehouse, paths, reader, options, copy)

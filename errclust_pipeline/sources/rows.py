@@ -26,12 +26,23 @@ def batches(
     to_row: Callable[[int, Any], Mapping[str, Any] | Fault | None],
     expects: str,
 ) -> Iterator[Batch]:
+    """Turn the rows of a submission's only file into batches; see `batches_of_files`."""
+    return batches_of_files(submission, batch_rows, [(submission.files[0], rows)], to_row, expects)
+
+
+def batches_of_files(
+    submission: Submission,
+    batch_rows: int,
+    files: Iterable[tuple[str, Iterable[tuple[int, Any]]]],
+    to_row: Callable[[int, Any], Mapping[str, Any] | Fault | None],
+    expects: str,
+) -> Iterator[Batch]:
     """Turn a submission's rows into batches.
 
     Parameters
     ----------
-    rows : iterable of (position, value)
-        The file's rows; a `Fault` is rejected as it stands.
+    files : iterable of (name, iterable of (position, value))
+        Each file's rows; a `Fault` is rejected as it stands.
     to_row : callable
         Maps a position and a value to columns of `responses`; to a `Fault` if the row is
         unusable; to None if it is fine but not this submission's.
@@ -44,9 +55,8 @@ def batches(
         If no row is usable.
     """
     builder = BatchBuilder(submission, batch_rows)
-    source = submission.files[0]
     count = 0
-    for position, value in rows:
+    for source, position, value in _rows_of_files(files):
         count += 1
         try:
             row = value if isinstance(value, Fault) else to_row(position, value)
@@ -68,6 +78,7 @@ def batches(
     last = builder.take()
     if last.responses.num_rows or last.rejects.num_rows or last.passed_over:
         yield last
+    source = submission.files[0]
     outside = builder.reasons["score_out_of_range"]
     if outside >= _FEWEST_OUTSIDE and outside > _MOST_OUTSIDE * count and builder.usable:
         raise SourceError(
@@ -82,6 +93,14 @@ def batches(
             f"{source}: none of its {count:,} rows can be used as results of {submission.model} "
             f"on {submission.benchmark} ({found}). Expected {expects}"
         )
+
+
+def _rows_of_files(
+    files: Iterable[tuple[str, Iterable[tuple[int, Any]]]],
+) -> Iterator[tuple[str, int, Any]]:
+    for name, rows in files:
+        for position, value in rows:
+            yield name, position, value
 
 
 def text_of(value: Any) -> str | None:

@@ -133,7 +133,8 @@ def ingest(
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, inspect, mmlu_pro or table.  [default: by the files]",
+            help="The format: lm_eval, inspect, mmlu_pro, every_eval_ever or table.  [default: "
+            "by the files]",
             show_default=False,
         ),
     ] = None,

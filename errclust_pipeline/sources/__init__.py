@@ -16,6 +16,7 @@ from errclust_pipeline.sources.base import (
     Submission,
     UnknownFormatError,
 )
+from errclust_pipeline.sources.every_eval_ever import EveryEvalEverReader
 from errclust_pipeline.sources.inspect_ai import InspectReader
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
@@ -36,7 +37,13 @@ __all__ = [
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
         reader.name: reader
-        for reader in (LmEvalReader(), InspectReader(), MmluProReader(), TableReader())
+        for reader in (
+            LmEvalReader(),
+            InspectReader(),
+            MmluProReader(),
+            EveryEvalEverReader(),
+            TableReader(),
+        )
     }
 )
 """The readers by name, in the order they are asked: the table, which takes most, comes last."""

@@ -26,23 +26,12 @@ def batches(
     to_row: Callable[[int, Any], Mapping[str, Any] | Fault | None],
     expects: str,
 ) -> Iterator[Batch]:
-    """Turn the rows of a submission's only file into batches; see `batches_of_files`."""
-    return batches_of_files(submission, batch_rows, [(submission.files[0], rows)], to_row, expects)
-
-
-def batches_of_files(
-    submission: Submission,
-    batch_rows: int,
-    files: Iterable[tuple[str, Iterable[tuple[int, Any]]]],
-    to_row: Callable[[int, Any], Mapping[str, Any] | Fault | None],
-    expects: str,
-) -> Iterator[Batch]:
     """Turn a submission's rows into batches.
 
     Parameters
     ----------
-    files : iterable of (name, iterable of (position, value))
-        Each file's rows; a `Fault` is rejected as it stands.
+    rows : iterable of (position, value)
+        The file's rows; a `Fault` is rejected as it stands.
     to_row : callable
         Maps a position and a value to columns of `responses`; to a `Fault` if the row is
         unusable; to None if it is fine but not this submission's.
@@ -54,12 +43,29 @@ def batches_of_files(
     SourceError
         If no row is usable.
     """
+    of_file = ((submission.files[0], position, value) for position, value in rows)
+    return batches_of_files(
+        submission, batch_rows, of_file, lambda _, position, value: to_row(position, value), expects
+    )
+
+
+def batches_of_files(
+    submission: Submission,
+    batch_rows: int,
+    rows: Iterable[tuple[str, int, Any]],
+    to_row: Callable[[str, int, Any], Mapping[str, Any] | Fault | None],
+    expects: str,
+) -> Iterator[Batch]:
+    """Turn the rows of a submission of several files into batches; see `batches`.
+
+    A row's first item is the file that it stands in, and `to_row` is told it.
+    """
     builder = BatchBuilder(submission, batch_rows)
     count = 0
-    for source, position, value in _rows_of_files(files):
+    for source, position, value in rows:
         count += 1
         try:
-            row = value if isinstance(value, Fault) else to_row(position, value)
+            row = value if isinstance(value, Fault) else to_row(source, position, value)
         except RecursionError:
             row = Fault("nested_too_deeply", "lists or objects stand inside each other too deeply")
         except (ValueError, OverflowError) as error:
@@ -93,14 +99,6 @@ def batches_of_files(
             f"{source}: none of its {count:,} rows can be used as results of {submission.model} "
             f"on {submission.benchmark} ({found}). Expected {expects}"
         )
-
-
-def _rows_of_files(
-    files: Iterable[tuple[str, Iterable[tuple[int, Any]]]],
-) -> Iterator[tuple[str, int, Any]]:
-    for name, rows in files:
-        for position, value in rows:
-            yield name, position, value
 
 
 def text_of(value: Any) -> str | None:

@@ -188,22 +188,24 @@ class TableReader:
         names = _Names(columns, *submission.options["defaults"])
         owner = tuple(submission.options["owner"])
         conversion = RowConversion(columns, submission.options.get("label_names", {}))
-        first = ""
+        several = len(submission.files) > 1
+        # Positions begin anew in each shard.
+        prefix = {
+            file: f"{number}-" if several else "" for number, file in enumerate(submission.files)
+        }
+        rows = (
+            (file, position, row)
+            for file in submission.files
+            for position, row in rows_of_table(Path(file), used_columns(columns))
+        )
 
-        def files() -> Iterator[tuple[str, Iterator[tuple[int, Any]]]]:
-            nonlocal first
-            for number, file in enumerate(submission.files):
-                # Positions begin anew in each shard.
-                first = f"{number}-" if len(submission.files) > 1 else ""
-                yield file, rows_of_table(Path(file), used_columns(columns))
-
-        def convert(position: int, row: Any) -> dict[str, Any] | Fault | None:
+        def convert(file: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
             pair = names.pair(row)
             if isinstance(pair, Fault):
                 return pair
-            return conversion.to_row(f"{first}{position}", row) if pair == owner else None
+            return conversion.to_row(f"{prefix[file]}{position}", row) if pair == owner else None
 
-        return batches_of_files(submission, batch_rows, files(), convert, self.expects)
+        return batches_of_files(submission, batch_rows, rows, convert, self.expects)
 
 
 class _Comparison:

@@ -229,11 +229,11 @@ def rows_of_table(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, Any
     """
     lower = path.name.lower()
     if lower.endswith(_PARQUET):
-        yield from _parquet_rows(path, _outermost(path, columns))
+        yield from parquet_rows(path, _outermost(path, columns))
     elif lower.endswith(_ARROW):
         yield from _arrow_rows(path, _outermost(path, columns))
     elif lower.endswith(_CSV + _TSV):
-        yield from _csv_rows(path, _delimiter(path))
+        yield from csv_rows(path, _delimiter(path))
     else:
         for position, row in rows_of_json_file(path):
             if not isinstance(row, dict | Fault):
@@ -311,7 +311,8 @@ def _header(path: Path, lines: _CsvLines, delimiter: str) -> list[str]:
     return header
 
 
-def _csv_rows(path: Path, delimiter: str) -> Iterator[tuple[int, Any]]:
+def csv_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, Any]]:
+    """Yield the position and fields of each row of a CSV file; a `Fault` where it is unreadable."""
     with open_result_file(path) as stream:
         lines = _csv_lines(path, stream)
         header = _header(path, lines, delimiter)
@@ -371,7 +372,8 @@ def _parquet(path: Path) -> pq.ParquetFile:
         raise SourceError(f"{path} is not a Parquet file that can be read: {error}") from error
 
 
-def _parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
+def parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
+    """Yield the position and some columns of each row of a Parquet file."""
     position = 0
     with _parquet(path) as file, _told(path):
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):

@@ -105,6 +105,8 @@ def text_of(value: Any) -> str | None:
     """Return text as it is, anything else as JSON; None stays None."""
     if value is None or isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

@@ -172,6 +172,8 @@ def label_of(value: Any, names: Sequence[str] | None) -> str | Fault | None:
     str, Fault or None
         A text that is no label as it is; None for no label, which `datasets` writes as -1.
     """
+    if type(value) is int and names and 0 <= value < len(names):
+        return names[value]
     if isinstance(value, bool):
         value = int(value) if names else text_of(value)
     if isinstance(value, float) and value.is_integer():

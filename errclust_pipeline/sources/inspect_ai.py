@@ -271,6 +271,9 @@ def _samples_of_archive(path: Path) -> Iterator[tuple[int, Any]]:
             if name.endswith(_LARGE_SAMPLE) and isinstance(sample, dict):
                 texts = _attachment_texts(archive, attachments[_attachments_folder(name)])
                 sample = texts if isinstance(texts, Fault) else {**sample, "attachments": texts}
+                metadata = name.removesuffix(_LARGE_SAMPLE) + "/metadata.json"
+                if isinstance(sample, dict) and metadata in archive:
+                    sample["metadata"] = _member(archive, metadata)
             yield position, sample
             position += 1
         for name in _summaries(archive) if not samples else ():

@@ -287,18 +287,21 @@ def test_attachments_that_unfold_to_too_much_are_refused(
 
 def test_a_large_sample_in_pieces_is_put_together(tmp_path: Path) -> None:
     shell = sample(1, input="attachment://0", output={"completion": "attachment://3"})
-    del shell["attachments"]
+    del shell["attachments"], shell["metadata"]
     members = [
         ("header.json", json.dumps(header()).encode()),
         ("samples/1_epoch_1/sample.json", json.dumps(shell).encode()),
         ("samples/1_epoch_1/messages/0.json", b"[]"),
+        ("samples/1_epoch_1/metadata.json", b'{"topic": "sums"}'),
         ("samples/1_epoch_1/attachments/0.json", b'["the question", "x"]'),
         ("samples/1_epoch_1/attachments/2.json", b'["y", "the answer"]'),
         ("samples/2_epoch_1/sample.json", json.dumps(sample(2)).encode()),
         ("samples/2_epoch_1/attachments/0.json", b"{"),
     ]
     found = read(write_members(tmp_path / "a.eval", members))
-    assert values(found, "question", "response") == [("the question", "the answer")]
+    assert values(found, "question", "response", "subject") == [
+        ("the question", "the answer", "sums")
+    ]
     assert found.reasons == ["invalid_json"]
 
 

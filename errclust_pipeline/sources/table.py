@@ -338,8 +338,8 @@ def _names(table: Table, options: Mapping[str, Any]) -> _Names:
         for one in used_columns({name: column}):
             if one not in there:
                 raise SourceError(
-                    f"{path} has no column {one!r}, which option columns names for {name}; its "
-                    f"columns: {listing}"
+                    f"{path} has no column {one!r}, which option columns names for "
+                    f"{_called(name)}; its columns: {listing}"
                 )
     wanted = {**DEFAULT_COLUMNS, **given}
     columns = {
@@ -369,6 +369,12 @@ def _names(table: Table, options: Mapping[str, Any]) -> _Names:
             "model's name (--model), or say with option columns which column holds it"
         )
     return _Names(columns, constant_option(options, "benchmark") or table.name, model)
+
+
+def _called(name: str) -> str:
+    """Return what a column may also be called in options, beside its name."""
+    others = [other for other, known in OTHER_NAMES.items() if known == name]
+    return f"{name} ({others[0]})" if others else name
 
 
 def _label_names(

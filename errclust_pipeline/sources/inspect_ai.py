@@ -162,12 +162,6 @@ def _may_be_a_log(path: Path) -> bool:
 def _log(path: Path) -> _Log:
     header = _header(path)
     run = _run(header, path)
-    names = {}
-    for what, option in (("task", "benchmark"), ("model", "model")):
-        name = run.get(what)
-        if not isinstance(name, str) or not name.strip():
-            raise SourceError(f"{path} does not name its {what}: it is no log of Inspect AI")
-        names[option] = name
     try:
         arguments = json.dumps(
             run.get("task_args_passed", run.get("task_args")) or {}, sort_keys=True
@@ -176,12 +170,19 @@ def _log(path: Path) -> _Log:
         raise SourceError(f"{path}: the task's arguments are nested too deeply") from error
     return _Log(
         path=path,
-        task=names["benchmark"],
-        model=names["model"],
+        task=_named(run, "task", path),
+        model=_named(run, "model", path),
         finished=header.get("status") == "success",
         created=_time(run.get("created")),
         task_arguments=arguments,
     )
+
+
+def _named(run: Mapping[str, Any], what: str, path: Path) -> str:
+    name = run.get(what)
+    if not isinstance(name, str) or not name.strip():
+        raise SourceError(f"{path} does not name its {what}: it is no log of Inspect AI")
+    return name
 
 
 def _run(header: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -133,8 +133,7 @@ class TableReader:
         path = table.path
         if not any(file.stat().st_size for file in table.files):
             raise SourceError(f"{path} is empty. Expected {self.expects}")
-        names = _names(table, options)
-        labels = _label_names(table, names.columns, options)
+        names, labels = _names(table, options)
         comparison = None if "score" in names.columns else _Comparison(names.columns, labels)
         digests: dict[tuple[str, str], Any] = {}
         first_fault: Fault | None = None
@@ -327,8 +326,14 @@ def _checked_columns(where: str, given: Any) -> dict[str, Any]:
     return columns
 
 
-def _names(table: Table, options: Mapping[str, Any]) -> _Names:
-    """Settle which columns of the table are used, and what stands in for missing names."""
+def _names(table: Table, options: Mapping[str, Any]) -> tuple[_Names, dict[str, list[str]]]:
+    """Settle which columns of the table are used, and what stands in for missing names.
+
+    Returns
+    -------
+    tuple of _Names and dict
+        With the names of class labels, of the columns that hold some.
+    """
     path = table.files[0]
     given = _given_columns(options)
     names = column_names(path)
@@ -359,6 +364,17 @@ def _names(table: Table, options: Mapping[str, Any]) -> _Names:
             f"columns which of them holds {missing} (on the command line: --column {missing}=...)"
             f"{compared}"
         )
+    labels = _label_names(table, columns, options)
+    if "score" not in given and "score" in columns and given.keys() >= set(LABELLED):
+        # A classifier's column of this name is how sure it was, not whether it was right.
+        if not labels:
+            raise SourceError(
+                f"{path} has a column 'score', and columns for the right answer and the prediction "
+                "were named too. If the score decides what is right, name it as well (--column "
+                "score=score); if it is how sure a classifier was, give the labels' names in a "
+                "mapping, and the two are compared"
+            )
+        del columns["score"]
     twice = [column for column in used_columns(columns) if names.count(column) > 1]
     if twice:
         raise SourceError(f"{path} has two columns named {twice[0]!r}: rename one of them")
@@ -368,7 +384,7 @@ def _names(table: Table, options: Mapping[str, Any]) -> _Names:
             f"{path} has no column 'model'; its columns: {listing}. Set option model to the "
             "model's name (--model), or say with option columns which column holds it"
         )
-    return _Names(columns, constant_option(options, "benchmark") or table.name, model)
+    return _Names(columns, constant_option(options, "benchmark") or table.name, model), labels
 
 
 def _called(name: str) -> str:

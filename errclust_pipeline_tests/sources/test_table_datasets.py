@@ -210,14 +210,19 @@ def test_answers_are_compared_only_if_their_columns_are_named(tmp_path: Path) ->
     assert Read(submission).rows[0]["score"] == 1.0
 
 
-def test_a_score_counts_before_the_comparison_of_labels(tmp_path: Path) -> None:
-    table = with_features(
-        reviews().append_column("score", [[1.0, 0.0, 0.5, 0.25]]), label=class_label(LABELS)
-    )
-    write_parquet(tmp_path / "t.parquet", table)
-    found = read(tmp_path / "t.parquet")
+def test_a_column_named_score_is_what_decides_only_if_it_is_said_to(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = reviews().append_column("score", [[1.0, 0.0, 0.5, 0.25]])
+    write_parquet(path, with_features(table, label=class_label(LABELS)))
+    # How sure a classifier was.
+    assert answers(read(path)) == RIGHT_AND_WRONG
+    found = read(path, columns=COLUMNS | {"score": "score"})
     assert [row["score"] for row in found.rows] == [1.0, 0.0, 0.5, 0.25]
     assert found.rows[0]["gold"] == "negative"
+    write_parquet(path, table)
+    with pytest.raises(SourceError, match=r"If the score decides .*--column score=score"):
+        read(path)
+    assert answers(read(path, labels=LABELS)) == RIGHT_AND_WRONG
 
 
 def test_a_question_of_two_columns_is_both(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from errclust_pipeline.sources.base import (
     BATCH_ROWS,
     DEFAULT_THRESHOLD,
     Batch,
+    IncompleteSourceError,
     Reader,
     SourceError,
     Submission,
@@ -18,14 +19,18 @@ from errclust_pipeline.sources.base import (
 )
 from errclust_pipeline.sources.every_eval_ever import EveryEvalEverReader
 from errclust_pipeline.sources.inspect_ai import InspectReader
+from errclust_pipeline.sources.llm_uncertainty import LlmUncertaintyReader
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
+from errclust_pipeline.sources.osq_bench import OsqBenchReader
+from errclust_pipeline.sources.realmistake import RealMistakeReader
 from errclust_pipeline.sources.rows import files_below, leaves
 from errclust_pipeline.sources.table import TableReader
 
 __all__ = [
     "READERS",
     "Batch",
+    "IncompleteSourceError",
     "Reader",
     "SourceError",
     "Submission",
@@ -40,13 +45,19 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         for reader in (
             LmEvalReader(),
             InspectReader(),
+            RealMistakeReader(),
             MmluProReader(),
+            LlmUncertaintyReader(),
+            OsqBenchReader(),
             EveryEvalEverReader(),
             TableReader(),
         )
     }
 )
-"""The readers by name, in the order they are asked: the table, which takes most, comes last."""
+"""The readers by name, in the order they are asked: the table, which takes most, comes last.
+
+ReaLMistake's comes before MMLU-Pro's, which tells what is wrong with any other archive.
+"""
 
 
 def find_submissions(

@@ -300,17 +300,15 @@ def on_this_machine(submission: Submission) -> Submission:
     """
     if not any(map(is_hub_address, submission.files)):
         return submission
-    wanted: dict[tuple[str, str], list[HubFile]] = {}
+    wanted: dict[tuple[str, str], list[HubAddress]] = {}
     for file in submission.files:
         address = HubAddress.parse(file)
-        of = address.repository, str(address.revision)
-        wanted.setdefault(of, []).append(HubFile(address.path))
+        wanted.setdefault((address.repository, str(address.revision)), []).append(address)
     hub = Hub()
-    local = {
-        str(HubAddress(*repository.split("/"), commit, file.path)): str(path)
-        for (repository, commit), files in wanted.items()
-        for file, path in zip(files, hub.fetch(repository, commit, files), strict=True)
-    }
+    local: dict[str, str] = {}
+    for (repository, commit), addresses in wanted.items():
+        paths = hub.fetch(repository, commit, [HubFile(one.path) for one in addresses])
+        local |= {str(one): str(path) for one, path in zip(addresses, paths, strict=True)}
     return dataclasses.replace(submission, files=tuple(local[file] for file in submission.files))
 
 
@@ -318,17 +316,17 @@ class _Bytes:
     """Counts what is fetched, in any number of threads."""
 
     def __init__(self, total: int) -> None:
-        from huggingface_hub.utils import tqdm
+        from huggingface_hub.utils.tqdm import tqdm
 
         self._counter = ProgressCounter("fetching", total or None, "bytes")
         self._lock = threading.Lock()
         count = self.advance
 
-        class Bar(tqdm):  # type: ignore[misc]
+        class Bar(tqdm):
             """Passes on what the client reports, and shows nothing."""
 
             def __init__(self, *_: Any, **options: Any) -> None:
-                super().__init__(**{**options, "disable": True})
+                super().__init__(**{**options, "disable": True})  # type: ignore[no-untyped-call]
 
             def update(self, n: float | None = 1) -> None:
                 count(int(n or 0))
@@ -409,8 +407,8 @@ def _explained(repository: str, revision: str | None = None, path: str = "") -> 
         raise HubError(f"{repository!r} cannot be a dataset's name: {error}") from error
     except ValueError as error:
         raise HubBusyError(
-            f"{_page(repository)} did not answer as a hub does ({error}): is HF_ENDPOINT right, and "
-            "nothing between this machine and the hub?"
+            f"{_page(repository)} did not answer as a hub does ({error}): is HF_ENDPOINT right, "
+            "and nothing between this machine and the hub?"
         ) from error
     except OSError as error:
         if error.errno is not None:  # This machine's: a full disk, a folder that is not writable.
@@ -432,8 +430,8 @@ def _refusal(error: HfHubHTTPError, repository: str, revision: str | None, path:
         if has_token:
             return HubError(
                 f"{repository} is gated, and the account of your token has no access: accept its "
-                f"terms on {page}, with that account; if you did, it may still be waiting to be let "
-                "in, or the token may not be allowed to read gated repositories"
+                f"terms on {page}, with that account; if you did, it may be waiting to be let in, "
+                "or the token may not be allowed to read gated repositories"
             )
         return HubError(
             f"{repository} is gated: accept its terms on {page}, then set HF_TOKEN to a token of "

@@ -183,7 +183,7 @@ _API = re.compile(
 _RESOLVE = re.compile(r"/datasets/(?P<name>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.answer_api(match, parse_qs(url.query), body)
             else:
                 self.send(404, b"not found", {})
-        except _Refused as refused:
+        except _RefusedError as refused:
             headers = {"X-Error-Message": refused.message}
             if refused.code:
                 headers["X-Error-Code"] = refused.code
@@ -232,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
     def token(self) -> str | None:
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if given and given not in self.hub.tokens:
-            raise _Refused(401, "", "Invalid credentials in Authorization header")
+            raise _RefusedError(401, "", "Invalid credentials in Authorization header")
         return given or None
 
     def found(self, name: str) -> Repository:
@@ -240,14 +240,14 @@ class _Handler(BaseHTTPRequestHandler):
         token, repository = self.token(), self.hub.repository(name)
         if repository is None or (repository.private and token not in repository.members):
             if token is None:
-                raise _Refused(401, "", "Invalid username or password.")
-            raise _Refused(404, "RepoNotFound", "Repository not found")
+                raise _RefusedError(401, "", "Invalid username or password.")
+            raise _RefusedError(404, "RepoNotFound", "Repository not found")
         return repository
 
     def commit(self, repository: Repository, revision: str) -> str:
         commit = repository.at(revision)
         if commit is None:
-            raise _Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            raise _RefusedError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return commit
 
     def answer_author(self, query: Mapping[str, list[str]]) -> None:
@@ -290,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not folder or path.startswith(f"{folder}/")
         }
         if folder and not inside:
-            raise _Refused(404, "EntryNotFound", f"{folder} does not exist")
+            raise _RefusedError(404, "EntryNotFound", f"{folder} does not exist")
         rows = [listed(path, data) for path, data in inside.items()]
         rows += [
             {"type": "directory", "path": one, "size": 0, "oid": blob(one.encode())}
@@ -314,16 +314,16 @@ class _Handler(BaseHTTPRequestHandler):
                     f"Access to dataset {name} is restricted. You must have access to it and be "
                     f"authenticated to access it. Please log in."
                 )
-                raise _Refused(401, "GatedRepo", message)
+                raise _RefusedError(401, "GatedRepo", message)
             message = (
                 f"Access to dataset {name} is restricted and you are not in the authorized list. "
                 f"Visit {page} to ask for access."
             )
-            raise _Refused(403, "GatedRepo", message)
+            raise _RefusedError(403, "GatedRepo", message)
         data = repository.commits[commit].get(path)
         headers = {"X-Repo-Commit": commit}
         if data is None:
-            raise _Refused(404, "EntryNotFound", "Entry not found")
+            raise _RefusedError(404, "EntryNotFound", "Entry not found")
         if is_large(path):
             digest = hashlib.sha256(data).hexdigest()
             headers |= {

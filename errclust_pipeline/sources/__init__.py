@@ -18,6 +18,7 @@ from errclust_pipeline.sources.base import (
 )
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
+from errclust_pipeline.sources.open_llm_leaderboard_v1 import OpenLlmLeaderboardV1Reader
 from errclust_pipeline.sources.rows import files_below, leaves
 from errclust_pipeline.sources.table import TableReader
 
@@ -33,7 +34,15 @@ __all__ = [
 ]
 
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {reader.name: reader for reader in (LmEvalReader(), MmluProReader(), TableReader())}
+    {
+        reader.name: reader
+        for reader in (
+            LmEvalReader(),
+            MmluProReader(),
+            OpenLlmLeaderboardV1Reader(),
+            TableReader(),
+        )
+    }
 )
 """The readers by name, in the order they are asked: the table, which takes most, comes last."""
 

@@ -39,9 +39,9 @@ _ROWS_THAT_DECIDE = 200
 """By whose metrics the deciding one is chosen."""
 
 _SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-_TIMESTAMP = r"(\d{4}[-_]\d{2}[-_]\d{2}T\d{2}[-_:.]\d{2}[-_:.]\d{2}(?:[-_:.]\d+)?)"
-_SAMPLES = re.compile(rf"samples_(.+)_{_TIMESTAMP}\.jsonl?(?:\.gz)?")
-_RESULTS = re.compile(rf"results_{_TIMESTAMP}\.json")
+TIMESTAMP = r"(\d{4}[-_]\d{2}[-_]\d{2}T\d{2}[-_:.]\d{2}[-_:.]\d{2}(?:[-_:.]\d+)?)"
+_SAMPLES = re.compile(rf"samples_(.+)_{TIMESTAMP}\.jsonl?(?:\.gz)?")
+_RESULTS = re.compile(rf"results_{TIMESTAMP}\.json")
 _PRETRAINED = re.compile(r"(?:^|,)(?:pretrained|model)=([^,]+)")
 
 FILTERS = ("none", "flexible-extract")
@@ -66,19 +66,26 @@ class _SamplesFile:
 
     @property
     def age(self) -> tuple[str, str]:
-        """A key that sorts by time: the digits of the second, and of its fraction."""
-        return _age(self.timestamp)
+        """A key that sorts by time."""
+        return time_key(self.timestamp)
 
 
-def _age(timestamp: str) -> tuple[str, str]:
+def time_key(timestamp: str) -> tuple[str, str]:
+    """Return a key that sorts a run's time: the digits of the second, and of its fraction."""
     digits = re.sub(r"\D", "", timestamp)
     return digits[:14], digits[14:].ljust(9, "0")
 
 
 def run_time(path: str) -> tuple[str, str] | None:
     """Return a key that sorts samples files by the time in their name; None if there is none."""
+    found = task_and_time(path)
+    return time_key(found[1]) if found else None
+
+
+def task_and_time(path: str) -> tuple[str, str] | None:
+    """Return the task and time in a samples file's name; None if it is not named like one."""
     match = _SAMPLES.fullmatch(path.rpartition("/")[2])
-    return _age(match[2]) if match else None
+    return (match[1], match[2]) if match else None
 
 
 class LmEvalReader:
@@ -228,7 +235,7 @@ def _name_in(results: Mapping[str, Any]) -> str | None:
         return name
     sanitized = results.get("model_name_sanitized")
     if isinstance(sanitized, str) and sanitized.strip():
-        return _with_slash(sanitized)
+        return name_of_sanitized(sanitized)
     config = results.get("config")
     arguments = config.get("model_args") if isinstance(config, dict) else None
     if isinstance(arguments, dict):
@@ -242,10 +249,11 @@ def _name_of_folder(path: Path) -> str:
     folder = path.resolve().parent.name
     if not folder:
         raise SourceError(f"{path}: no file says which model it is of: set option model")
-    return _with_slash(folder)
+    return name_of_sanitized(folder)
 
 
-def _with_slash(name: str) -> str:
+def name_of_sanitized(name: str) -> str:
+    """Return the model's name of a folder's: `org__model` is `org/model`."""
     return name.replace("__", "/", 1)
 
 

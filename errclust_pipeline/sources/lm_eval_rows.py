@@ -318,7 +318,7 @@ def _chosen(
             choices = [text.strip() for text in continuations]
     if choices is not None:
         likelihoods = likelihoods[: len(choices)]
-    chosen = _most_likely(likelihoods, continuations, metric)
+    chosen = most_likely(likelihoods, continuations, metric)
     gold = _gold_choice(row, doc, choices, likelihoods)
     return {
         "choices": choices,
@@ -347,7 +347,7 @@ def _choices(doc: Mapping[str, Any], count: int | None) -> list[str] | None:
     return None
 
 
-def _most_likely(
+def most_likely(
     likelihoods: Sequence[float], continuations: Sequence[str], metric: str
 ) -> int | None:
     """Return the option the harness took as chosen; None of a single one.

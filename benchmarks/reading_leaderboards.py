@@ -96,12 +96,12 @@ def rates(rows: int) -> Iterator[tuple[str, float, str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "org__model")
         model.mkdir()
+        loads, parser = _json_parser()
         for task, row in (("mmlu_pro", multiple_choice), ("math_algebra_hard", generated)):
             path = model / f"samples_leaderboard_{task}_{TIME}.jsonl"
             with path.open("w") as file:
                 for number in range(rows):
                     file.write(json.dumps(row(number)) + "\n")
-            loads, parser = _json_parser()
             yield (
                 f"v2 {task} ({path.stat().st_size / rows / 1024:.0f} KiB a row)",
                 rows / _seconds(lambda path=path: _read(path)),

@@ -9,9 +9,10 @@ import dagster as dg
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.progress import ProgressCounter
+from errclust_pipeline.resources.hub import on_this_machine
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources import SourceError, read_submission
-from errclust_pipeline.sources.base import file_fingerprint
+from errclust_pipeline.sources.base import file_fingerprint, with_sources
 from errclust_pipeline.stages import RAW_RESULTS, provenance
 from errclust_pipeline.tables import REJECTS, RESPONSES
 
@@ -28,7 +29,8 @@ def raw_results(
 ) -> dg.MaterializeResult[Any]:
     """Responses of a model to a benchmark, one schema for all sources, and unusable rows."""
     store, partition = warehouse.open(), partition_of(context)
-    submission, fingerprint = store.submission(partition)
+    recorded, fingerprint = store.submission(partition)
+    submission = on_this_machine(recorded)
     made_from = provenance(RAW_RESULTS, store, warehouse.settings(), partition)
     files = [Path(file) for file in submission.files]
     missing = [str(file) for file in files if not file.is_file()]
@@ -49,7 +51,7 @@ def raw_results(
         # The block ends in reverse order: rejects get their name before responses do.
         responses = stack.enter_context(store.writer(RESPONSES, partition, made_from))
         rejects = stack.enter_context(store.writer(REJECTS, partition, made_from))
-        for batch in read_submission(submission):
+        for batch in with_sources(read_submission(submission), submission.files, recorded.files):
             responses.append(batch.responses)
             rejects.append(batch.rejects)
             passed_over += batch.passed_over

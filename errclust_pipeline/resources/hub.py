@@ -56,6 +56,10 @@ class HubError(OSError):
     """What the hub does not give; the message says which page to accept or which token to set."""
 
 
+class HubMissingError(HubError):
+    """A dataset that does not exist, as far as the token may know."""
+
+
 class HubBusyError(HubError, ConnectionError):
     """A hub that cannot be reached or has no time now: the same may work later."""
 
@@ -129,19 +133,13 @@ class HubFile:
 
 
 class Hub:
-    """Dataset repositories on the hub.
+    """Dataset repositories on the hub."""
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Where fetched files are kept, instead of below ``HF_HOME``.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self) -> None:
         from huggingface_hub import HfApi
 
         self._api: HfApi = HfApi(library_name="errclust")
-        self._folder = folder or kept_folder()
+        self._folder = kept_folder()
 
     def commit(self, repository: str, revision: str | None = None) -> str:
         """Return the commit that a revision (a branch, tag or commit) stands for.
@@ -212,6 +210,10 @@ class Hub:
             return []
         return [one.id for one in found]
 
+    def local(self, address: HubAddress) -> Path:
+        """Return where a file or folder lies once it is fetched; the revision must be a commit."""
+        return self._folder / address.repository / str(address.revision) / address.path
+
     def fetch(self, repository: str, commit: str, files: Sequence[HubFile]) -> list[Path]:
         """Fetch files, those that are not kept already; return where they lie.
 
@@ -267,7 +269,7 @@ def kept_folder() -> Path:
     """Return the folder below which fetched files are kept."""
     from huggingface_hub import constants
 
-    return Path(constants.HF_ASSETS_CACHE, "errclust", "datasets")
+    return Path(constants.HF_ASSETS_CACHE, "errclust", "datasets").resolve()
 
 
 def as_recorded(submission: Submission) -> Submission:
@@ -288,6 +290,21 @@ def as_recorded(submission: Submission) -> Submission:
         files=tuple(map(str, addresses)),
         revision=submission.revision if len(commits) > 1 else commits.pop(),
     )
+
+
+def is_same_but_for_commit(one: Submission, other: Submission) -> bool:
+    """Whether two recorded submissions are the same files of a repository, read alike."""
+
+    def without_commits(submission: Submission) -> Submission:
+        files = tuple(
+            str(dataclasses.replace(HubAddress.parse(file), revision=None))
+            for file in submission.files
+        )
+        return dataclasses.replace(submission, files=files, revision="")
+
+    if not all(map(is_hub_address, (*one.files, *other.files))):
+        return False
+    return without_commits(one) == without_commits(other)
 
 
 def on_this_machine(submission: Submission) -> Submission:
@@ -452,7 +469,7 @@ def _refusal(error: HfHubHTTPError, repository: str, revision: str | None, path:
             if has_token
             else f"if it is private, set HF_TOKEN ({tokens})"
         )
-        return HubError(f"there is no dataset {page}: is the name right? {hint}")
+        return HubMissingError(f"there is no dataset {page}: is the name right? {hint}")
     if isinstance(error, errors.DisabledRepoError):
         return HubError(f"{page} was disabled: it cannot be had any more")
     if status == 429:

@@ -210,7 +210,22 @@ def _samples_file(path: Path) -> list[_SamplesFile]:
 
 
 def _is_results(path: Path) -> bool:
-    return _RESULTS.fullmatch(path.name) is not None
+    """Whether a file is the harness's results; lighteval names its own the same."""
+    if _RESULTS.fullmatch(path.name) is None:
+        return False
+    results = results_in(path)
+    return results is None or "config_general" not in results
+
+
+def results_in(path: Path) -> dict[str, Any] | None:
+    """Return what a results file holds; None if it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_RESULTS_BYTES:
+            return None
+        results = json.loads(path.read_bytes())
+    except (ValueError, RecursionError, OSError):
+        return None
+    return results if isinstance(results, dict) else None
 
 
 def _names_in_results(folder: Path, root: Path) -> dict[str, str]:
@@ -218,13 +233,11 @@ def _names_in_results(folder: Path, root: Path) -> dict[str, str]:
     names = {}
     for path in sorted(folder.glob("results_*.json")):
         match = _RESULTS.fullmatch(path.name)
-        if match is None or leaves(path, root) or path.stat().st_size > MAX_RESULTS_BYTES:
+        if match is None or leaves(path, root):
             continue
-        try:
-            results = json.loads(path.read_bytes())
-        except (ValueError, RecursionError, OSError):
-            continue  # Only the name is wanted; the folder has one too.
-        if isinstance(results, dict) and (name := _name_in(results)):
+        # Only the name is wanted; if it cannot be read, the folder has one too.
+        results = results_in(path)
+        if results is not None and (name := _name_in(results)):
             names[match[1]] = name
     return names
 

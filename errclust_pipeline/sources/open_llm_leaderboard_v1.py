@@ -35,9 +35,9 @@ from errclust_pipeline.sources.base import (
 )
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.lm_eval import (
-    MAX_RESULTS_BYTES,
     TIMESTAMP,
     name_of_sanitized,
+    results_in,
     time_key,
 )
 from errclust_pipeline.sources.lm_eval_rows import KNOWN_METRICS, metric_value, most_likely
@@ -163,33 +163,44 @@ class OpenLlmLeaderboardV1Reader:
             if one := details_of(str(file)):
                 found.setdefault(_model_of(file, path, options), []).append(one)
         submissions = []
-        for model, details in sorted(found.items()):
+        for _, details in sorted(found.items()):
             for benchmark, chosen in choose_runs(details).items():
                 if benchmark == MMLU and not path.is_dir():
                     raise SourceError(
                         f"{path} is one of MMLU's 57 subjects: give the folder they lie in, since "
                         "they are one benchmark"
                     )
-                submissions.append(self.submission(model, benchmark, chosen, options))
+                files = [Path(one.path) for one in chosen]
+                submissions.append(self.submission(benchmark, files, options, path))
         return submissions
 
     def submission(
-        self, model: str, benchmark: str, details: Sequence[Details], options: Mapping[str, Any]
+        self,
+        benchmark: str,
+        files: Sequence[Path],
+        options: Mapping[str, Any],
+        root: Path | None = None,
     ) -> Submission:
-        """Return the submission that a run's files of one benchmark are."""
-        files = tuple(one.path for one in details)
+        """Return the submission that a run's files of one benchmark are.
+
+        Parameters
+        ----------
+        root : Path, optional
+            The folder in which the model's name is looked for, if it is not in the files' paths.
+        """
+        details = details_of(str(files[0]))
         return Submission(
             benchmark=constant_option(options, "benchmark") or benchmark,
-            model=constant_option(options, "model") or model,
+            model=_model_of(files[0], root or files[0], options),
             reader=self.name,
-            files=files,
-            revision=file_fingerprint(*map(Path, files)),
-            options={**options, "task": benchmark, "shots": details[0].shots},
+            files=tuple(map(str, files)),
+            revision=file_fingerprint(*files),
+            options={**options, "task": benchmark, "shots": details.shots if details else None},
         )
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
         """Stream the rows of all files; a row is numbered within its file and subject."""
-        benchmark = submission.options["task"]
+        benchmark = submission.options.get("task", submission.benchmark)
         metric = submission.options.get("metric") or METRICS.get(benchmark)
         subjects: dict[str, str | None] = {}
         found: dict[str, str] = {}
@@ -236,13 +247,7 @@ def _model_of(file: Path, root: Path, options: Mapping[str, Any]) -> str:
 
 
 def _name_in_results(path: Path) -> str | None:
-    try:
-        if path.stat().st_size > MAX_RESULTS_BYTES:
-            return None
-        results = json.loads(path.read_bytes())
-    except (ValueError, RecursionError, OSError):
-        return None
-    config = results.get("config_general") if isinstance(results, dict) else None
+    config = (results_in(path) or {}).get("config_general")
     name = config.get("model_name") if isinstance(config, dict) else None
     return name if isinstance(name, str) and name.strip() else None
 
@@ -264,12 +269,13 @@ def _metrics_in(path: str) -> list[str]:
 
 
 def _choose_metric(path: str, wanted: str | None) -> str:
+    """Return the metric wanted if the file has it; if none is, the first of the known ones."""
     there = _metrics_in(path)
     known = [name for name in _KNOWN_METRICS if name in there]
-    if wanted in there or (wanted is not None and "metrics" in there and not known):
-        # A column of another type than a struct shows only in its rows what it holds.
-        return str(wanted)
-    if not known:
+    # A column `metrics` of another type than a struct shows only in its rows what it holds.
+    if wanted is not None and (wanted in there or ("metrics" in there and not known)):
+        return wanted
+    if wanted is not None or not known:
         raise SourceError(
             f"{path} has no metric {wanted or 'that is known'}; its columns: "
             f"{', '.join(there[:40])}. Set option metric to one that says what is right"

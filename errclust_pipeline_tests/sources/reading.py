@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from errclust_pipeline.sources import Submission, read_submission
+from errclust_pipeline.sources import SourceError, Submission, read_submission
 
 
 class Read:
@@ -31,6 +31,14 @@ class Read:
     def reasons(self) -> list[str]:
         """Why rows were rejected, in order."""
         return [reject["reason"] for reject in self.rejects]
+
+
+def read_or_error(submission: Submission) -> tuple[Read | None, str]:
+    """What a submission holds, or the one error that reading it ends in; no other may come."""
+    try:
+        return Read(submission), ""
+    except SourceError as error:
+        return None, str(error)
 
 
 def write_lines(path: Path, rows: list[Any]) -> Path:

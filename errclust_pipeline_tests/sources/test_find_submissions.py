@@ -48,7 +48,7 @@ def test_an_unknown_file_is_met_with_what_each_reader_expects(tmp_path: Path) ->
 def test_a_path_or_reader_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         find_submissions(tmp_path / "nothing")
-    with pytest.raises(SourceError, match="there are: lm_eval, mmlu_pro, table"):
+    with pytest.raises(SourceError, match=r"there are: lm_eval, .*table"):
         find_submissions(tmp_path, reader="csv")
     with pytest.raises(SourceError, match="no reader 'csv'"):
         read_submission(Submission("b", "m", "csv", ("f",), "r"))

@@ -1,0 +1,411 @@
+"""Ingestion from the hub: the Open LLM Leaderboards, and any dataset that holds result files.
+
+The leaderboards keep each model's details in a dataset of its own, with all its runs; which files
+count is chosen here by their names, so that no others are fetched. Everything else is the readers'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from errclust_pipeline.ingest import Ingested, record
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.hub import (
+    Hub,
+    HubAddress,
+    HubError,
+    HubFile,
+    HubMissingError,
+)
+from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.sources import SourceError, find_submissions
+from errclust_pipeline.sources.base import Submission
+from errclust_pipeline.sources.lm_eval import task_and_time, time_key
+from errclust_pipeline.sources.open_llm_leaderboard_v1 import (
+    OpenLlmLeaderboardV1Reader,
+    choose_runs,
+    details_of,
+)
+
+MOST_BYTES = 20 << 30
+"""A dataset with more than this in result files is not fetched whole."""
+
+_RESULT_ENDINGS = (
+    ".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".zip", ".gz", ".eval", ".pkl",
+)  # fmt: skip
+_MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[A-Za-z0-9][\w.\-]*)?", re.ASCII)
+_TOP_GROUP = "leaderboard_"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A result file in a model's details: which benchmark it is of, and from which run."""
+
+    file: HubFile
+    benchmark: str
+    timestamp: str
+
+
+class _Leaderboard:
+    """Version 2, whose details are outputs of lm-evaluation-harness."""
+
+    owner = "open-llm-leaderboard"
+    results_name_the_model = True
+    """Whether the results file of a run is fetched too, for the model's name."""
+
+    def repository(self, model: str) -> str:
+        return f"{self.owner}/{model.replace('/', '__')}-details"
+
+    def is_details(self, name: str) -> bool:
+        return name.endswith("-details")
+
+    def entry(self, file: HubFile) -> _Entry | None:
+        found = task_and_time(file.path)
+        return _Entry(file, *found) if found else None
+
+    def choose(self, entries: Iterable[_Entry]) -> dict[str, list[_Entry]]:
+        """Choose the newest run of each benchmark."""
+        newest: dict[str, _Entry] = {}
+        for entry in sorted(entries, key=lambda entry: time_key(entry.timestamp)):
+            newest[entry.benchmark] = entry
+        return {benchmark: [newest[benchmark]] for benchmark in sorted(newest)}
+
+    def submissions(
+        self, files: Mapping[str, Sequence[Path]], options: Mapping[str, Any]
+    ) -> list[Submission]:
+        """Return the submissions in fetched files, which are given by benchmark."""
+        found = []
+        for [path] in files.values():
+            found += find_submissions(path, reader="lm_eval", options=options)
+        return found
+
+
+class _FirstLeaderboard(_Leaderboard):
+    """Version 1, with details in Parquet."""
+
+    owner = "open-llm-leaderboard-old"
+    results_name_the_model = False
+
+    def repository(self, model: str) -> str:
+        return f"{self.owner}/details_{model.replace('/', '__')}"
+
+    def is_details(self, name: str) -> bool:
+        return name.startswith("details_")
+
+    def entry(self, file: HubFile) -> _Entry | None:
+        details = details_of(file.path)
+        return _Entry(file, details.benchmark, details.timestamp) if details else None
+
+    def choose(self, entries: Iterable[_Entry]) -> dict[str, list[_Entry]]:
+        of_path = {entry.file.path: entry for entry in entries}
+        runs = choose_runs(details for path in of_path if (details := details_of(path)))
+        return {benchmark: [of_path[one.path] for one in run] for benchmark, run in runs.items()}
+
+    def submissions(
+        self, files: Mapping[str, Sequence[Path]], options: Mapping[str, Any]
+    ) -> list[Submission]:
+        reader = OpenLlmLeaderboardV1Reader()
+        return [reader.submission(benchmark, paths, options) for benchmark, paths in files.items()]
+
+
+LEADERBOARDS: Mapping[str, _Leaderboard] = {
+    leaderboard.owner: leaderboard for leaderboard in (_Leaderboard(), _FirstLeaderboard())
+}
+"""The leaderboards by the organisation that holds their datasets."""
+
+
+@dataclass
+class FromHub:
+    """What an ingestion from the hub gave.
+
+    Attributes
+    ----------
+    ingested : list of Ingested
+    problems : mapping from a model to the reason
+        Models of a leaderboard that could not be had, while others could.
+    """
+
+    ingested: list[Ingested] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def ingest_from_hub(
+    warehouse: Warehouse,
+    address: HubAddress,
+    reader: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    copy: bool = False,
+    *,
+    timestamp: str | None = None,
+    top: int | None = None,
+    on_model: Callable[[str], None] = lambda _: None,
+) -> FromHub:
+    """Fetch result files from the hub and record the submissions in them.
+
+    A model's submissions are recorded when all of its files are there. What was fetched is kept:
+    who is interrupted goes on where it was.
+
+    Parameters
+    ----------
+    address : HubAddress
+        A leaderboard's organisation, a model's details there, or any dataset.
+    options : mapping, optional
+        The reader's settings. Of a leaderboard, `model` and `benchmark` say what is wanted.
+    timestamp : str, optional
+        Of a leaderboard, which run is wanted, instead of the newest of each benchmark.
+    top : int, optional
+        Of a leaderboard: so many models, the best by their average.
+    on_model : callable, optional
+        Told each model's name before it is fetched.
+
+    Raises
+    ------
+    HubError
+        If nothing could be had.
+    SourceError
+        If nothing there can be used.
+    """
+    options = dict(options or {})
+    leaderboard = LEADERBOARDS.get(address.owner)
+    if leaderboard is not None and (not address.name or leaderboard.is_details(address.name)):
+        return _ingest_leaderboard(
+            warehouse, leaderboard, address, reader, options, copy, timestamp, top, on_model
+        )
+    if timestamp is not None or top is not None:
+        given = "--top" if timestamp is None else "--timestamp"
+        known = " and ".join(f"hf:{owner}" for owner in LEADERBOARDS)
+        raise SourceError(f"{address} is no leaderboard's details: {given} is for {known}")
+    if not address.name:
+        raise SourceError(f"{address} is an organisation: name a dataset of it, {address}/dataset")
+    on_model(address.repository)
+    submissions = _in_dataset(Hub(), address, reader, options)
+    return FromHub(_record_all(warehouse, submissions, copy))
+
+
+def _ingest_leaderboard(
+    warehouse: Warehouse,
+    leaderboard: _Leaderboard,
+    address: HubAddress,
+    reader: str | None,
+    options: dict[str, Any],
+    copy: bool,
+    timestamp: str | None,
+    top: int | None,
+    on_model: Callable[[str], None],
+) -> FromHub:
+    if reader is not None:
+        raise SourceError(f"{address} is read as it is made: leave --reader out")
+    hub = Hub()
+    model, benchmark = options.pop("model", None), options.pop("benchmark", None)
+    if sum(given is not None for given in (address.name or None, model, top)) != 1:
+        raise SourceError(
+            f"which models of hf:{leaderboard.owner}? Give either --model org/name or --top N"
+        )
+    if address.name:
+        models = {address.repository: address.repository}
+    elif model is not None:
+        if not _MODEL.fullmatch(model):
+            raise SourceError(f"--model {model!r}: a model there has a name like org/name")
+        models = {model: leaderboard.repository(model)}
+    else:
+        if address.revision is not None:
+            raise SourceError("--revision is one of one dataset: give --model with it, not --top")
+        best = top_models(hub, leaderboard, top or 0)
+        models = {one: leaderboard.repository(one) for one in best}
+    result = FromHub()
+    for name, repository in models.items():
+        on_model(name)
+        try:
+            submissions = _in_details(
+                hub, leaderboard, repository, address.revision, benchmark, timestamp, options
+            )
+            result.ingested += _record_all(warehouse, submissions, copy)
+        except (HubError, SourceError) as error:
+            if len(models) == 1:
+                raise
+            result.problems[name] = str(error)
+    if not result.ingested:
+        raise HubError(
+            "none could be had:\n" + "\n".join(f"  {one}" for one in result.problems.values())
+        )
+    return result
+
+
+def top_models(hub: Hub, leaderboard: _Leaderboard, top: int) -> list[str]:
+    """Return the best models of a leaderboard by their average, from its dataset ``contents``.
+
+    Of a model submitted more than once the best counts; what the leaderboard flagged is left out.
+    """
+    if top < 1:
+        raise SourceError(f"--top {top}: how many models, at least 1?")
+    repository = f"{leaderboard.owner}/contents"
+    commit = hub.commit(repository)
+    files = [one for one in hub.files(repository, commit) if one.path.endswith(".parquet")]
+    if not files:
+        raise SourceError(f"{repository} holds no table: name the models with --model")
+    best: dict[str, float] = {}
+    for path in hub.fetch(repository, commit, files):
+        for row in _contents(path):
+            name, average = row["fullname"], row["average"]
+            if (
+                isinstance(name, str)
+                and _MODEL.fullmatch(name)
+                and isinstance(average, int | float)
+                and not math.isnan(average)
+                and not row["flagged"]
+            ):
+                best[name] = max(average, best.get(name, -math.inf))
+    if not best:
+        raise SourceError(f"{repository} names no model with an average: use --model")
+    return sorted(best, key=lambda name: (-best[name], name))[:top]
+
+
+def _contents(path: Path) -> list[dict[str, Any]]:
+    try:
+        there = pq.read_schema(path).names
+        average = next((name for name in there if name.startswith("Average")), None)
+        if average is None or "fullname" not in there:
+            raise SourceError(
+                f"{path} has no columns fullname and Average; its columns: "
+                f"{', '.join(map(str, there[:40]))}. Name the models with --model"
+            )
+        wanted = ["fullname", average, *(name for name in ("Flagged",) if name in there)]
+        rows = pq.read_table(path, columns=wanted).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(f"{path} cannot be read: {error}") from error
+    return [
+        {"fullname": row["fullname"], "average": row[average], "flagged": row.get("Flagged")}
+        for row in rows
+    ]
+
+
+def _in_details(
+    hub: Hub,
+    leaderboard: _Leaderboard,
+    repository: str,
+    revision: str | None,
+    benchmark: str | None,
+    timestamp: str | None,
+    options: Mapping[str, Any],
+) -> list[Submission]:
+    """Fetch what is wanted of a model's details, and return the submissions in it."""
+    try:
+        commit = hub.commit(repository, revision)
+    except HubMissingError as error:
+        owner, _, name = repository.partition("/")
+        words = name.removeprefix("details_").removesuffix("-details").rpartition("__")[2]
+        similar = [one for one in hub.similar(owner, words) if leaderboard.is_details(one)]
+        hint = f". Similar ones there: {', '.join(similar)}" if similar else ""
+        raise HubMissingError(f"{error}{hint}") from error
+    files = hub.files(repository, commit)
+    entries = [entry for one in files if (entry := leaderboard.entry(one))]
+    if not entries:
+        raise SourceError(f"{repository} holds no details of answers at {commit}")
+    wanted = _of_benchmark(entries, benchmark, repository)
+    chosen = leaderboard.choose(_of_run(wanted, timestamp, repository))
+    details = [entry for those in chosen.values() for entry in those]
+    results = {f"results_{entry.timestamp}.json" for entry in details}
+    beside = [
+        one
+        for one in files
+        if leaderboard.results_name_the_model and one.path.rpartition("/")[2] in results
+    ]
+    paths = hub.fetch(repository, commit, [*(entry.file for entry in details), *beside])
+    path_of = dict(zip(details, paths, strict=False))
+    return leaderboard.submissions(
+        {of: [path_of[entry] for entry in those] for of, those in chosen.items()}, options
+    )
+
+
+def _of_benchmark(
+    entries: Sequence[_Entry], benchmark: str | None, repository: str
+) -> list[_Entry]:
+    """Return the entries of a benchmark, or of a group of them such as ``leaderboard_bbh``."""
+    if benchmark is None:
+        return list(entries)
+    names = (benchmark, f"{_TOP_GROUP}{benchmark}")
+    groups = tuple(f"{name}_" for name in names)
+    found = [one for one in entries if one.benchmark in names]
+    found = found or [one for one in entries if one.benchmark.startswith(groups)]
+    if not found:
+        known = sorted({one.benchmark for one in entries})
+        raise SourceError(
+            f"{repository} has no benchmark {benchmark!r}; it has: {', '.join(known)}"
+        )
+    return found
+
+
+def _of_run(entries: Sequence[_Entry], timestamp: str | None, repository: str) -> list[_Entry]:
+    """Return the entries of the run of a time, of which the beginning will do."""
+    if timestamp in (None, "latest"):
+        return list(entries)
+    digits = re.sub(r"\D", "", str(timestamp))
+    found = [
+        one for one in entries if digits and "".join(time_key(one.timestamp)).startswith(digits)
+    ]
+    runs = sorted({one.timestamp for one in found})
+    if len(runs) != 1:
+        known = ", ".join(runs or sorted({one.timestamp for one in entries}))
+        what = "several runs" if runs else "no run"
+        raise SourceError(f"{repository} has {what} of {timestamp!r}; choose one of: {known}")
+    return found
+
+
+def _in_dataset(
+    hub: Hub, address: HubAddress, reader: str | None, options: Mapping[str, Any]
+) -> list[Submission]:
+    """Fetch a dataset's result files and return the submissions in them."""
+    commit = hub.commit(address.repository, address.revision)
+    listed = hub.files(address.repository, commit, address.path)
+    files = [
+        one
+        for one in listed
+        if one.path.lower().endswith(_RESULT_ENDINGS)
+        and not any(part.startswith(".") for part in one.path.split("/"))
+    ]
+    if not files:
+        shown = ", ".join(one.path for one in listed[:5]) or "nothing"
+        raise SourceError(
+            f"{address} holds no files that could be results ({shown}); those end in "
+            f"{', '.join(_RESULT_ENDINGS)}"
+        )
+    size = sum(one.size for one in files)
+    if size > MOST_BYTES:
+        raise SourceError(
+            f"{address} holds {size >> 30} GiB in {len(files):,} files: name a folder or file in "
+            f"it, e.g. hf:{address.repository}/{files[0].path}"
+        )
+    hub.fetch(address.repository, commit, files)
+    here = dataclasses.replace(address, revision=commit)
+    submissions = find_submissions(hub.local(here), reader=reader, options=options)
+    if nameless := [one for one in submissions if one.model == commit]:
+        raise SourceError(
+            f"{nameless[0].files[0]}: no file says which model it is of: set option model (--model)"
+        )
+    return submissions
+
+
+def _record_all(
+    warehouse: Warehouse, submissions: Sequence[Submission], copy: bool
+) -> list[Ingested]:
+    found: dict[Partition, Submission] = {}
+    for submission in submissions:
+        partition = Partition.of_names(submission.benchmark, submission.model)
+        if partition in found:
+            raise SourceError(
+                f"{submission.files[0]} and {found[partition].files[0]} are both results of "
+                f"{submission.model} on {submission.benchmark}: ingest only one of them"
+            )
+        found[partition] = submission
+    return [record(warehouse, *one, copy) for one in found.items()]

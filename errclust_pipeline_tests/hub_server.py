@@ -80,12 +80,15 @@ class HubServer:
         Those that the hub knows; any other is refused.
     requests : list of str
         Method and path of each request, in order.
+    with_token : set of str
+        Those of them that came with a token.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self.tokens: set[str] = set()
         self.requests: list[str] = []
+        self.with_token: set[str] = set()
         self._repositories: dict[str, Repository] = {}
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -206,6 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path = unquote(url.path)
         self.hub.requests.append(f"{self.command} {path}")
+        if "Authorization" in self.headers:
+            self.hub.with_token.add(f"{self.command} {path}")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.hub.fault(f"{self.command} {path}", "status")
         if fault is not None:
@@ -384,7 +389,7 @@ def hub_server() -> Iterator[HubServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield hub
     finally:

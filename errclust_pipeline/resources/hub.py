@@ -422,10 +422,10 @@ def _explained(repository: str, revision: str | None = None, path: str = "") -> 
         raise _unreachable(error, repository) from error
     except errors.HFValidationError as error:
         raise HubError(f"{repository!r} cannot be a dataset's name: {error}") from error
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise HubBusyError(
-            f"{_page(repository)} did not answer as a hub does ({error}): is HF_ENDPOINT right, "
-            "and nothing between this machine and the hub?"
+            f"{_page(repository)} did not answer as a hub does ({type(error).__name__}: {error}): "
+            "is HF_ENDPOINT right, and nothing between this machine and the hub?"
         ) from error
     except OSError as error:
         if error.errno is not None:  # This machine's: a full disk, a folder that is not writable.

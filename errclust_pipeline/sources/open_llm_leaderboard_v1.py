@@ -255,7 +255,7 @@ def _name_in_results(path: Path) -> str | None:
 def _schema(path: str) -> pa.Schema:
     try:
         return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not a Parquet file that can be read: {error}") from error
 
 

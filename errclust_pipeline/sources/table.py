@@ -373,7 +373,7 @@ def _csv_row(row: list[str], header: list[str], lines: _CsvLines) -> dict[str, s
 def _parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not a Parquet file that can be read: {error}") from error
 
 
@@ -386,7 +386,7 @@ def parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
                 for row in _batch_rows(batch):
                     yield position, row
                     position += 1
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise SourceError(f"{path} is damaged ({error}): fetch it again") from error
 
 

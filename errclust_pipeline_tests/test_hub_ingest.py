@@ -3,16 +3,21 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from huggingface_hub import constants
 
+from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.hub_ingest import ingest_from_hub
 from errclust_pipeline.keys import Partition
+from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.resources.hub import HubAddress, HubError, HubMissingError
 from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources import SourceError
 from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline_tests.hub_server import HubServer, hub_environment, hub_server
@@ -28,11 +33,16 @@ from errclust_pipeline_tests.leaderboards import (
     details_v2,
 )
 from errclust_pipeline_tests.result_files import write_table
-from errclust_pipeline_tests.running import failures_of, run_phases
 
 V2, V1 = HubAddress("open-llm-leaderboard"), HubAddress("open-llm-leaderboard-old")
 SNARKS, IFEVAL, MMLU_PRO = "leaderboard_bbh_snarks", "leaderboard_ifeval", "leaderboard_mmlu_pro"
 SOME = (SNARKS, "leaderboard_bbh_navigate", IFEVAL)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
 
 
 def add_v2(hub: HubServer, model: str, gated: bool = False, **options: Any) -> Any:
@@ -301,14 +311,22 @@ def test_a_copy_below_the_root_keeps_the_commit(hub: HubServer, warehouse: Wareh
 
 
 def test_results_are_read_again_from_the_record_after_the_cache_was_cleared(
-    hub: HubServer, warehouse: Warehouse
+    hub: HubServer, warehouse: Warehouse, instance: dg.DagsterInstance
 ) -> None:
     repository = add_v2(hub, "org/model", tasks=[SNARKS])
     add_v1(hub, "org/model", details_v1(["hendrycksTest-anatomy", "hendrycksTest-virology"]))
     for leaderboard in (V2, V1):
         ingest_from_hub(warehouse, leaderboard, options={"model": "org/model"})
     shutil.rmtree(constants.HF_ASSETS_CACHE)
-    assert failures_of(run_phases(warehouse, "label_error_clusters")) == []
+    add_partitions(instance, warehouse.submissions())
+    for partition in warehouse.submissions():
+        done = dg.materialize(
+            [raw_results],
+            partition_key=partition_key(partition),
+            resources={"warehouse": WarehouseResource(root=warehouse.storage.root)},
+            instance=instance,
+        )
+        assert done.success
     rows = warehouse.read(RESPONSES, Partition(SNARKS, "org__model")).to_pylist()
     assert len(rows) == 6
     assert {row["revision"] for row in rows} == {repository.head}

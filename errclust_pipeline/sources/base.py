@@ -270,10 +270,10 @@ class BatchBuilder:
         }
         # Column by column: several times as fast as handing Arrow whole rows.
         columns = [
-            pa.repeat(pa.scalar(same[column.name], column.type), len(rows))
-            if column.name in same
-            else pa.array([row.get(column.name) for row in rows], column.type)
-            for column in RESPONSES.schema
+            pa.repeat(pa.scalar(same[name], column.type), len(rows))
+            if name in same
+            else pa.array([row.get(name) for row in rows], column.type)
+            for name, column in zip(RESPONSES.schema.names, RESPONSES.schema, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=RESPONSES.schema)
 

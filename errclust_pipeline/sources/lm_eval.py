@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -177,14 +177,22 @@ class LmEvalReader:
             of_row = value.get("filter")
             return wanted is None or not isinstance(of_row, str) or of_row == wanted
 
-        metric = submission.options.get("metric") or _choose_metric(path, task, is_used)
+        rows = rows_of_json_file(path)
+        metric = submission.options.get("metric")
+        if metric is None and wanted is None:
+            # All rows are used: the first ones decide, and need not be read twice.
+            first = list(islice(rows, _ROWS_THAT_DECIDE))
+            metric = choose_metric([row for _, row in first if isinstance(row, dict)], task)
+            rows = chain(first, rows)
+        elif metric is None:
+            metric = _choose_metric(path, task, is_used)
 
         def convert(_position: int, value: Any) -> dict[str, Any] | Fault | None:
             if isinstance(value, dict) and not is_used(value):
                 return None
             return to_row(value, metric)
 
-        return batches(submission, batch_rows, rows_of_json_file(path), convert, self.expects)
+        return batches(submission, batch_rows, rows, convert, self.expects)
 
 
 def _samples_below(folder: Path) -> Iterator[_SamplesFile]:

@@ -245,6 +245,8 @@ def _question(doc: Mapping[str, Any]) -> str | None:
 def _first_text(doc: Mapping[str, Any], names: Sequence[str]) -> str | None:
     for name in names:
         value = doc.get(name)
+        if value is None:
+            continue
         if isinstance(value, dict):
             value = value.get("text") or value.get("stem")
         elif isinstance(value, int | float) and not isinstance(value, bool):

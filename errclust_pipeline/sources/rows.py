@@ -12,6 +12,7 @@ from errclust_pipeline.sources.base import Batch, BatchBuilder, SourceError, Sub
 from errclust_pipeline.sources.json_stream import Fault
 
 METADATA_CHARACTERS = 2_000
+_encode_metadata = json.JSONEncoder(default=str, allow_nan=False).encode
 _MOST_OUTSIDE = 0.2
 """Share of scores outside 0 to 1 from which on the scale itself is in doubt."""
 _FEWEST_OUTSIDE = 10
@@ -105,6 +106,8 @@ def text_of(value: Any) -> str | None:
     """Return text as it is, anything else as JSON; None stays None."""
     if value is None or isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -124,11 +127,17 @@ def choice_number(value: Any, choices: int | None = None) -> int | None:
 
 def metadata_json(values: Mapping[str, Any]) -> str | None:
     """Write what else a source says of a row as JSON, leaving out what would make it large."""
+    there = {name: value for name, value in values.items() if value is not None}
+    try:
+        # At once for nearly all rows, since this is done for each.
+        text = _encode_metadata(there)
+    except ValueError:
+        text = None
+    if text is not None and len(text) + 2 <= METADATA_CHARACTERS:
+        return text if there else None
     kept: dict[str, Any] = {}
     size = 2
-    for name, value in values.items():
-        if value is None:
-            continue
+    for name, value in there.items():
         try:
             entry = len(json.dumps({name: value}, default=str, allow_nan=False))
         except ValueError:  # NaN and Infinity are no JSON, and others would stumble over them.

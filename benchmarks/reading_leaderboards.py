@@ -4,7 +4,7 @@
 
 Writes files in the leaderboards' shapes and sizes, and prints rows a second of processor time: of
 the reader (from the file to Arrow, hashes of questions and all), and of a parser that throws away
-what it parsed: `orjson`, or pyarrow for Parquet (of which the reader leaves out prompts and tokens).
+what it parsed: `orjson`, or pyarrow for Parquet (the reader leaves out prompts and tokens).
 """
 
 from __future__ import annotations

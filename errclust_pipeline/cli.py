@@ -233,6 +233,7 @@ def ingest(
         _stop(f"{misplaced[0]} is for what comes from the hub (hf:…), and {local[0]} does not")
     warehouse = _warehouse(root)
     problems: dict[str, str] = {}
+    fetched: list[str] = []
     with terminal.run_progress(len(paths)) as progress:
         ingested = ingest_paths(warehouse, local, reader, options, copy) if local else []
         for address in addresses:
@@ -248,6 +249,8 @@ def ingest(
             )
             ingested += found.ingested
             problems |= found.problems
+            megabytes = found.fetched.size / 1e6
+            fetched.append(f"{found.fetched.files:,} files fetched ({megabytes:,.1f} MB)")
         with open_instance(warehouse.storage) as instance:
             add_partitions(instance, [one.partition for one in ingested])
         warehouse.publish_catalog()
@@ -267,7 +270,8 @@ def ingest(
         terminal.print_json(rows)
     else:
         terminal.print_rows(rows)
-        terminal.messages().print(f"{len(rows)} submissions recorded. Next: errclust run")
+        done = [*fetched, f"{len(rows)} submissions recorded"]
+        terminal.messages().print(f"{', '.join(done)}. Next: errclust run")
     if problems:
         raise typer.Exit(PARTITION_FAILED)
 

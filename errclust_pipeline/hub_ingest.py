@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from errclust_pipeline.ingest import Ingested, record
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.hub import (
+    Fetched,
     Hub,
     HubAddress,
     HubError,
@@ -27,7 +28,7 @@ from errclust_pipeline.resources.hub import (
     HubMissingError,
 )
 from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline.sources import SourceError, find_submissions
+from errclust_pipeline.sources import SourceError, check_options, find_submissions
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.lm_eval import task_and_time, time_key
 from errclust_pipeline.sources.open_llm_leaderboard_v1 import (
@@ -59,6 +60,7 @@ class _Leaderboard:
     """Version 2, whose details are outputs of lm-evaluation-harness."""
 
     owner = "open-llm-leaderboard"
+    reader = "lm_eval"
     results_name_the_model = True
     """Whether the results file of a run is fetched too, for the model's name."""
 
@@ -85,7 +87,7 @@ class _Leaderboard:
         """Return the submissions in fetched files, which are given by benchmark."""
         found = []
         for [path] in files.values():
-            found += find_submissions(path, reader="lm_eval", options=options)
+            found += find_submissions(path, reader=self.reader, options=options)
         return found
 
 
@@ -93,6 +95,7 @@ class _FirstLeaderboard(_Leaderboard):
     """Version 1, with details in Parquet."""
 
     owner = "open-llm-leaderboard-old"
+    reader = OpenLlmLeaderboardV1Reader.name
     results_name_the_model = False
 
     def repository(self, model: str) -> str:
@@ -132,10 +135,13 @@ class FromHub:
     ingested : list of Ingested
     problems : mapping from a model to the reason
         Models of a leaderboard that could not be had, while others could.
+    fetched : Fetched
+        How much came over the network; the rest was kept from before.
     """
 
     ingested: list[Ingested] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    fetched: Fetched = field(default_factory=Fetched)
 
 
 def ingest_from_hub(
@@ -187,8 +193,9 @@ def ingest_from_hub(
     if not address.name:
         raise SourceError(f"{address} is an organisation: name a dataset of it, {address}/dataset")
     on_model(address.repository)
-    submissions = _in_dataset(Hub(), address, reader, options)
-    return FromHub(_record_all(warehouse, submissions, copy))
+    hub = Hub()
+    submissions = _in_dataset(hub, address, reader, options)
+    return FromHub(_record_all(warehouse, submissions, copy), fetched=hub.fetched)
 
 
 def _ingest_leaderboard(
@@ -206,6 +213,7 @@ def _ingest_leaderboard(
         raise SourceError(f"{address} is read as it is made: leave --reader out")
     hub = Hub()
     model, benchmark = options.pop("model", None), options.pop("benchmark", None)
+    check_options(leaderboard.reader, options, address)
     if sum(given is not None for given in (address.name or None, model, top)) != 1:
         raise SourceError(
             f"which models of hf:{leaderboard.owner}? Give either --model org/name or --top N"
@@ -221,7 +229,7 @@ def _ingest_leaderboard(
             raise SourceError("--revision is one of one dataset: give --model with it, not --top")
         best = top_models(hub, leaderboard, top or 0)
         models = {one: leaderboard.repository(one) for one in best}
-    result = FromHub()
+    result = FromHub(fetched=hub.fetched)
     for name, repository in models.items():
         on_model(name)
         try:
@@ -248,7 +256,12 @@ def top_models(hub: Hub, leaderboard: _Leaderboard, top: int) -> list[str]:
     if top < 1:
         raise SourceError(f"--top {top}: how many models, at least 1?")
     repository = f"{leaderboard.owner}/contents"
-    commit = hub.commit(repository)
+    try:
+        commit = hub.commit(repository)
+    except HubMissingError as error:
+        raise HubMissingError(
+            f"{error}. Without it nothing says which are best: name a model with --model"
+        ) from error
     files = [one for one in hub.files(repository, commit) if one.path.endswith(".parquet")]
     if not files:
         raise SourceError(f"{repository} holds no table: name the models with --model")

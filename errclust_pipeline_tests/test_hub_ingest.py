@@ -91,6 +91,10 @@ def test_only_the_benchmark_that_is_wanted_is_fetched(
     assert {one.submission.benchmark for one in found.ingested} == expected
     # Each by one question what it is and one for it, as for the results file.
     assert hub.count("/resolve/") == 2 * (len(expected) + 1)
+    assert found.fetched.files == len(expected) + 1
+    again = ingest_from_hub(warehouse, V2, options={"model": "org/model", "benchmark": wanted})
+    assert again.fetched.files == again.fetched.size == 0
+    assert hub.count("/resolve/") == 2 * (len(expected) + 1)
 
 
 def test_a_benchmark_that_is_not_there_is_named_with_those_that_are(
@@ -233,11 +237,26 @@ def test_the_first_leaderboard_is_ingested_likewise(hub: HubServer, warehouse: W
     assert [(one.submission.benchmark, one.change) for one in only] == [("gsm8k", "unchanged")]
 
 
+@pytest.mark.parametrize("leaderboard", [V2, V1], ids=["v2", "v1"])
+def test_options_that_do_not_fit_are_refused_before_anything_is_fetched(
+    hub: HubServer, warehouse: Warehouse, leaderboard: HubAddress
+) -> None:
+    for options, expected in (
+        ({"columns": {"score": "x"}}, "has no option columns"),
+        ({"threshold": 7.0}, "option threshold is 7.0"),
+    ):
+        with pytest.raises(SourceError, match=expected):
+            ingest_from_hub(warehouse, leaderboard, options={"model": "org/model"} | options)
+    with pytest.raises(SourceError, match="leave --reader out"):
+        ingest_from_hub(warehouse, leaderboard, "table", {"model": "org/model"})
+    assert hub.requests == []
+
+
 def test_without_a_table_of_contents_models_have_to_be_named(
     hub: HubServer, warehouse: Warehouse
 ) -> None:
     add_v1(hub, "org/model", details_v1([ARC]))
-    with pytest.raises(HubMissingError, match="open-llm-leaderboard-old/contents"):
+    with pytest.raises(HubMissingError, match=r"open-llm-leaderboard-old/contents.*--model"):
         ingest_from_hub(warehouse, V1, top=1)
 
 

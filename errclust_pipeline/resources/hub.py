@@ -132,14 +132,29 @@ class HubFile:
     sha256: str = ""
 
 
+@dataclass
+class Fetched:
+    """How much was fetched over the network."""
+
+    files: int = 0
+    size: int = 0
+
+
 class Hub:
-    """Dataset repositories on the hub."""
+    """Dataset repositories on the hub.
+
+    Attributes
+    ----------
+    fetched : Fetched
+        What this object has fetched so far, not what was kept already.
+    """
 
     def __init__(self) -> None:
         from huggingface_hub import HfApi
 
         self._api: HfApi = HfApi(library_name="errclust")
         self._folder = kept_folder()
+        self.fetched = Fetched()
 
     def commit(self, repository: str, revision: str | None = None) -> str:
         """Return the commit that a revision (a branch, tag or commit) stands for.
@@ -225,7 +240,7 @@ class Hub:
         HubError, HubBusyError
             As in `commit`; also if what came is not what the hub lists.
         """
-        counter = _Bytes(sum(file.size for file in files))
+        counter = _Bytes(sum(file.size for file in files), self.fetched)
         with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
             futures = [
                 pool.submit(self._fetch_one, repository, commit, file, counter) for file in files
@@ -244,7 +259,7 @@ class Hub:
         folder = self._folder / repository / commit
         target = folder / file.path
         if target.is_file() and _is_intact(target, file):
-            counter.advance(file.size)
+            counter.keep(file.size)
             return target
         target.unlink(missing_ok=True)
         with _explained(repository, commit, file.path):
@@ -256,6 +271,7 @@ class Hub:
                 local_dir=folder,
                 tqdm_class=counter.bar,
             )
+        counter.count_file()
         if not _is_intact(target, file):
             target.unlink(missing_ok=True)
             raise HubBusyError(
@@ -332,12 +348,13 @@ def on_this_machine(submission: Submission) -> Submission:
 class _Bytes:
     """Counts what is fetched, in any number of threads."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, fetched: Fetched) -> None:
         from huggingface_hub.utils.tqdm import tqdm
 
         self._counter = ProgressCounter("fetching", total or None, "bytes")
+        self._fetched = fetched
         self._lock = threading.Lock()
-        count = self.advance
+        count = self.count_bytes
 
         class Bar(tqdm):
             """Passes on what the client reports, and shows nothing."""
@@ -350,9 +367,21 @@ class _Bytes:
 
         self.bar = Bar
 
-    def advance(self, count: int) -> None:
+    def keep(self, size: int) -> None:
+        """Count a file that was kept from before."""
         with self._lock:
-            self._counter.advance(count)
+            self._counter.advance(size)
+
+    def count_bytes(self, size: int) -> None:
+        """Count bytes that came; a client that begins again takes some back."""
+        with self._lock:
+            self._counter.advance(size)
+            self._fetched.size += size
+
+    def count_file(self) -> None:
+        """Count a file that came whole."""
+        with self._lock:
+            self._fetched.files += 1
 
 
 def _is_intact(path: Path, file: HubFile) -> bool:

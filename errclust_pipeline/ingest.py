@@ -14,7 +14,7 @@ from typing import Any
 
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.progress import ProgressCounter
-from errclust_pipeline.resources.hub import as_recorded, is_same_but_for_commit
+from errclust_pipeline.resources.hub import as_recorded
 from errclust_pipeline.resources.storage import hive_folder
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.sources import SourceError, find_submissions
@@ -95,16 +95,12 @@ def record(
         If a file cannot be read.
     """
     fingerprint = file_fingerprint(*(Path(file) for file in submission.files))
-    recorded = as_recorded(submission)
+    known = warehouse.has_submission(partition)
+    before, fingerprint_before = warehouse.submission(partition) if known else (None, "")
+    recorded = as_recorded(submission, before, fingerprint == fingerprint_before)
     if copy:
         copies = _copied(warehouse, partition, submission, fingerprint).files
         recorded = dataclasses.replace(recorded, files=copies)
-    known = warehouse.has_submission(partition)
-    if known:
-        before, fingerprint_before = warehouse.submission(partition)
-        if fingerprint_before == fingerprint and is_same_but_for_commit(before, recorded):
-            # A commit that left the files alone revises nothing.
-            recorded = before
     revised = warehouse.register(recorded, fingerprint)
     change = "unchanged" if not revised else "revised" if known else "new"
     return Ingested(recorded, partition, change)

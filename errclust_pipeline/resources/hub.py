@@ -258,10 +258,11 @@ class Hub:
     def _fetch_one(self, repository: str, commit: str, file: HubFile, counter: _Bytes) -> Path:
         folder = self._folder / repository / commit
         target = folder / file.path
-        if target.is_file() and _is_intact(target, file):
-            counter.keep(file.size)
-            return target
-        target.unlink(missing_ok=True)
+        if target.is_file():
+            if _is_intact(target, file):
+                counter.keep(file.size)
+                return target
+            target.unlink()
         with _explained(repository, commit, file.path):
             self._api.hf_hub_download(
                 repository,
@@ -288,10 +289,23 @@ def kept_folder() -> Path:
     return Path(constants.HF_ASSETS_CACHE, "errclust", "datasets").resolve()
 
 
-def as_recorded(submission: Submission) -> Submission:
+def as_recorded(
+    submission: Submission, before: Submission | None = None, same_files: bool = False
+) -> Submission:
     """Return a submission read from kept files as it is recorded: by addresses, at its commit.
 
-    Any other submission is returned as it is.
+    Its revision is the commit that brought its content; what the reader took for the revision, a
+    hash of that content, is kept as the option `content`. Any other submission is returned as it
+    is.
+
+    Parameters
+    ----------
+    before : Submission, optional
+        What is recorded of it already. If only the commit is another, so that its content is the
+        same, its revision stays.
+    same_files : bool
+        Whether the files have the content too that they had then; a file that holds several
+        submissions may have changed for another. The addresses stay as well then.
     """
     folder = kept_folder()
     addresses = []
@@ -300,27 +314,25 @@ def as_recorded(submission: Submission) -> Submission:
             return submission
         owner, name, commit, *path = Path(file).relative_to(folder).parts
         addresses.append(HubAddress(owner, name, commit, "/".join(path)))
-    commits = {str(address.revision) for address in addresses}
-    return dataclasses.replace(
+    recorded = dataclasses.replace(
         submission,
         files=tuple(map(str, addresses)),
-        revision=submission.revision if len(commits) > 1 else commits.pop(),
+        revision=str(addresses[0].revision),
+        options={**submission.options, "content": submission.revision},
     )
+    if before is not None and _without_commits(before) == _without_commits(recorded):
+        return before if same_files else dataclasses.replace(recorded, revision=before.revision)
+    return recorded
 
 
-def is_same_but_for_commit(one: Submission, other: Submission) -> bool:
-    """Whether two recorded submissions are the same files of a repository, read alike."""
-
-    def without_commits(submission: Submission) -> Submission:
-        files = tuple(
-            str(dataclasses.replace(HubAddress.parse(file), revision=None))
-            for file in submission.files
-        )
-        return dataclasses.replace(submission, files=files, revision="")
-
-    if not all(map(is_hub_address, (*one.files, *other.files))):
-        return False
-    return without_commits(one) == without_commits(other)
+def _without_commits(submission: Submission) -> Submission:
+    files = [
+        str(dataclasses.replace(HubAddress.parse(file), revision=None))
+        if is_hub_address(file)
+        else file
+        for file in submission.files
+    ]
+    return dataclasses.replace(submission, files=tuple(files), revision="")
 
 
 def on_this_machine(submission: Submission) -> Submission:

@@ -84,8 +84,8 @@ _DETAILS = re.compile(rf"details_harness\|(.+)\|(\d+)_{TIMESTAMP}\.parquet")
 _REPOSITORY = re.compile(r"(?:.*--)?details_(.+)")
 _QUESTION_COLUMNS = ("query", "question", "sentence", "example")
 _COLUMNS = (
-    *_QUESTION_COLUMNS, "passage", "choices", "gold", "gold_index", "predictions", "metrics",
-    "hash", "num_effective_few_shots",
+    *_QUESTION_COLUMNS, "passage", "choices", "mc1_targets", "gold", "gold_index", "predictions",
+    "metrics", "hash", "num_effective_few_shots",
 )  # fmt: skip
 _KNOWN_METRICS = (*KNOWN_METRICS, "qem")
 _IN_COLUMN = "metrics."
@@ -303,7 +303,9 @@ def _to_row(position: int, row: Any, metric: str, subject: str | None) -> dict[s
     if text is None:
         return Fault("missing_question", "the row has no question in query or example")
     likelihoods = _numbers(row.get("predictions"))
-    choices = texts_of(_parsed(row.get("choices"))) if likelihoods else None
+    row, choices = _with_targets(row), None
+    if likelihoods is not None:
+        choices = texts_of(_parsed(row.get("choices")))
     if choices is not None and likelihoods is not None and len(choices) > len(likelihoods):
         choices = None
     question, choices = _without_prompt(text, choices)
@@ -337,6 +339,16 @@ def _to_row(position: int, row: Any, metric: str, subject: str | None) -> dict[s
         "prediction": choices[chosen] if choices and chosen is not None else None,
         "extraction_recorded": True,
     }
+
+
+def _with_targets(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with its options where the oldest files of TruthfulQA have `mc1_targets`."""
+    targets = _parsed(row.get("mc1_targets"))
+    if not isinstance(targets, dict) or row.get("choices"):
+        return row
+    labels = targets.get("labels")
+    gold = labels.index(1) if isinstance(labels, list) and 1 in labels else None
+    return {**row, "choices": targets.get("choices"), "gold_index": gold}
 
 
 def _metrics(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,21 @@ def test_a_commit_that_leaves_a_file_alone_requests_nothing_of_it(hub, warehouse
     assert hub.count("/resolve/") == fetched + 2  # The new file: what it is, and it.
 
 
+def test_a_file_that_changed_for_another_model_revises_only_that_one(hub, warehouse, table):
+    both = ["org/model-a", "org/model-b"]
+    repository = hub.add("me/evals", {"a.csv": table(models=both[:1])})
+    first = repository.head
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    watcher.settle()
+    second = repository.commit({"a.csv": table(models=both)})
+    watcher.settle()
+    b = Partition("trivia", "org__model-b")
+    recorded = {one: warehouse.submission(one)[0] for one in (A, b)}
+    assert [recorded[one].revision for one in (A, b)] == [first, second]
+    # Its file is the new one all the same: the old one is another's as well.
+    assert {f"@{second}/" in one.files[0] for one in recorded.values()} == {True}
+
+
 def test_a_look_without_a_new_commit_asks_one_question(hub, warehouse, table):
     hub.add("me/evals", {"a.csv": table()})
     watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))

@@ -256,7 +256,10 @@ def test_a_submission_is_recorded_by_addresses_and_read_from_them(hub: HubServer
     paths = fetch_all("org/evals")[1:]
     read = Submission("b", "m", "r", tuple(map(str, paths)), "content", {"option": 1})
     recorded = as_recorded(read)
-    assert recorded.revision == repository.head
+    assert (recorded.revision, recorded.options) == (
+        repository.head,
+        {"option": 1, "content": "content"},
+    )
     assert recorded.files == tuple(
         f"hf://datasets/org/evals@{repository.head}/{path}" for path in sorted(FILES)[1:]
     )

@@ -213,6 +213,15 @@ def test_predictions_and_metrics_may_be_written_as_text(tmp_path: Path) -> None:
     assert response["score"] == 0.0
 
 
+def test_the_oldest_options_of_truthfulqa_stand_apart(tmp_path: Path) -> None:
+    row = detail(TRUTHFULQA, 1, "columns")
+    del row["choices"], row["gold"]
+    row["mc1_targets"] = {"choices": ["nothing", "you die"], "labels": [0, 1]}
+    [response] = read(write_rows(tmp_path, [row], TRUTHFULQA)).rows
+    assert response["choices"] == ["nothing", "you die"]
+    assert (response["gold"], response["prediction"]) == ("you die", "nothing")
+
+
 def test_a_file_without_a_metric_says_what_it_has(tmp_path: Path) -> None:
     path = write_rows(tmp_path, [{"example": "q", "predictions": [1.0], "rating": 3}])
     with pytest.raises(SourceError, match=r"no metric acc_norm.*rating"):

@@ -249,6 +249,10 @@ def ingest(
             )
             ingested += found.ingested
             problems |= found.problems
+            for number, one in enumerate(found.best, 1):
+                when = f", submitted {one.submitted}" if one.submitted else ""
+                line = f"{number}. {one.name}: average {one.average:.2f}{when}"
+                terminal.messages().print(terminal.plain(line))
             megabytes = found.fetched.size / 1e6
             fetched.append(f"{found.fetched.files:,} files fetched ({megabytes:,.1f} MB)")
         with open_instance(warehouse.storage) as instance:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from errclust_pipeline.resources.hub import (
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.sources import SourceError, check_options, find_submissions
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.sources.lm_eval import task_and_time, time_key
+from errclust_pipeline.sources.lm_eval import results_in, task_and_time, time_key
+from errclust_pipeline.sources.lm_eval_rows import metric_of_task
 from errclust_pipeline.sources.open_llm_leaderboard_v1 import (
     OpenLlmLeaderboardV1Reader,
     choose_runs,
@@ -45,6 +46,7 @@ _RESULT_ENDINGS = (
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[A-Za-z0-9][\w.\-]*)?", re.ASCII)
 _TOP_GROUP = "leaderboard_"
+_FLAGGED, _SUBMITTED = "Flagged", "Submission Date"
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class _Leaderboard:
 
     owner = "open-llm-leaderboard"
     reader = "lm_eval"
-    results_name_the_model = True
-    """Whether the results file of a run is fetched too, for the model's name."""
+    reads_results = True
+    """Whether a run's results file is fetched too: for the model's name and what it scored."""
 
     def repository(self, model: str) -> str:
         return f"{self.owner}/{model.replace('/', '__')}-details"
@@ -87,8 +89,34 @@ class _Leaderboard:
         """Return the submissions in fetched files, which are given by benchmark."""
         found = []
         for [path] in files.values():
-            found += find_submissions(path, reader=self.reader, options=options)
+            for submission in find_submissions(path, reader=self.reader, options=options):
+                published = _published(submission, path)
+                extra = {} if published is None else {"published": published}
+                found.append(
+                    dataclasses.replace(submission, options={**submission.options, **extra})
+                )
         return found
+
+
+def _published(submission: Submission, path: Path) -> dict[str, float] | None:
+    """Return what a run's results file says that samples score, and how many there are."""
+    found = task_and_time(path.name)
+    results = results_in(path.with_name(f"results_{found[1]}.json")) if found else None
+    if results is None:
+        return None
+    task = str(submission.options["task"])
+    metric = submission.options.get("metric") or metric_of_task(task)
+    score = _inside(results, "results", task, f"{metric},none")
+    rows = _inside(results, "n-samples", task, "effective")
+    if not all(isinstance(one, int | float) and math.isfinite(one) for one in (score, rows)):
+        return None
+    return {"score": score, "rows": rows}
+
+
+def _inside(value: Any, *names: str) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 class _FirstLeaderboard(_Leaderboard):
@@ -96,7 +124,7 @@ class _FirstLeaderboard(_Leaderboard):
 
     owner = "open-llm-leaderboard-old"
     reader = OpenLlmLeaderboardV1Reader.name
-    results_name_the_model = False
+    reads_results = False
 
     def repository(self, model: str) -> str:
         return f"{self.owner}/details_{model.replace('/', '__')}"
@@ -126,6 +154,15 @@ LEADERBOARDS: Mapping[str, _Leaderboard] = {
 """The leaderboards by the organisation that holds their datasets."""
 
 
+@dataclass(frozen=True)
+class RankedModel:
+    """A model in a leaderboard's table: its average there, and when it was submitted."""
+
+    name: str
+    average: float
+    submitted: str | None = None
+
+
 @dataclass
 class FromHub:
     """What an ingestion from the hub gave.
@@ -135,12 +172,15 @@ class FromHub:
     ingested : list of Ingested
     problems : mapping from a model to the reason
         Models of a leaderboard that could not be had, while others could.
+    best : list of RankedModel
+        The best models, where so many were asked for.
     fetched : Fetched
         How much came over the network; the rest was kept from before.
     """
 
     ingested: list[Ingested] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    best: list[RankedModel] = field(default_factory=list)
     fetched: Fetched = field(default_factory=Fetched)
 
 
@@ -218,6 +258,7 @@ def _ingest_leaderboard(
         raise SourceError(
             f"which models of hf:{leaderboard.owner}? Give either --model org/name or --top N"
         )
+    best: list[RankedModel] = []
     if address.name:
         models = {address.repository: address.repository}
     elif model is not None:
@@ -227,9 +268,9 @@ def _ingest_leaderboard(
     else:
         if address.revision is not None:
             raise SourceError("--revision is one of one dataset: give --model with it, not --top")
-        best = top_models(hub, leaderboard, top or 0)
-        models = {one: leaderboard.repository(one) for one in best}
-    result = FromHub(fetched=hub.fetched)
+        best = top_models(hub, leaderboard.owner, top or 0)
+        models = {one.name: leaderboard.repository(one.name) for one in best}
+    result = FromHub(best=best, fetched=hub.fetched)
     for name, repository in models.items():
         on_model(name)
         try:
@@ -248,14 +289,19 @@ def _ingest_leaderboard(
     return result
 
 
-def top_models(hub: Hub, leaderboard: _Leaderboard, top: int) -> list[str]:
+def top_models(hub: Hub, owner: str, top: int) -> list[RankedModel]:
     """Return the best models of a leaderboard by their average, from its dataset ``contents``.
 
     Of a model submitted more than once the best counts; what the leaderboard flagged is left out.
+
+    Raises
+    ------
+    HubError, SourceError
+        If there is no such table, or it cannot be used.
     """
     if top < 1:
         raise SourceError(f"--top {top}: how many models, at least 1?")
-    repository = f"{leaderboard.owner}/contents"
+    repository = f"{owner}/contents"
     try:
         commit = hub.commit(repository)
     except HubMissingError as error:
@@ -265,42 +311,41 @@ def top_models(hub: Hub, leaderboard: _Leaderboard, top: int) -> list[str]:
     files = [one for one in hub.files(repository, commit) if one.path.endswith(".parquet")]
     if not files:
         raise SourceError(f"{repository} holds no table: name the models with --model")
-    best: dict[str, float] = {}
+    best: dict[str, RankedModel] = {}
     for path in hub.fetch(repository, commit, files):
-        for row in _contents(path):
-            name, average = row["fullname"], row["average"]
-            if (
-                isinstance(name, str)
-                and _MODEL.fullmatch(name)
-                and isinstance(average, int | float)
-                and not math.isnan(average)
-                and not row["flagged"]
-            ):
-                best[name] = max(average, best.get(name, -math.inf))
+        for one in _contents(path):
+            if one.name not in best or best[one.name].average < one.average:
+                best[one.name] = one
     if not best:
         raise SourceError(f"{repository} names no model with an average: use --model")
-    return sorted(best, key=lambda name: (-best[name], name))[:top]
+    return sorted(best.values(), key=lambda one: (-one.average, one.name))[:top]
 
 
-def _contents(path: Path) -> list[dict[str, Any]]:
+def _contents(path: Path) -> Iterator[RankedModel]:
+    """Yield the submissions in the table ``contents`` that have an average and are not flagged."""
     try:
-        there = pq.read_schema(path).names
+        there = [str(name) for name in pq.read_schema(path).names]
         average = next((name for name in there if name.startswith("Average")), None)
         if average is None or "fullname" not in there:
             raise SourceError(
                 f"{path} has no columns fullname and Average; its columns: "
-                f"{', '.join(map(str, there[:40]))}. Name the models with --model"
+                f"{', '.join(there[:40])}. Name the models with --model"
             )
-        wanted = ["fullname", average, *(name for name in ("Flagged",) if name in there)]
+        wanted = ["fullname", average, *(one for one in (_FLAGGED, _SUBMITTED) if one in there)]
         rows = pq.read_table(path, columns=wanted).to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, SourceError):
-            raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
-    return [
-        {"fullname": row["fullname"], "average": row[average], "flagged": row.get("Flagged")}
-        for row in rows
-    ]
+    for row in rows:
+        name, value = row["fullname"], row[average]
+        if (
+            isinstance(name, str)
+            and _MODEL.fullmatch(name)
+            and isinstance(value, int | float)
+            and not math.isnan(value)
+            and not row.get(_FLAGGED)
+        ):
+            submitted = row.get(_SUBMITTED)
+            yield RankedModel(name, value, None if submitted is None else str(submitted))
 
 
 def _in_details(
@@ -330,9 +375,7 @@ def _in_details(
     details = [entry for those in chosen.values() for entry in those]
     results = {f"results_{entry.timestamp}.json" for entry in details}
     beside = [
-        one
-        for one in files
-        if leaderboard.results_name_the_model and one.path.rpartition("/")[2] in results
+        one for one in files if leaderboard.reads_results and one.path.rpartition("/")[2] in results
     ]
     paths = hub.fetch(repository, commit, [*(entry.file for entry in details), *beside])
     path_of = dict(zip(details, paths, strict=False))

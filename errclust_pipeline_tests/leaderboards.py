@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from errclust_pipeline.sources.lm_eval_rows import metric_of_task
+
 TIME = "2025-01-28T10-22-20.980995"
 EARLY_TIME = "2024-06-16T22-11-25.600579"
 
@@ -198,7 +200,7 @@ def details_v2(
     as_list : bool
         As one JSON list a file, as in June 2024.
     """
-    folder = model.replace("/", "__")
+    folder, tasks = model.replace("/", "__"), list(tasks)
     files = {".gitattributes": b"*.parquet filter=lfs\n", "README.md": b"# Evaluation run\n"}
     for task in tasks:
         samples = [sample(task, number) for number in range(rows)]
@@ -212,7 +214,11 @@ def details_v2(
             "model_name": model,
             "model_source": "hf",
             "config": {"model": "hf", "model_args": f"pretrained={model},dtype=bfloat16"},
-            "results": {},
+            "results": {
+                task: {f"{metric_of_task(task)},none": sum(map(is_right, range(rows))) / rows}
+                for task in tasks
+            },
+            "n-samples": {task: {"original": rows, "effective": rows} for task in tasks},
         }
         files[f"{folder}/results_{time}.json"] = json.dumps(results).encode()
     return files

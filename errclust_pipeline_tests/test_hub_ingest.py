@@ -172,6 +172,10 @@ def test_the_best_models_are_taken_by_their_average(hub: HubServer, warehouse: W
         warehouse, V2, options={"benchmark": SNARKS}, top=2, on_model=told.append
     )
     assert told == ["org/best", "org/second"]
+    assert [(one.name, one.average, one.submitted) for one in found.best] == [
+        ("org/best", 50.0, "2025-01-28"),
+        ("org/second", 40.0, "2025-01-28"),
+    ]
     assert [one.partition.model for one in found.ingested] == ["org__best", "org__second"]
 
 
@@ -353,6 +357,36 @@ def test_results_are_read_again_from_the_record_after_the_cache_was_cleared(
     mmlu = warehouse.read(RESPONSES, Partition("mmlu", "org__model")).to_pylist()
     assert {row["source"] for row in mmlu} == set(of(warehouse, "mmlu", "org/model").files)
     assert len(mmlu) == 12
+
+
+@pytest.mark.parametrize("rows", [6, 5])
+def test_what_was_read_is_compared_with_what_the_leaderboard_published(
+    hub: HubServer, warehouse: Warehouse, instance: dg.DagsterInstance, rows: int
+) -> None:
+    files = details_v2("org/model", [SNARKS])
+    samples = f"org__model/samples_{SNARKS}_{TIME}.jsonl"
+    files[samples] = b"".join(files[samples].splitlines(keepends=True)[:rows])
+    hub.add("open-llm-leaderboard/org__model-details", files)
+    [one] = ingest_from_hub(warehouse, V2, options={"model": "org/model"}).ingested
+    assert one.submission.options["published"] == {"score": 2 / 6, "rows": 6}
+    add_partitions(instance, [one.partition])
+    done = dg.materialize(
+        [raw_results],
+        partition_key=partition_key(one.partition),
+        resources={"warehouse": WarehouseResource(root=warehouse.storage.root)},
+        instance=instance,
+    )
+    warnings = [
+        entry.user_message
+        for entry in instance.all_logs(done.run_id)
+        if "published" in entry.user_message
+    ]
+    if rows == 6:
+        assert warnings == []
+    else:
+        [warning] = warnings
+        assert "5 rows score 0.4000" in warning
+        assert "published 0.3333 of 6 rows" in warning
 
 
 def errclust(hub: HubServer, tmp_path: Path, *arguments: str, token: str | None = None) -> Any:

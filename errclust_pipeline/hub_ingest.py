@@ -46,6 +46,7 @@ _RESULT_ENDINGS = (
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[A-Za-z0-9][\w.\-]*)?", re.ASCII)
 _TOP_GROUP = "leaderboard_"
+_MOST_ROWS = 10**9
 _FLAGGED, _SUBMITTED = "Flagged", "Submission Date"
 
 
@@ -108,7 +109,8 @@ def _published(submission: Submission, path: Path) -> dict[str, float] | None:
     metric = submission.options.get("metric") or metric_of_task(task)
     score = _inside(results, "results", task, f"{metric},none")
     rows = _inside(results, "n-samples", task, "effective")
-    if not all(isinstance(one, int | float) and math.isfinite(one) for one in (score, rows)):
+    is_score = isinstance(score, int | float) and 0 <= score <= 1
+    if not is_score or not isinstance(rows, int) or not 0 <= rows < _MOST_ROWS:
         return None
     return {"score": score, "rows": rows}
 
@@ -326,15 +328,15 @@ def _contents(path: Path) -> Iterator[RankedModel]:
     try:
         there = [str(name) for name in pq.read_schema(path).names]
         average = next((name for name in there if name.startswith("Average")), None)
-        if average is None or "fullname" not in there:
-            raise SourceError(
-                f"{path} has no columns fullname and Average; its columns: "
-                f"{', '.join(there[:40])}. Name the models with --model"
-            )
-        wanted = ["fullname", average, *(one for one in (_FLAGGED, _SUBMITTED) if one in there)]
-        rows = pq.read_table(path, columns=wanted).to_pylist()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        names = ("fullname", average, _FLAGGED, _SUBMITTED)
+        rows = pq.read_table(path, columns=[one for one in names if one in there]).to_pylist()
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
+    if average is None or "fullname" not in there:
+        raise SourceError(
+            f"{path} has no columns fullname and Average; its columns: {', '.join(there[:40])}. "
+            "Name the models with --model"
+        )
     for row in rows:
         name, value = row["fullname"], row[average]
         if (

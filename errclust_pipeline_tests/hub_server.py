@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -68,6 +70,8 @@ class Fault:
     """The connection is cut after so many bytes of the content."""
     content: bytes | None = None
     """Sent in place of the file's."""
+    seconds: float = 0.0
+    """How long the second half of the content is waited for."""
 
 
 class HubServer:
@@ -107,6 +111,10 @@ class HubServer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._faults.append(Fault(path, times, status, named))
 
+    def say(self, path: str, content: bytes, times: int = 1) -> None:
+        """Answer requests whose path holds `path` with something, as if all were well."""
+        self._faults.append(Fault(path, times, 200, content=content))
+
     def cut(self, path: str, keep_bytes: int, times: int = 1) -> None:
         """Cut the connection in the middle of a file."""
         self._faults.append(Fault(path, times, keep_bytes=keep_bytes))
@@ -114,6 +122,10 @@ class HubServer:
     def corrupt(self, path: str, content: bytes, times: int = 1) -> None:
         """Send something else in place of a file."""
         self._faults.append(Fault(path, times, content=content))
+
+    def slow_down(self, path: str, seconds: float, times: int = 1) -> None:
+        """Send half of a file, and the rest later."""
+        self._faults.append(Fault(path, times, seconds=seconds))
 
     def count(self, what: str) -> int:
         """How many requests held a text."""
@@ -214,7 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.hub.fault(f"{self.command} {path}", "status")
         if fault is not None:
-            self.send(fault.status, b'{"error":"as ordered"}', dict(fault.headers))
+            content = b'{"error":"as ordered"}' if fault.content is None else fault.content
+            self.send(fault.status, content, dict(fault.headers))
             return
         try:
             if path == "/api/datasets":
@@ -355,10 +368,10 @@ class _Handler(BaseHTTPRequestHandler):
             first, last = int(wanted[1]), int(wanted[2] or len(data) - 1)
             headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
             status, data = 206, data[first : last + 1]
-        self.send(status, data, headers, None if fault is None else fault.keep_bytes)
+        self.send(status, data, headers, fault)
 
     def send(
-        self, status: int, body: bytes, headers: Mapping[str, str], keep_bytes: int | None = None
+        self, status: int, body: bytes, headers: Mapping[str, str], fault: Fault | None = None
     ) -> None:
         self.send_response(status)
         for name, value in headers.items():
@@ -369,13 +382,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        if keep_bytes is None:
-            self.wfile.write(body)
+        if fault is not None and fault.keep_bytes is not None:
+            self.wfile.write(body[: fault.keep_bytes])
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
             return
-        self.wfile.write(body[:keep_bytes])
-        self.wfile.flush()
-        self.close_connection = True
-        self.connection.shutdown(2)
+        half = len(body) // 2
+        self.wfile.write(body[:half])
+        if fault is not None and fault.seconds:
+            self.wfile.flush()
+            time.sleep(fault.seconds)
+        with suppress(ConnectionError):
+            self.wfile.write(body[half:])
 
     def log_message(self, *_: object) -> None:
         pass

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -389,19 +390,27 @@ def test_what_was_read_is_compared_with_what_the_leaderboard_published(
         assert "published 0.3333 of 6 rows" in warning
 
 
-def errclust(hub: HubServer, tmp_path: Path, *arguments: str, token: str | None = None) -> Any:
-    """Run the command line in a process of its own, whose client asks this hub."""
-    return subprocess.run(
+def errclust(
+    hub: HubServer, tmp_path: Path, *arguments: str, token: str | None = None
+) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own, whose client asks this hub."""
+    return subprocess.Popen(
         [sys.executable, "-m", "errclust_pipeline.cli", *arguments],
         env={
             **os.environ,
             **hub_environment(hub, tmp_path / "home", token),
             "ERRCLUST_ROOT": str(tmp_path / "root"),
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
     )
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for a command; return its exit code and what it wrote."""
+    output, errors = process.communicate(timeout=240)
+    return process.returncode, output, errors
 
 
 @pytest.mark.slow
@@ -410,21 +419,52 @@ def test_the_command_line_ingests_from_the_hub_and_runs(root: Path, tmp_path: Pa
         hub.tokens = {"hf_member"}
         add_v2(hub, "org/model", gated=True).members = {"hf_member"}
         arguments = ("ingest", "hf:open-llm-leaderboard", "-m", "org/model", "-b", "bbh_snarks")
-        refused = errclust(hub, tmp_path, *arguments)
-        assert refused.returncode == 2
-        assert f"{hub.url}/datasets/open-llm-leaderboard/org__model-details" in refused.stderr
-        assert "Traceback" not in refused.stderr
-        done = errclust(hub, tmp_path, *arguments, "--json", token="hf_member")
-        assert done.returncode == 0, done.stderr
-        [row] = json.loads(done.stdout)
+        code, _, errors = finished(errclust(hub, tmp_path, *arguments))
+        assert code == 2
+        assert f"{hub.url}/datasets/open-llm-leaderboard/org__model-details" in errors
+        assert "Traceback" not in errors
+        code, output, errors = finished(
+            errclust(hub, tmp_path, *arguments, "--json", token="hf_member")
+        )
+        assert code == 0, errors
+        [row] = json.loads(output)
         assert (row["benchmark"], row["model"], row["change"]) == (SNARKS, "org__model", "new")
-        assert "hf_member" not in done.stdout + done.stderr
+        assert "hf_member" not in output + errors
         # A machine that has nothing of it reads it all the same.
         shutil.rmtree(tmp_path / "home" / "assets")
-        ran = errclust(hub, tmp_path, "run", token="hf_member")
-        assert ran.returncode == 0, ran.stderr
+        code, _, errors = finished(errclust(hub, tmp_path, "run", token="hf_member"))
+        assert code == 0, errors
     rows = Warehouse(str(root)).read(RESPONSES, Partition(SNARKS, "org__model"))
     assert rows.num_rows == 6
+
+
+@pytest.mark.slow
+def test_a_download_that_was_killed_goes_on_where_it_was(root: Path, tmp_path: Path) -> None:
+    arguments = ("ingest", "hf:open-llm-leaderboard", "-m", "org/model", "--json")
+    with hub_server() as hub:
+        add_v2(hub, "org/model", rows=500)
+        hub.slow_down(f"samples_{IFEVAL}", seconds=60)
+        process = errclust(hub, tmp_path, *arguments)
+        kept = tmp_path / "home" / "assets"
+
+        def whole() -> set[str]:
+            return {path.name for path in kept.rglob("*_*_*.json*") if ".cache" not in path.parts}
+
+        others = {f"samples_{task}_{TIME}.jsonl" for task in SOME if task != IFEVAL}
+        deadline = time.monotonic() + 60
+        while not others <= whole() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.kill()
+        process.communicate()
+        assert others <= whole()
+        assert f"samples_{IFEVAL}_{TIME}.jsonl" not in whole()
+        assert Warehouse(str(root)).submissions() == []
+        before = hub.count("GET /datasets/open-llm-leaderboard/org__model-details/resolve")
+        code, output, errors = finished(errclust(hub, tmp_path, *arguments))
+        assert code == 0, errors
+        assert len(json.loads(output)) == len(SOME)
+        after = hub.count("GET /datasets/open-llm-leaderboard/org__model-details/resolve")
+        assert after - before <= 2  # The file that was cut off, and at most the results.
 
 
 @pytest.mark.slow
@@ -438,5 +478,5 @@ def test_the_command_line_says_what_does_not_fit(tmp_path: Path) -> None:
             (("hf:models/org/name",), "hf:owner/dataset"),
             (("hf:me/nothing",), "there is no dataset"),
         ):
-            done = errclust(hub, tmp_path, "ingest", *arguments)
-            assert (done.returncode, expected in done.stderr) == (2, True), done.stderr
+            code, _, errors = finished(errclust(hub, tmp_path, "ingest", *arguments))
+            assert (code, expected in errors) == (2, True), errors

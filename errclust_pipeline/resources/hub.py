@@ -32,6 +32,7 @@ from errclust_pipeline.progress import ProgressCounter
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.hf_api import RepoFile
 
     from errclust_pipeline.sources.base import Submission
 
@@ -44,6 +45,7 @@ _WAITS_SECONDS = (1, 3, 9)
 _BUSY = (429, 500, 502, 503, 504)
 _CHUNK_BYTES = 1 << 20
 
+_COMMIT = re.compile("[0-9a-f]{40}")
 _NAME = r"[A-Za-z0-9][\w.\-]*"
 _ADDRESS = re.compile(
     rf"hf:(?://)?(?:(?P<kind>datasets|models|spaces|buckets|kernels)/)?(?P<owner>{_NAME})"
@@ -167,10 +169,10 @@ class Hub:
             If the hub cannot be reached, or has too much to do.
         """
         with _explained(repository, revision):
-            found = _patiently(lambda: self._api.dataset_info(repository, revision=revision))
-        if not found.sha:
-            raise HubError(f"{_page(repository)} has no commit yet: nothing was put there")
-        return found.sha
+            found = _patiently(lambda: self._api.dataset_info(repository, revision=revision)).sha
+            if not isinstance(found, str) or not _COMMIT.fullmatch(found):
+                raise ValueError(f"its newest commit is {found!r}")
+        return found
 
     def files(self, repository: str, commit: str, path: str = "") -> list[HubFile]:
         """List the files below a folder of a repository, or one file, sorted by path.
@@ -184,13 +186,7 @@ class Hub:
 
         with _explained(repository, commit, path):
             listed = _patiently(lambda: list(self._listed(repository, commit, path)))
-        files = [
-            HubFile(
-                one.path, one.size, one.blob_id, "" if one.lfs is None else str(one.lfs["sha256"])
-            )
-            for one in listed
-            if isinstance(one, RepoFile)
-        ]
+            files = [_as_file(one) for one in listed if isinstance(one, RepoFile)]
         for file in files:
             if file.path.startswith("/") or ".." in file.path.split("/") or "\0" in file.path:
                 raise HubError(
@@ -247,6 +243,10 @@ class Hub:
             ]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
+            except BaseException:
+                # Interrupted: nobody waits for files of gigabytes.
+                counter.stopped = True
+                raise
             finally:
                 for future in futures:
                     future.cancel()
@@ -357,14 +357,28 @@ def on_this_machine(submission: Submission) -> Submission:
     return dataclasses.replace(submission, files=tuple(local[file] for file in submission.files))
 
 
+def _as_file(listed: RepoFile) -> HubFile:
+    sha256 = "" if listed.lfs is None else listed.lfs["sha256"]
+    texts = (listed.path, listed.blob_id, sha256)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(listed.size, int):
+        raise TypeError(f"the entry of a file is {listed!r:.200}")
+    return HubFile(listed.path, listed.size, listed.blob_id, sha256)
+
+
+class _StoppedError(Exception):
+    """Ends a download that nobody waits for any more."""
+
+
 class _Bytes:
     """Counts what is fetched, in any number of threads."""
 
     def __init__(self, total: int, fetched: Fetched) -> None:
         from huggingface_hub.utils.tqdm import tqdm
 
-        self._counter = ProgressCounter("fetching", total or None, "bytes")
+        self.stopped = False
+        self._counter = ProgressCounter("fetching", total // 1000 or None, "kB")
         self._fetched = fetched
+        self._done = 0
         self._lock = threading.Lock()
         count = self.count_bytes
 
@@ -382,18 +396,24 @@ class _Bytes:
     def keep(self, size: int) -> None:
         """Count a file that was kept from before."""
         with self._lock:
-            self._counter.advance(size)
+            self._advance(size)
 
     def count_bytes(self, size: int) -> None:
         """Count bytes that came; a client that begins again takes some back."""
+        if self.stopped:
+            raise _StoppedError
         with self._lock:
-            self._counter.advance(size)
             self._fetched.size += size
+            self._advance(size)
 
     def count_file(self) -> None:
         """Count a file that came whole."""
         with self._lock:
             self._fetched.files += 1
+
+    def _advance(self, size: int) -> None:
+        self._done += size
+        self._counter.advance(self._done // 1000 - self._counter.done)
 
 
 def _is_intact(path: Path, file: HubFile) -> bool:
@@ -463,7 +483,7 @@ def _explained(repository: str, revision: str | None = None, path: str = "") -> 
         raise _unreachable(error, repository) from error
     except errors.HFValidationError as error:
         raise HubError(f"{repository!r} cannot be a dataset's name: {error}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HubBusyError(
             f"{_page(repository)} did not answer as a hub does ({type(error).__name__}: {error}): "
             "is HF_ENDPOINT right, and nothing between this machine and the hub?"

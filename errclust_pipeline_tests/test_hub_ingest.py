@@ -5,18 +5,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from errclust_pipeline.assets.raw_results import raw_results
-from errclust_pipeline.hub_ingest import ingest_from_hub
+from errclust_pipeline.hub_ingest import ingest_from_hub, top_models
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import add_partitions, partition_key
-from errclust_pipeline.resources.hub import HubAddress, HubError, HubMissingError
+from errclust_pipeline.resources.hub import Hub, HubAddress, HubError, HubMissingError
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources import SourceError
@@ -34,6 +39,7 @@ from errclust_pipeline_tests.leaderboards import (
     details_v2,
 )
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.sources.test_open_llm_leaderboard_v1 import COLUMNS
 
 V2, V1 = HubAddress("open-llm-leaderboard"), HubAddress("open-llm-leaderboard-old")
 SNARKS, IFEVAL, MMLU_PRO = "leaderboard_bbh_snarks", "leaderboard_ifeval", "leaderboard_mmlu_pro"
@@ -178,6 +184,31 @@ def test_the_best_models_are_taken_by_their_average(hub: HubServer, warehouse: W
         ("org/second", 40.0, "2025-01-28"),
     ]
     assert [one.partition.model for one in found.ingested] == ["org__best", "org__second"]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_whatever_a_table_of_contents_holds_ends_in_a_ranking_or_one_error(
+    hub: HubServer, data: st.DataObject
+) -> None:
+    columns = {"fullname": ["org/a", "org/b"], "Average ⬆️": [1.0, 2.0], "Flagged": [False, False]}
+    for name in data.draw(st.sets(st.sampled_from([*columns, "Submission Date"]))):
+        kind = data.draw(st.sampled_from(["gone", *COLUMNS]))
+        columns.pop(name, None)
+        if kind != "gone":
+            columns[name] = [data.draw(COLUMNS[kind]) for _ in range(2)]
+    buffer = BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    content = buffer.getvalue()[: data.draw(st.just(None) | st.integers(0, 600))]
+    hub.add("open-llm-leaderboard/contents", {"train.parquet": content})
+    try:
+        best = top_models(Hub(), "open-llm-leaderboard", 5)
+    except SourceError:
+        return
+    assert {one.name for one in best} <= {"org/a", "org/b", "text"}
+    assert all(best[n].average >= best[n + 1].average for n in range(len(best) - 1))
 
 
 def test_one_model_that_cannot_be_had_does_not_stop_the_others(

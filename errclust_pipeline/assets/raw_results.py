@@ -1,7 +1,6 @@
 """Stage 1: a submission's files, read into the canonical `responses` and `rejects`."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +48,34 @@ def raw_results(
         )
 
     counter = ProgressCounter("reading", None, "rows", context.log.info)
+    limit = warehouse.settings().submissions.block_above_rejects
     passed_over = correct = 0
     score = 0.0
-    preview = None
-    with ExitStack() as stack:
-        # The block ends in reverse order: rejects get their name before responses do.
-        responses = stack.enter_context(store.writer(RESPONSES, partition, made_from))
-        rejects = stack.enter_context(store.writer(REJECTS, partition, made_from))
-        for batch in with_sources(read_submission(submission), submission.files, recorded.files):
-            responses.append(batch.responses)
-            rejects.append(batch.rejects)
-            passed_over += batch.passed_over
-            correct += batch.responses.column("correct").true_count
-            score += pc.sum(batch.responses.column("score")).as_py() or 0.0
-            preview = preview or batch.responses
-            counter.advance(batch.responses.num_rows + batch.rejects.num_rows)
+    preview = unusable = None
+    # Responses come last and only if they may be used; what was rejected is kept in any case.
+    with store.writer(RESPONSES, partition, made_from) as responses:
+        with store.writer(REJECTS, partition, made_from) as rejects:
+            try:
+                read = read_submission(submission)
+                for batch in with_sources(read, submission.files, recorded.files):
+                    responses.append(batch.responses)
+                    rejects.append(batch.rejects)
+                    passed_over += batch.passed_over
+                    correct += batch.responses.column("correct").true_count
+                    score += pc.sum(batch.responses.column("score")).as_py() or 0.0
+                    preview = preview or batch.responses
+                    counter.advance(batch.responses.num_rows + batch.rejects.num_rows)
+            except SourceError as error:
+                unusable = error
+        if unusable is not None:
+            raise unusable
+        share = rejects.rows / max(rejects.rows + responses.rows, 1)
+        if share > limit:
+            raise SourceError(
+                f"{share:.0%} of the rows of {partition} could not be used, more than {limit:.0%}: "
+                "see table rejects for why; mend the file, or raise block_above_rejects in "
+                "[submissions]. What was read of it before, if anything, stands"
+            )
     if rejects.rows:
         context.log.warning(f"{rejects.rows:,} rows could not be used: see table rejects")
     published = submission.options.get("published")

@@ -140,8 +140,8 @@ def ingest(
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, mmlu_pro, open_llm_leaderboard_v1 or table.  "
-            "[default: found out from the files]",
+            help="The format: lm_eval, mmlu_pro, realmistake, llm_uncertainty, osq_bench, "
+            "open_llm_leaderboard_v1 or table.  [default: found out from the files]",
             show_default=False,
         ),
     ] = None,

@@ -365,7 +365,8 @@ def _in_details(
     except HubMissingError as error:
         owner, _, name = repository.partition("/")
         words = name.removeprefix("details_").removesuffix("-details").rpartition("__")[2]
-        similar = [one for one in hub.similar(owner, words) if leaderboard.is_details(one)]
+        found = hub.similar(owner, words)
+        similar = [one for one in found if leaderboard.is_details(one.rpartition("/")[2])]
         hint = f". Similar ones there: {', '.join(similar)}" if similar else ""
         raise HubMissingError(f"{error}{hint}") from error
     files = hub.files(repository, commit)

@@ -297,6 +297,8 @@ class _Handler(BaseHTTPRequestHandler):
                 "private": repository.private,
                 "siblings": [{"rfilename": one} for one in files],
             }
+            if "expand" in query:
+                facts = {name: facts[name] for name in ("id", *query["expand"])}
             self.send(200, json.dumps(facts).encode(), {})
 
     def answer_tree(

@@ -230,8 +230,10 @@ def test_a_model_that_is_not_there_is_named_with_similar_ones(
     hub: HubServer, warehouse: Warehouse
 ) -> None:
     add_v2(hub, "other/model-7b")
-    with pytest.raises(HubMissingError, match=r"Similar ones there: .*other__model-7b-details"):
-        ingest_from_hub(warehouse, V2, options={"model": "org/model-7b"})
+    add_v1(hub, "other/model-7b", details_v1([ARC]))
+    for leaderboard in (V2, V1):
+        with pytest.raises(HubMissingError, match=r"Similar ones there: .*other__model-7b"):
+            ingest_from_hub(warehouse, leaderboard, options={"model": "org/model-7b"})
 
 
 @pytest.mark.parametrize(

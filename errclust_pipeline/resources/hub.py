@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
@@ -169,7 +170,9 @@ class Hub:
             If the hub cannot be reached, or has too much to do.
         """
         with _explained(repository, revision):
-            found = _patiently(lambda: self._api.dataset_info(repository, revision=revision)).sha
+            # Without `expand` the hub lists all files too.
+            ask = partial(self._api.dataset_info, repository, revision=revision, expand=["sha"])
+            found = _patiently(ask).sha
             if not isinstance(found, str) or not _COMMIT.fullmatch(found):
                 raise ValueError(f"its newest commit is {found!r}")
         return found

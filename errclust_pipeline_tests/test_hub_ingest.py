@@ -19,13 +19,21 @@ from hypothesis import strategies as st
 
 from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.hub_ingest import ingest_from_hub, top_models
+from errclust_pipeline.ingest import ingest
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import add_partitions, partition_key
-from errclust_pipeline.resources.hub import Hub, HubAddress, HubError, HubMissingError
+from errclust_pipeline.resources.hub import (
+    Hub,
+    HubAddress,
+    HubError,
+    HubMissingError,
+    on_this_machine,
+)
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.sources import SourceError
+from errclust_pipeline.sources import SourceError, read_submission
 from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.hub_server import HubServer, hub_environment, hub_server
 from errclust_pipeline_tests.leaderboards import (
     ARC,
@@ -318,6 +326,33 @@ def test_any_dataset_of_result_files_is_ingested(
         address = HubAddress("me", "evals", repository.head, part)
         [one] = ingest_from_hub(warehouse, address).ingested
         assert (str(one.partition), one.change) == ("trivia|org__model-a", "unchanged")
+
+
+def test_real_results_are_the_same_submission_from_the_hub_and_from_the_disk(
+    hub: HubServer, warehouse: Warehouse
+) -> None:
+    folder = REAL_DATA / "lm_eval"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent")
+    hub.add(
+        "me/evals",
+        {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
+    )
+    [fetched] = ingest_from_hub(warehouse, HubAddress("me", "evals")).ingested
+    read = [
+        row
+        for batch in read_submission(on_this_machine(fetched.submission))
+        for row in batch.responses.to_pylist()
+    ]
+    [local] = ingest(warehouse, [folder])
+    assert (fetched.partition, fetched.change) == (local.partition, "new")
+    [samples] = folder.rglob("samples_*.jsonl")
+    ids = {json.loads(line)["doc_id"] for line in samples.read_text().splitlines()}
+    assert len(read) == len(ids)
 
 
 def test_columns_of_a_dataset_are_mapped(

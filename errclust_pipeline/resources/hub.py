@@ -89,7 +89,11 @@ class HubAddress:
             If it is none of these.
         """
         match = _ADDRESS.fullmatch(text)
-        if match is None or match["kind"] not in (None, "datasets"):
+        if (
+            match is None
+            or match["kind"] not in (None, "datasets")
+            or _leads_out(match["path"] or "")
+        ):
             raise HubError(
                 f"{text!r} is not the address of a dataset on the hub: write hf:owner/dataset, and "
                 "if need be hf:owner/dataset@revision/folder"
@@ -188,10 +192,10 @@ class Hub:
         from huggingface_hub.hf_api import RepoFile
 
         with _explained(repository, commit, path):
-            listed = _patiently(lambda: list(self._listed(repository, commit, path)))
+            listed = self._listed(repository, commit, path)
             files = [_as_file(one) for one in listed if isinstance(one, RepoFile)]
         for file in files:
-            if file.path.startswith("/") or ".." in file.path.split("/") or "\0" in file.path:
+            if _leads_out(file.path):
                 raise HubError(
                     f"{_page(repository)} lists a file {file.path[:200]!r}, which would be written "
                     "outside the folder that files are kept in: do not trust this dataset"
@@ -368,6 +372,11 @@ def _as_file(listed: RepoFile) -> HubFile:
     return HubFile(listed.path, listed.size, listed.blob_id, sha256)
 
 
+def _leads_out(path: str) -> bool:
+    """Whether a path in a repository would lead out of the folder that it is kept in."""
+    return path.startswith("/") or ".." in path.split("/") or "\0" in path
+
+
 class _StoppedError(Exception):
     """Ends a download that nobody waits for any more."""
 
@@ -439,7 +448,10 @@ def _is_intact(path: Path, file: HubFile) -> bool:
 
 
 def _patiently(ask: Callable[[], _Answer]) -> _Answer:
-    """Ask again, after a wait, a hub that is busy; as long as it says, if that is not too long."""
+    """Ask again, after a wait, a hub that is busy; as long as it says, if that is not too long.
+
+    For what the client asks but once; listings and files it asks for again by itself.
+    """
     from huggingface_hub.errors import HfHubHTTPError
 
     for pause in (*_WAITS_SECONDS, None):
@@ -560,9 +572,8 @@ def _unreachable(error: BaseException, repository: str) -> HubError:
             f"{repository} is not on this machine, and HF_HUB_OFFLINE forbids asking the hub for "
             "it: unset it"
         )
-    what = str(error) or type(error).__name__
     return HubBusyError(
-        f"{constants.ENDPOINT} cannot be reached for {repository} ({what.splitlines()[0]}): try "
+        f"{constants.ENDPOINT} cannot be reached for {repository} ({_first_line(error)}): try "
         "again later. What was fetched is kept"
     )
 

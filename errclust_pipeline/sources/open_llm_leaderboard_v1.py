@@ -84,8 +84,8 @@ _DETAILS = re.compile(rf"details_harness\|(.+)\|(\d+)_{TIMESTAMP}\.parquet")
 _REPOSITORY = re.compile(r"(?:.*--)?details_(.+)")
 _QUESTION_COLUMNS = ("query", "question", "sentence", "example")
 _COLUMNS = (
-    *_QUESTION_COLUMNS, "passage", "choices", "mc1_targets", "gold", "gold_index", "predictions",
-    "metrics", "hash", "num_effective_few_shots",
+    *_QUESTION_COLUMNS, "instruction", "passage", "choices", "mc1_targets", "gold", "gold_index",
+    "predictions", "metrics", "hash", "num_effective_few_shots",
 )  # fmt: skip
 _KNOWN_METRICS = (*KNOWN_METRICS, "qem")
 _IN_COLUMN = "metrics."
@@ -308,6 +308,10 @@ def _to_row(position: int, row: Any, metric: str, subject: str | None) -> dict[s
         choices = texts_of(_parsed(row.get("choices")))
     if choices is not None and likelihoods is not None and len(choices) > len(likelihoods):
         choices = None
+    instruction = row.get("instruction")
+    if isinstance(instruction, str):
+        # The same before every question of a subject.
+        text = text.removeprefix(instruction)
     question, choices = _without_prompt(text, choices)
     passage = row.get("passage")
     if isinstance(passage, str) and passage.strip() and passage not in question:

@@ -52,7 +52,9 @@ def test_addresses_are_read_and_written(text: str, expected: HubAddress) -> None
     assert HubAddress.parse(str(expected)) == expected
 
 
-@pytest.mark.parametrize("text", ["hf:", "hf:models/a/b", "hf:../a", "hf:a/..", "hf:a/b c", "a/b"])
+@pytest.mark.parametrize(
+    "text", ["hf:", "hf:models/a/b", "hf:../a", "hf:a/..", "hf:a/b c", "a/b", "hf:a/b/../c"]
+)
 def test_what_is_no_address_says_how_to_write_one(text: str) -> None:
     with pytest.raises(HubError, match="hf:owner/dataset"):
         HubAddress.parse(text)

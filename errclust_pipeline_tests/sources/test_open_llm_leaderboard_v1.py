@@ -148,6 +148,15 @@ def test_options_that_stand_in_the_question_twice_are_the_last_ones(tmp_path: Pa
     assert response["choices"] == ["first", "second"]
 
 
+def test_the_instruction_before_a_question_is_no_part_of_it(tmp_path: Path) -> None:
+    row = detail("hendrycksTest-logic", 0)
+    instruction = "Here is one more of the questions on logic.\n\n"
+    row |= {"instruction": instruction, "example": instruction + row["example"]}
+    path = write_rows(tmp_path, [row], "hendrycksTest-logic")
+    [response] = read(path.parent).rows
+    assert response["question"] == "In logic, what is tool 0 made of?"
+
+
 def test_the_newest_run_that_is_whole_counts() -> None:
     older, newer = "2023-08-18T00:00:43.862234", "2023-09-15T09-53-02.418861"
     whole = [

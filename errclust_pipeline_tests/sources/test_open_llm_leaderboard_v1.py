@@ -150,7 +150,7 @@ def test_options_that_stand_in_the_question_twice_are_the_last_ones(tmp_path: Pa
 
 def test_the_instruction_before_a_question_is_no_part_of_it(tmp_path: Path) -> None:
     row = detail("hendrycksTest-logic", 0)
-    instruction = "The following are multiple choice questions (with answers) about logic.\n\n"
+    instruction = "Here is one more of the questions on logic.\n\n"
     row |= {"instruction": instruction, "example": instruction + row["example"]}
     path = write_rows(tmp_path, [row], "hendrycksTest-logic")
     [response] = read(path.parent).rows

@@ -293,7 +293,7 @@ def find_repairs(
     started = time.monotonic()
     settings = load_settings(store.storage)
     partitions: list[Partition] = store.submissions()
-    everything = [*partitions, *benchmarks_of(partitions)]
+    everything = [*partitions, *benchmarks_of(partitions), *store.battle_sets()]
     position = memory["next"] if memory["next"] < len(everything) else 0
     seen, found = dict(memory["seen"]), []
     for partition in everything[position:]:

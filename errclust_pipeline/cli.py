@@ -171,7 +171,9 @@ def ingest(
     """Record result files, so that `errclust run` reads them.
 
     Takes lm-evaluation-harness output folders, MMLU-Pro result zips, and tables (CSV, JSONL,
-    Parquet). Files are recorded where they lie; ingest them again after they change.
+    Parquet); and battles: MT-bench human judgments, Chatbot Arena conversations, FastChat's
+    pairwise judgments, llmfao, PandaLM (--benchmark then names the battle set). Files are recorded
+    where they lie; ingest them again after they change.
     """
     from errclust_pipeline.ingest import ingest as ingest_paths
     from errclust_pipeline.instance import open_instance
@@ -201,7 +203,7 @@ def ingest(
     rows = [
         {
             "benchmark": one.partition.benchmark,
-            "model": one.partition.model,
+            "model": one.partition.model or _whose(one.partition),
             "reader": one.submission.reader,
             "change": one.change,
             "file": one.submission.files[0],
@@ -281,7 +283,7 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     rows = [
         {
             "benchmark": one.planned.partition.benchmark,
-            "model": one.planned.partition.model or "(all)",
+            "model": one.planned.partition.model or _whose(one.planned.partition),
             "seconds": sum(one.seconds.values()),
             "longest": _longest(one.seconds),
             "outcome": "done" if one.failure is None else f"failed in {one.failed_asset}",
@@ -323,20 +325,28 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         raise typer.Exit(PARTITION_FAILED)
 
 
+def _whose(partition: Partition) -> str:
+    """Say what stands in a model's place where a partition has none."""
+    from errclust_pipeline.keys import BattleSet
+
+    return "(battles)" if isinstance(partition, BattleSet) else "(all)"
+
+
 def _reject_lines(warehouse: Warehouse, finished: Sequence[FinishedRun]) -> list[str]:
     """Say of what was read how many rows could not be used."""
-    from errclust_pipeline.stages import RAW_RESULTS
+    from errclust_pipeline.stages import BATTLES_STAGE, RAW_RESULTS
 
     lines = []
     for one in finished:
-        if RAW_RESULTS.asset not in one.seconds:
+        read = [stage for stage in (RAW_RESULTS, BATTLES_STAGE) if stage.asset in one.seconds]
+        if not read:
             continue
         where = one.planned.partition
         rejects, rows = warehouse.reject_counts(where)
         if rejects:
             lines.append(
-                f"{where}: {rejects:,} of {rows:,} rows could not be used: table rejects "
-                "says which and why"
+                f"{where}: {rejects:,} of {rows:,} rows could not be used: table "
+                f"{read[0].tables[1].name} says which and why"
             )
     return lines
 
@@ -362,14 +372,21 @@ def status(
     from errclust_pipeline import keys, stages
     from errclust_pipeline import run as runs
     from errclust_pipeline.settings import load_settings
-    from errclust_pipeline.tables import ERRORS, QUESTIONS, REJECTS, RESPONSES
+    from errclust_pipeline.tables import (
+        BATTLE_REJECTS,
+        BATTLES,
+        ERRORS,
+        QUESTIONS,
+        REJECTS,
+        RESPONSES,
+    )
 
     warehouse = _warehouse(root)
     settings = load_settings(warehouse.storage)
     partitions = runs.select_partitions(
         warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
     )
-    rows, shared, reasons, notes = [], [], [], []
+    rows, shared, battle_sets, reasons, notes = [], [], [], [], []
     troubled: list[Partition] = []
     for partition in [*partitions, *keys.benchmarks_of(partitions)]:
         found = stages.status(warehouse, settings, partition)
@@ -390,6 +407,15 @@ def status(
                     f"{partition}: withdrawn, its file is gone; its tables stay until you run "
                     f"errclust forget {partition.benchmark} {partition.model}"
                 )
+        elif isinstance(partition, keys.BattleSet):
+            battle_sets.append(
+                {
+                    "battle_set": partition.benchmark,
+                    **states,
+                    "rows": warehouse.count(BATTLES, partition),
+                    "rejects": warehouse.count(BATTLE_REJECTS, partition),
+                }
+            )
         else:
             questions = warehouse.count(QUESTIONS, partition)
             shared.append({"benchmark": partition.benchmark, **states, "questions": questions})
@@ -408,18 +434,22 @@ def status(
                 "root": warehouse.storage.url,
                 "partitions": rows,
                 "benchmarks": shared,
+                "battle_sets": battle_sets,
                 "reasons": reasons,
                 "failures": failures,
                 "notes": notes,
             }
         )
     else:
-        terminal.print_status(rows, title=f"data root {warehouse.storage.url}")
-        terminal.print_status(shared, title="what the models of a benchmark share")
+        if rows or not battle_sets:
+            terminal.print_status(rows, title=f"data root {warehouse.storage.url}")
+            terminal.print_status(shared, title="what the models of a benchmark share")
+        if battle_sets:
+            terminal.print_status(battle_sets, title=f"battles in {warehouse.storage.url}")
         told = [f"{partition}: {failure}" for partition, failure in failures.items()]
         for line in [*reasons, *told, *notes]:
             terminal.output().print(terminal.plain(line), soft_wrap=True)
-        if not rows:
+        if not rows and not battle_sets:
             terminal.messages().print("nothing was ingested yet: errclust ingest PATH")
     if check and reasons:
         raise typer.Exit(PARTITION_FAILED)
@@ -906,8 +936,10 @@ def _told_apart(names: Sequence[str]) -> list[str]:
 @app.command()
 @_explain_errors
 def forget(
-    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
-    model: Annotated[str, typer.Argument(help="The model.")],
+    benchmark: Annotated[str, typer.Argument(help="The benchmark, or the battle set.")],
+    model: Annotated[
+        str | None, typer.Argument(help="The model; a battle set has none.", show_default=False)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     root: Root = None,
 ) -> None:
@@ -917,12 +949,17 @@ def forget(
     date then: `errclust run` computes it anew.
     """
     from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.keys import BattleSet
     from errclust_pipeline.partitions import remove_partition
 
     warehouse = _warehouse(root)
-    partition = _partition(warehouse, benchmark, model)
+    if model is None:
+        partition: Partition = BattleSet(warehouse.known_key("benchmark", benchmark))
+    else:
+        partition = _partition(warehouse, benchmark, model)
     if not warehouse.has_submission(partition):
-        _stop(f"there is no submission {partition}")
+        what = "submission" if model else "battle set"
+        _stop(f"there is no {what} {partition}" + ("" if model else ": name a model as well"))
     if not yes:
         typer.confirm(f"Remove {partition} and its tables?", abort=True)
     removed = warehouse.forget(partition)
@@ -1015,7 +1052,7 @@ def dev(
     warehouse = _warehouse(root)
     home = dagster_home(warehouse.storage)
     with open_instance(warehouse.storage) as instance:
-        add_partitions(instance, warehouse.submissions())
+        add_partitions(instance, [*warehouse.submissions(), *warehouse.battle_sets()])
         fail_abandoned_runs(instance)
     settings = load_settings(warehouse.storage)
     folders = [

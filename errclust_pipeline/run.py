@@ -15,7 +15,7 @@ import psutil
 from dagster._core.launcher import DefaultRunLauncher
 
 from errclust_pipeline import stages
-from errclust_pipeline.keys import Partition, benchmarks_of
+from errclust_pipeline.keys import BattleSet, Partition, benchmarks_of
 from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings, load_settings
@@ -47,10 +47,14 @@ class FinishedRun:
 def select_partitions(
     warehouse: Warehouse, benchmark: str | None = None, model: str | None = None
 ) -> list[Partition]:
-    """Return the partitions with a submission, of one benchmark or model if given (by key)."""
+    """Return the partitions with a submission, of one benchmark or model if given (by key).
+
+    Battle sets are among them; one stands where a benchmark does, and is of no one model.
+    """
+    known: list[Partition] = [*warehouse.submissions(), *warehouse.battle_sets()]
     return [
         partition
-        for partition in warehouse.submissions()
+        for partition in known
         if benchmark in (None, partition.benchmark) and model in (None, partition.model)
     ]
 
@@ -66,21 +70,30 @@ def plan(
     Parameters
     ----------
     partitions : sequence of Partition
-        Of models; what all models of their benchmarks share is planned too.
+        Of models and battle sets; what all models of a benchmark share is planned too.
     phases : sequence of str
         Jobs to plan. What a later phase has to do may change by what an earlier one does: to run
         several, plan and execute one after another.
     """
-    benchmarks = benchmarks_of(partitions)
     planned = []
     for phase in phases:
         names = [stage.asset for stage in PHASES[phase]]
-        for partition in partitions if PHASES[phase][0].by_model else benchmarks:
+        for partition in _partitions_of(phase, partitions):
             found = stages.status(warehouse, settings, partition)
             assets = tuple(name for name in names if found[name].state is not State.FRESH)
             if assets:
                 planned.append(PlannedRun(partition, assets, phase))
     return planned
+
+
+def _partitions_of(phase: str, partitions: Sequence[Partition]) -> Sequence[Partition]:
+    """Return the partitions that a phase is computed for."""
+    first = PHASES[phase][0]
+    if first is stages.BATTLES_STAGE:
+        return [one for one in partitions if isinstance(one, BattleSet)]
+    if first.by_model:
+        return [one for one in partitions if one.model]
+    return benchmarks_of(partitions)
 
 
 def out_of_date(
@@ -184,7 +197,7 @@ def execute_all(
     Parameters
     ----------
     partitions : sequence of Partition
-        Of models.
+        Of models and battle sets.
     started : callable
         Called with each run before it starts.
     phases : sequence of str

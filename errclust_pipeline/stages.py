@@ -20,11 +20,13 @@ from types import MappingProxyType
 from typing import Any
 
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.keys import BattleSet, Partition
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
+    BATTLE_REJECTS,
+    BATTLES,
     CLUSTER_LABELS,
     DIAGNOSIS_CLUSTERS,
     DIAGNOSIS_LABELS,
@@ -78,6 +80,7 @@ class Stage:
 
 
 RAW_RESULTS = Stage("raw_results", (RESPONSES, REJECTS), (), "2", lambda *_: {})
+BATTLES_STAGE = Stage("battles", (BATTLES, BATTLE_REJECTS), (), "1", lambda *_: {})
 ERROR_TABLE = Stage(
     "error_table",
     (ERRORS,),
@@ -215,6 +218,8 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
         ERROR_CLUSTERS_STAGE,
         CLUSTER_LABELS_STAGE,
     ),
+    # Of battle sets, which have no part in the others.
+    "read_battles": (BATTLES_STAGE,),
     "map_questions": (QUESTIONS_STAGE, QUESTION_MAP_STAGE, REGION_LABELS_STAGE),
     "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE),
     "diagnose_errors": (ERROR_DIAGNOSES_STAGE, DIAGNOSIS_CLUSTERS_STAGE),
@@ -252,7 +257,7 @@ def provenance(
     WarehouseError
         If something it reads does not exist.
     """
-    if stage is RAW_RESULTS:
+    if not stage.upstream:
         submission, _ = warehouse.submission(partition)
         inputs = {
             "submission": submission.revision,
@@ -317,11 +322,13 @@ def _doublings(models: int) -> str:
 def status(warehouse: Warehouse, settings: Settings, partition: Partition) -> dict[str, Status]:
     """Return how each stage of a partition stands, in flow order, by the asset's name.
 
-    A model's partition has a model's stages, a benchmark's partition a benchmark's.
+    A model's partition has a model's stages, a benchmark's a benchmark's, a battle set its own.
     """
     found: dict[str, Status] = {}
     for stage in STAGES:
         if stage.by_model != bool(partition.model):
+            continue
+        if (stage is BATTLES_STAGE) != isinstance(partition, BattleSet):
             continue
         found[stage.asset] = stage_status(stage, warehouse, settings, partition, found)
     return found

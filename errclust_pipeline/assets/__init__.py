@@ -1,6 +1,7 @@
 """Software-defined assets, one file a stage: read tables, call the analysis, write tables."""
 
 from errclust_pipeline.assets.autocorrelation import autocorrelation
+from errclust_pipeline.assets.battles import battles
 from errclust_pipeline.assets.cluster_labels import cluster_labels
 from errclust_pipeline.assets.diagnosis_clusters import diagnosis_clusters
 from errclust_pipeline.assets.error_clusters import error_clusters
@@ -30,12 +31,14 @@ ASSETS = [
     diagnosis_clusters,
     leaderboard,
     model_comparison,
+    battles,
 ]
 """In flow order."""
 
 __all__ = [
     "ASSETS",
     "autocorrelation",
+    "battles",
     "cluster_labels",
     "diagnosis_clusters",
     "error_clusters",

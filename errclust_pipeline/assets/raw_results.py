@@ -1,17 +1,16 @@
 """Stage 1: a submission's files, read into the canonical `responses` and `rejects`."""
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.ingest import check_unchanged
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.sources import SourceError, read_submission
-from errclust_pipeline.sources.base import file_fingerprint
+from errclust_pipeline.sources import read_submission
 from errclust_pipeline.stages import RAW_RESULTS, provenance
 from errclust_pipeline.tables import REJECTS, RESPONSES
 
@@ -30,17 +29,7 @@ def raw_results(
     store, partition = warehouse.open(), partition_of(context)
     submission, fingerprint = store.submission(partition)
     made_from = provenance(RAW_RESULTS, store, warehouse.settings(), partition)
-    files = [Path(file) for file in submission.files]
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise SourceError(
-            f"{missing[0]} is gone since it was ingested: put it back, or ingest the submission "
-            "from where it is now (`errclust ingest PATH`; --copy keeps a copy)"
-        )
-    if file_fingerprint(*files) != fingerprint:
-        raise SourceError(
-            f"{files[0]} changed since it was ingested: run `errclust ingest` on it again"
-        )
+    check_unchanged(submission, fingerprint)
 
     counter = ProgressCounter("reading", None, "rows", context.log.info)
     passed_over = correct = 0

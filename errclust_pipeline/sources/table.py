@@ -189,7 +189,7 @@ def _is_table(path: Path) -> bool:
 
 def _has_columns(path: Path, options: Mapping[str, Any]) -> bool:
     try:
-        there = _column_names(path)
+        there = column_names(path)
     except SourceError:
         return False
     wanted = {**DEFAULT_COLUMNS, **_given_columns(options)}
@@ -216,7 +216,7 @@ def _given_columns(options: Mapping[str, Any]) -> dict[str, Any]:
 def _names(path: Path, options: Mapping[str, Any]) -> _Names:
     """Settle which columns of the file are used, and what stands in for missing names."""
     given = _given_columns(options)
-    there = _column_names(path)
+    there = column_names(path)
     listing = ", ".join(there[:40]) or "none"
     for name, column in given.items():
         if column not in there:
@@ -245,7 +245,8 @@ def _names(path: Path, options: Mapping[str, Any]) -> _Names:
     return _Names(columns, benchmark, model)
 
 
-def _column_names(path: Path) -> list[str]:
+def column_names(path: Path) -> list[str]:
+    """Return the names of the columns of a table, or of what its first rows hold."""
     lower = path.name.lower()
     if lower.endswith(_PARQUET):
         with _parquet(path) as file:
@@ -264,9 +265,9 @@ def _column_names(path: Path) -> list[str]:
 def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Any]]:
     lower = path.name.lower()
     if lower.endswith(_PARQUET):
-        yield from _parquet_rows(path, sorted(set(columns.values())))
+        yield from parquet_rows(path, sorted(set(columns.values())))
     elif lower.endswith(_CSV):
-        yield from _csv_rows(path)
+        yield from csv_rows(path)
     else:
         for position, row in rows_of_json_file(path):
             if not isinstance(row, dict | Fault):
@@ -334,7 +335,8 @@ def _header(path: Path, lines: _CsvLines) -> list[str]:
     return header
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the position and fields of each row of a CSV file; a `Fault` where it is unreadable."""
     with open_result_file(path) as stream:
         lines = _csv_lines(path, stream)
         header = _header(path, lines)
@@ -375,7 +377,8 @@ def _parquet(path: Path) -> pq.ParquetFile:
         raise SourceError(f"{path} is not a Parquet file that can be read: {error}") from error
 
 
-def _parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
+def parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
+    """Yield the position and some columns of each row of a Parquet file."""
     position = 0
     with _parquet(path) as file:
         try:

@@ -3,6 +3,8 @@
 from errclust_pipeline.analysis.causes import CAUSES
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
+    BATTLE_REJECTS,
+    BATTLES,
     CLUSTER_LABELS,
     DIAGNOSIS_CLUSTERS,
     DIAGNOSIS_LABELS,
@@ -13,6 +15,7 @@ from errclust_pipeline.tables.schemas import (
     FAILURE_FORMS,
     HOT_REGIONS,
     HOT_SPOTS,
+    JUDGE_KINDS,
     LEADERBOARD,
     MODEL_COMPARISON,
     MODEL_PAIRS,
@@ -24,11 +27,14 @@ from errclust_pipeline.tables.schemas import (
     REJECTS,
     RESPONSES,
     TABLES,
+    WINNERS,
     Table,
 )
 
 __all__ = [
     "AUTOCORRELATION",
+    "BATTLES",
+    "BATTLE_REJECTS",
     "CAUSES",
     "CLUSTER_LABELS",
     "DIAGNOSIS_CLUSTERS",
@@ -40,6 +46,7 @@ __all__ = [
     "FAILURE_FORMS",
     "HOT_REGIONS",
     "HOT_SPOTS",
+    "JUDGE_KINDS",
     "LEADERBOARD",
     "MODEL_COMPARISON",
     "MODEL_PAIRS",
@@ -51,5 +58,6 @@ __all__ = [
     "REJECTS",
     "RESPONSES",
     "TABLES",
+    "WINNERS",
     "Table",
 ]

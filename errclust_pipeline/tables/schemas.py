@@ -15,6 +15,12 @@ from errclust_pipeline.analysis.causes import CAUSES
 FAILURE_FORMS = ("wrong_answer", "no_answer", "truncated", "repetition", "refusal", "empty")
 """How a response fails on its face; `analysis.errors` has the rules."""
 
+WINNERS = ("model_a", "model_b", "tie", "tie_bothbad")
+"""How a battle ends; in the last, the judge found both responses bad."""
+
+JUDGE_KINDS = ("human", "model")
+"""Who judges a battle."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -580,6 +586,54 @@ MODEL_COMPARISON = Table(
     by_model=False,
 )
 
+BATTLES = Table(
+    "battles",
+    "one verdict of one judge on two models' responses to one prompt",
+    ("battle_id",),
+    pa.schema(
+        [
+            _key("battle_id", pa.string(), "of the verdict, unique in the battle set"),
+            _key("question_id", pa.string(), "hash of the normalised prompt"),
+            _column("subject", pa.string(), "category of the prompt inside the battle set"),
+            _key(
+                "prompt",
+                pa.string(),
+                "the user's messages up to the turn that is judged, with blank lines between",
+            ),
+            _column("response_a", pa.string(), "what model A answered to them; null if not known"),
+            _column("response_b", pa.string(), "what model B answered"),
+            _key("model_a", pa.string(), "the model shown first, by its true name"),
+            _key("model_b", pa.string(), "the other, never the same"),
+            _key("winner", pa.string(), "the verdict: " + ", ".join(WINNERS)),
+            _column("judge", pa.string(), "who judged, by the source's id; null if not known"),
+            _key("judge_kind", pa.string(), "what the judge is: " + " or ".join(JUDGE_KINDS)),
+            _key("turn", pa.int32(), "the user's message up to which is judged, from 1"),
+            _column("language", pa.string(), "of the prompt, as the source names it"),
+            _column("time", pa.timestamp("us"), "when it was judged, UTC"),
+            _column("metadata", pa.string(), "what else the source says of it, a JSON object"),
+            _key("battle_set_name", pa.string(), "the battle set's true name, before encoding"),
+            _key("source", pa.string(), "the file the verdict was read from"),
+            _key("position", pa.int64(), "its row's position in that file, from 0"),
+            _key("revision", pa.string(), "content fingerprint of what was ingested"),
+        ]
+    ),
+    by_model=False,
+)
+
+BATTLE_REJECTS = Table(
+    "battle_rejects",
+    "one verdict, or a whole row of a file of battles, that could not be used",
+    ("source", "position", "judge"),
+    pa.schema(
+        [
+            *(column for column in REJECTS.schema if column.name != "revision"),
+            _column("judge", pa.string(), "whose verdict, in a row that holds several"),
+            REJECTS.schema.field("revision"),
+        ]
+    ),
+    by_model=False,
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -603,5 +657,7 @@ TABLES: dict[str, Table] = {
         MODEL_PAIRS,
         PAIR_AUTOCORRELATION,
         MODEL_COMPARISON,
+        BATTLES,
+        BATTLE_REJECTS,
     )
 }

@@ -6,6 +6,7 @@ ratings do not depend on the order of battles and come with a covariance.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from errclust_pipeline.analysis.ratings.battles import (
 from errclust_pipeline.analysis.ratings.likelihood import (
     ELO,
     FloatMatrix,
+    NoMaximumError,
     Problem,
     Ties,
     expected_scores,
@@ -29,16 +31,23 @@ from errclust_pipeline.analysis.ratings.likelihood import (
 
 CENTRE = 1000.0
 """Mean rating of the models that battles connect."""
+SLOPE_SPREAD = 1.0
+"""Standard deviation of the prior of slopes, used only where there is no maximum without one."""
 
 
 @dataclass(frozen=True)
 class Coefficient:
-    """What a covariate is worth, in log odds of A winning for one unit more of it on A's side."""
+    """What a covariate is worth, in log odds of A winning for one unit more of it on A's side.
+
+    `bounded` is False if covariates tell every winner of some battles, or each other, so that the
+    likelihood has no largest value: then slopes rest on a normal prior, `SLOPE_SPREAD` wide.
+    """
 
     name: str
     estimate: float
     low: float
     high: float
+    bounded: bool
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,8 @@ def fit_ratings(
     weights : array, shape (n,), optional
         Of the battles, positive; 1 if not given.
     covariates : array, shape (n, covariates), optional
-        Of A less B, such as `style_differences`; ratings are then at equal covariates.
+        Of A less B, such as `style_differences`; ratings are then at equal covariates. One that is
+        0 in all battles is left out: its coefficient is NaN.
     names : sequence of str
         Of the covariates.
 
@@ -180,7 +190,7 @@ def fit_ratings(
     ------
     ValueError
         If there is no battle; an argument's shape does not fit; Davidson's model has no tie or
-        nothing but ties to go by; or covariates tell every winner.
+        nothing but ties to go by.
     """
     n = len(battles)
     if not n:
@@ -194,9 +204,15 @@ def fit_ratings(
     features = np.zeros((n, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
     if features.ndim != 2 or features.shape != (n, len(names)) or not np.isfinite(features).all():
         raise ValueError("covariates must be a finite number for each battle and each of names")
+    telling = features.any(axis=0)
+    features = features[:, telling]
 
     problem = Problem.of(battles, ties)
-    fit = problem.maximise(battles, weight, features)
+    try:
+        fit = problem.maximise(battles, weight, features)
+    except NoMaximumError:
+        problem = dataclasses.replace(problem, slope_prior=SLOPE_SPREAD**-2)
+        fit = problem.maximise(battles, weight, features)
     covariance, count, quantile = problem.sandwich(battles, fit, ways, weight, features)
     models = len(battles.models)
     fought = np.bincount(battles.first, minlength=models)
@@ -204,8 +220,10 @@ def fit_ratings(
     rating = np.where(fought > 0, CENTRE + ELO * fit.strength, np.nan)
     points = ELO**2 * covariance[:models, :models]
     half = quantile * np.sqrt(np.clip(np.diag(points), 0, None))
-    spread = quantile * np.sqrt(np.clip(np.diag(covariance)[models:], 0, None))
-    offset = 1 if fit.tie is not None else 0
+    slopes, spread = np.full((2, len(names)), np.nan)
+    slopes[telling] = fit.slopes
+    variance = np.diag(covariance)[len(covariance) - len(fit.slopes) :]
+    spread[telling] = quantile * np.sqrt(np.clip(variance, 0, None))
     return Ratings(
         battles.models,
         rating,
@@ -220,8 +238,14 @@ def fit_ratings(
         quantile,
         fit.tie,
         tuple(
-            Coefficient(name, float(value), float(value - error), float(value + error))
-            for name, value, error in zip(names, fit.slopes, spread[offset:], strict=True)
+            Coefficient(
+                name,
+                float(value),
+                float(value - error),
+                float(value + error),
+                not problem.slope_prior,
+            )
+            for name, value, error in zip(names, slopes, spread, strict=True)
         ),
     )
 

@@ -32,7 +32,10 @@ _ITERATIONS = 100
 _TOLERANCE = 1e-9
 _LARGEST_STEP = 5.0
 _MODELS_COUNTED_AT_ONCE = 1_000
-_NOT_SETTLED = "the ratings do not settle: covariates may tell every winner; leave some out"
+
+
+class NoMaximumError(ValueError):
+    """A likelihood that grows for ever in some direction, or is level in one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Problem:
         Whether ties have a probability of their own, or are half a win.
     offset : float64 array, shape (models,), optional
         Strengths known beforehand; what is sought then comes on top of them.
+    slope_prior : float
+        Precision of each covariate's slope around 0.
     """
 
     component: IntVector
@@ -72,6 +77,7 @@ class Problem:
     prior: FloatVector
     davidson: bool
     offset: FloatVector | None = None
+    slope_prior: float = 0.0
 
     @classmethod
     def of(cls, battles: Battles, ties: Ties) -> Problem:
@@ -111,8 +117,8 @@ class Problem:
 
         Raises
         ------
-        ValueError
-            If there is none.
+        NoMaximumError
+            If there is none, or more than one.
         """
         weight = np.ones(len(battles)) if weight is None else weight
         features = np.zeros((len(battles), 0)) if features is None else features
@@ -120,7 +126,7 @@ class Problem:
         models, slopes = len(battles.models), features.shape[1]
         tied = int(self.davidson)
         at = np.zeros(models + tied + slopes)
-        prior = np.concatenate([self.prior, np.zeros(tied + slopes)])
+        prior = self._precisions(slopes)
         value = rows.log_likelihood(at, models, self.davidson) - 0.5 * float(prior @ at**2)
         for _ in range(_ITERATIONS):
             gradient, hessian = rows.derivatives(at, models, self.davidson)
@@ -129,7 +135,7 @@ class Problem:
             try:
                 step = np.linalg.solve(self._identified(hessian), gradient)
             except np.linalg.LinAlgError:
-                raise ValueError(_NOT_SETTLED) from None
+                raise NoMaximumError from None
             step *= min(1.0, _LARGEST_STEP / max(float(np.abs(step).max()), 1e-300))
             for _ in range(30):
                 moved = at + step
@@ -142,10 +148,15 @@ class Problem:
             if float(np.abs(step).max()) < _TOLERANCE:
                 break
         else:
-            raise ValueError(_NOT_SETTLED)
+            raise NoMaximumError
         likelihood = rows.log_likelihood(at, models, self.davidson)
         tie = float(at[models]) if self.davidson else None
         return Fit(at[:models], tie, at[models + tied :], likelihood)
+
+    def _precisions(self, slopes: int) -> FloatVector:
+        """Return the prior's precision of each parameter."""
+        tie = [0.0] if self.davidson else []
+        return np.concatenate([self.prior, tie, np.full(slopes, self.slope_prior)])
 
     def _identified(self, hessian: FloatMatrix) -> FloatMatrix:
         """Hold the mean strength of each component, which no battle tells, at 0."""
@@ -167,8 +178,8 @@ class Problem:
         """Return the parameters' covariance, the number of clusters, and the quantile to use.
 
         A prior counts as what it is worth: an observation of each strength with its spread. Where a
-        model never lost, residuals say nothing of how sure its strength is: its variance is at
-        least that of the posterior (Laplace).
+        model never lost, residuals say nothing of how sure its strength is: the variance of what
+        rests on a prior is at least that of the posterior (Laplace).
         """
         from scipy.stats import t
 
@@ -179,7 +190,7 @@ class Problem:
         _, hessian = _Rows.of(battles, weight, features, self.offset).derivatives(
             at, models, self.davidson
         )
-        prior = np.diag(np.concatenate([self.prior, np.zeros(len(at) - models)]))
+        prior = np.diag(self._precisions(len(fit.slopes)))
         hessian = hessian + prior
         counts = [int(way.max()) + 1 for way in ways] or [len(battles)]
         if not ways:
@@ -194,7 +205,10 @@ class Problem:
             meat = _without_negative(meat - shared * _small_sample(int(both.max()) + 1))
         inverse = np.linalg.inv(self._identified(hessian))
         covariance = inverse @ (meat + prior) @ inverse
-        unbounded = np.flatnonzero(~self.bounded)
+        free = np.full(len(fit.slopes), self.slope_prior > 0)
+        unbounded = np.flatnonzero(
+            np.concatenate([~self.bounded, np.zeros(int(self.davidson), dtype=bool), free])
+        )
         if len(unbounded):
             block = np.ix_(unbounded, unbounded)
             lacking = _without_negative(np.asarray(inverse - covariance)[block])

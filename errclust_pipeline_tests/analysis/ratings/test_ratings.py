@@ -321,10 +321,29 @@ def test_covariates_are_worth_what_they_were_planted_with():
     assert ratings.rating == pytest.approx(CENTRE + ELO * (found[:3] - found[:3].mean()), abs=0.02)
 
 
-def test_covariates_that_tell_every_winner_are_refused():
+def test_covariates_that_tell_every_winner_or_each_other_stay_finite_and_are_marked():
+    battles = simulate(np.array([0.0, 0.5, 1.0]), 400)
+    rare = np.zeros((400, 1))
+    rare[:6, 0] = np.sign(battles.score[:6] - 0.5)
+    (found,) = fit_ratings(battles, covariates=rare, names=["header"]).coefficients
+    assert not found.bounded
+    assert 0.3 < found.estimate < 3
+    assert found.low < found.estimate - 1
+    twice = np.repeat(np.random.default_rng(0).normal(size=(400, 1)), 2, axis=1)
+    once = fit_ratings(battles, covariates=twice[:, :1], names=["x"]).coefficients[0]
+    found = fit_ratings(battles, covariates=twice, names=["x", "x again"]).coefficients
+    assert not any(one.bounded for one in found)
+    assert sum(one.estimate for one in found) == pytest.approx(once.estimate, abs=0.01)
+    assert once.bounded
+
+
+def test_a_covariate_that_is_never_there_has_no_coefficient():
     battles = simulate(np.array([0.0, 0.5, 1.0]), 100)
-    with pytest.raises(ValueError, match="covariates may tell every winner"):
-        fit_ratings(battles, covariates=battles.score[:, None] - 0.5, names=["winner"])
+    style = np.zeros((100, 2))
+    style[:, 1] = np.random.default_rng(0).normal(size=100)
+    never, there = fit_ratings(battles, covariates=style, names=["headers", "length"]).coefficients
+    assert np.isnan([never.estimate, never.low, never.high]).all()
+    assert there.low < there.estimate < there.high
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,10 @@ SCORES = {"model_a": 1.0, "model_b": 0.0, "tie": 0.5, "tie_bothbad": 0.5}
 """What a verdict is worth to model A."""
 
 
+MODELS_COUNTED_AT_ONCE = 1_000
+"""With more models than these, a matrix of all pairs would not be small."""
+
+
 class NotComparableError(ValueError):
     """Two models that no chain of battles connects."""
 
@@ -46,8 +50,8 @@ class Battles:
     def __len__(self) -> int:
         return len(self.score)
 
-    def where(self, chosen: BoolVector) -> Battles:
-        """Return some of the battles; models keep their numbers."""
+    def where(self, chosen: BoolVector | IntVector) -> Battles:
+        """Return some of the battles, by a mask or by positions; models keep their numbers."""
         return Battles(
             self.models,
             self.first[chosen],
@@ -133,11 +137,19 @@ def _connected(battles: Battles, directed: bool) -> IntVector:
 
     n = len(battles.models)
     beats, beaten = battles.score > 0, battles.score < 1
-    rows = np.concatenate([battles.first[beats], battles.second[beaten]])
-    columns = np.concatenate([battles.second[beats], battles.first[beaten]])
+    won = battles.first[beats] * n + battles.second[beats]
+    lost = battles.second[beaten] * n + battles.first[beaten]
+    rows, columns = np.divmod(np.union1d(_distinct(won, n), _distinct(lost, n)), n)
     graph = sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n))
     labels = connected_components(graph, directed=directed, connection="strong")[1]
     return np.asarray(labels, dtype=np.int64)
+
+
+def _distinct(pairs: IntVector, models: int) -> IntVector:
+    """Return the pairs there are, each once; counted, where there are few, rather than sorted."""
+    if models <= MODELS_COUNTED_AT_ONCE:
+        return np.flatnonzero(np.bincount(pairs, minlength=models**2))
+    return np.unique(pairs)
 
 
 def _numbered_by_size(labels: IntVector) -> IntVector:

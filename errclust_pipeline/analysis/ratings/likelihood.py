@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from errclust_pipeline.analysis.comparison.intervals import TWO_SIDED_95
 from errclust_pipeline.analysis.ratings.battles import (
+    MODELS_COUNTED_AT_ONCE,
     Battles,
     BoolVector,
     FloatVector,
@@ -31,7 +32,6 @@ likelihood alone does not: 400 points, odds of ten to one."""
 _ITERATIONS = 100
 _TOLERANCE = 1e-9
 _LARGEST_STEP = 5.0
-_MODELS_COUNTED_AT_ONCE = 1_000
 
 
 class NoMaximumError(ValueError):
@@ -252,7 +252,7 @@ class _Rows:
         if aggregate and not features.shape[1]:
             models = len(battles.models)
             key = (first * models + second) * 3 + np.rint(2 * score).astype(np.int64)
-            if models <= _MODELS_COUNTED_AT_ONCE:
+            if models <= MODELS_COUNTED_AT_ONCE:
                 counted = np.bincount(key, weights=weight, minlength=3 * models**2)
                 alike = np.flatnonzero(counted)
                 weight = np.asarray(counted[alike])

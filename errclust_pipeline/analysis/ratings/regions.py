@@ -6,6 +6,7 @@ prompts among regions, with all battles on them, and intervals are clustered by 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,8 @@ import numpy.typing as npt
 from errclust_pipeline.analysis.comparison.intervals import wilson_interval
 from errclust_pipeline.analysis.ratings.battles import (
     Battles,
-    BoolVector,
     FloatVector,
     IntVector,
-    components,
 )
 from errclust_pipeline.analysis.ratings.bradley_terry import CENTRE, Ratings
 from errclust_pipeline.analysis.ratings.likelihood import ELO, FloatMatrix, Problem
@@ -109,15 +108,15 @@ def regional_ratings(
     chosen = _choose_spread(battles, region[prompts], prompts, seed) if spread is None else spread
 
     scores = _scores_by_prompt(battles, prompts, battles.score - expected)
-    z = _standard_scores(scores, region, len(names))
-    reached = _reached_by_chance(scores, region, z, permutations, seed)
+    moments = _moments(scores)
+    z = _standard_scores(scores, moments, region, len(names))
+    reached = _reached_by_chance(scores, moments, region, z, permutations, seed)
     cells = _cells(battles, prompts, region[prompts], expected, len(names))
     shifts = np.zeros((len(names), len(battles.models)))
     errors = np.zeros_like(shifts)
     rows = []
-    for position, name in enumerate(names):
-        inside = region[prompts] == position
-        if not inside.any():
+    for position, inside in enumerate(_positions(region[prompts], len(names))):
+        if not len(inside):
             continue
         ratio, freedom = _likelihood_ratio(battles, inside, ratings)
         shifts[position], errors[position] = _shifts(
@@ -125,8 +124,8 @@ def regional_ratings(
         )
         rows.append(
             {
-                "region": name,
-                "battles": int(inside.sum()),
+                "region": names[position],
+                "battles": len(inside),
                 "prompts": int((region == position).sum()),
                 "models": int((cells.battles[position] > 0).sum()),
                 "likelihood_ratio": ratio,
@@ -265,14 +264,22 @@ def _scores_by_prompt(battles: Battles, prompts: IntVector, surprise: FloatVecto
     return sparse.csr_array(sparse.coo_array((entries, where), shape=shape))
 
 
-def _standard_scores(scores: Any, region: IntVector, regions: int) -> FloatMatrix:
+def _moments(scores: Any) -> tuple[FloatVector, FloatVector]:
+    """Return the mean and variance over prompts of each model's scores."""
+    count = scores.shape[0]
+    mean = np.asarray(scores.sum(axis=0)).ravel() / count
+    return mean, np.asarray((scores * scores).sum(axis=0)).ravel() / count - mean**2
+
+
+def _standard_scores(
+    scores: Any, moments: tuple[FloatVector, FloatVector], region: IntVector, regions: int
+) -> FloatMatrix:
     """Return z of each region's and model's sum, over all permutations of prompts.
 
     The sum over n of N prompts drawn at random has a known mean and variance.
     """
     count, models = scores.shape
-    mean = np.asarray(scores.sum(axis=0)).ravel() / count
-    variance = np.asarray((scores * scores).sum(axis=0)).ravel() / count - mean**2
+    mean, variance = moments
     inside = np.bincount(region[region >= 0], minlength=regions).astype(np.float64)
     drawn = inside * (count - inside) / max(count - 1, 1)
     deviation = np.sqrt(np.clip(np.outer(drawn, variance), 0, None))
@@ -292,35 +299,48 @@ def _region_sums(scores: Any, region: IntVector, regions: int) -> FloatMatrix:
 
 
 def _reached_by_chance(
-    scores: Any, region: IntVector, z: FloatMatrix, permutations: int, seed: int
+    scores: Any,
+    moments: tuple[FloatVector, FloatVector],
+    region: IntVector,
+    z: FloatMatrix,
+    permutations: int,
+    seed: int,
 ) -> IntVector:
     """Count the permutations in which a region's sum of squared z is as large as it is."""
     observed = (z**2).sum(axis=1)
     draw = np.random.default_rng(seed)
     reached = np.zeros(len(z), dtype=np.int64)
     for _ in range(permutations):
-        other = _standard_scores(scores, draw.permutation(region), len(z))
+        other = _standard_scores(scores, moments, draw.permutation(region), len(z))
         # A hair below, so that rounding does not decide ties.
         reached += (other**2).sum(axis=1) >= observed * (1 - _ROUNDING)
     return reached
 
 
-def _likelihood_ratio(battles: Battles, inside: BoolVector, ratings: Ratings) -> tuple[float, int]:
+def _positions(region: IntVector, regions: int) -> list[IntVector]:
+    """Return the positions of each region's battles."""
+    order = np.argsort(region, kind="stable")
+    edges = np.searchsorted(region[order], np.arange(regions + 1))
+    return [order[start:end] for start, end in itertools.pairwise(edges.tolist())]
+
+
+def _likelihood_ratio(battles: Battles, inside: IntVector, ratings: Ratings) -> tuple[float, int]:
     """Return twice the gain in log likelihood of ratings of its own, and how many more they are."""
-    parts = [battles.where(inside), battles.where(~inside)]
-    if not len(parts[1]):
+    outside = np.ones(len(battles), dtype=bool)
+    outside[inside] = False
+    if not outside.any():
         return 0.0, 0
-    gain, freedom = -ratings.log_likelihood, -_free(battles)
-    for part in parts:
+    gain, freedom = -ratings.log_likelihood, -_free(ratings.component)
+    for part in (battles.where(inside), battles.where(outside)):
         problem = Problem.of(part, "half")
         gain += problem.maximise(part).log_likelihood
-        freedom += _free(part)
+        freedom += _free(problem.component)
     return max(2 * gain, 0.0), freedom
 
 
-def _free(battles: Battles) -> int:
+def _free(component: IntVector) -> int:
     """Return how many differences of strengths battles determine."""
-    return len(battles.models) - int(components(battles).max()) - 1
+    return len(component) - int(component.max()) - 1
 
 
 def _shifts(
@@ -349,21 +369,22 @@ def _choose_spread(battles: Battles, region: IntVector, prompts: IntVector, seed
     count = int(prompts.max(initial=-1)) + 1
     fold = (np.random.default_rng(seed).permutation(count) % _FOLDS)[prompts]
     gains = np.zeros(len(SPREADS))
+    inside = _positions(region, int(region.max(initial=-1)) + 1)
     for one in range(_FOLDS):
         train, test = battles.where(fold != one), battles.where(fold == one)
         if not len(train) or not len(test):
             continue
-        problem = Problem.of(train, "half")
-        strength = problem.maximise(train).strength
-        for name in np.unique(region[(region >= 0) & (fold == one)]):
-            here, there = region[fold != one] == name, region[fold == one] == name
-            shifts: FloatVector = np.zeros(len(strength))
+        strength = Problem.of(train, "half").maximise(train).strength
+        for here in inside:
+            known, unseen = here[fold[here] != one], here[fold[here] == one]
+            own, others = battles.where(known), battles.where(unseen)
             for position, spread in enumerate(SPREADS):
-                if spread and here.any():
-                    own = train.where(here)
-                    regional = _regional_problem(len(strength), strength, spread)
-                    shifts = regional.maximise(own).strength
-                gains[position] += _log_likelihood(test.where(there), strength + shifts)
+                shifts: FloatVector = np.zeros(len(strength))
+                if spread and len(own):
+                    shifts = (
+                        _regional_problem(len(strength), strength, spread).maximise(own).strength
+                    )
+                gains[position] += _log_likelihood(others, strength + shifts)
     return SPREADS[int(np.argmax(gains))]
 
 

@@ -373,5 +373,7 @@ def test_no_battle_rates_nobody():
 def test_more_models_than_are_counted_at_once_are_rated_alike(monkeypatch):
     battles = simulate(np.linspace(-1, 1, 12), 3_000, ties=0.2)
     expected = fit_ratings(battles).rating
-    monkeypatch.setattr("errclust_pipeline.analysis.ratings.likelihood._MODELS_COUNTED_AT_ONCE", 5)
+    for module in ("likelihood", "battles"):
+        name = f"errclust_pipeline.analysis.ratings.{module}.MODELS_COUNTED_AT_ONCE"
+        monkeypatch.setattr(name, 5)
     assert fit_ratings(battles).rating == pytest.approx(expected)

@@ -15,7 +15,7 @@ from errclust_pipeline.partitions import (
 )
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.stages import BATTLES_STAGE, RAW_RESULTS, STAGES, Stage
+from errclust_pipeline.stages import BATTLE_STAGES, BATTLES_STAGE, RAW_RESULTS, STAGES, Stage
 from errclust_pipeline.tables import (
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
@@ -34,13 +34,13 @@ _SAME_NUMBER: Mapping[str, tuple[Table, str]] = {
 
 
 def _partitions(stage: Stage) -> dg.PartitionsDefinition[str]:
-    if stage is BATTLES_STAGE:
+    if stage in BATTLE_STAGES:
         return BATTLE_SETS
     return BENCHMARK_BY_MODEL if stage.by_model else BENCHMARKS
 
 
 def _partition(stage: Stage, key: str) -> Partition:
-    return BattleSet(key) if stage is BATTLES_STAGE else partition_from_key(key)
+    return BattleSet(key) if stage in BATTLE_STAGES else partition_from_key(key)
 
 
 def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec
 
 import typer
 
 from errclust_pipeline import __version__, terminal
 
 if TYPE_CHECKING:
-    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.keys import BattleSet, Partition
     from errclust_pipeline.resources.warehouse import Warehouse
     from errclust_pipeline.run import FinishedRun
     from errclust_pipeline.settings import Settings
@@ -111,8 +111,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "sql", "forget",
-            "demo", "dev",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "battles", "sql",
+            "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -870,6 +870,100 @@ def compare(
     terminal.print_comparison(
         names[0], names[1], rows[: limit or None], found, statistics, left_out, chosen.alpha
     )
+
+
+@app.command()
+@_explain_errors
+def battles(
+    battle_set: Annotated[str, typer.Argument(help="The battle set.", metavar="SET")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Where this model wins and loses.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Only its battles with this one.", metavar="MODEL")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Rows shown of each table; 0 shows all.")] = 15,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who wins a battle set's battles, and where.
+
+    Ratings of all models, by human judges and by models side by side, and whether they depend on
+    the topic. With --model, the topics where it does better or worse than its rating explains.
+    """
+    from errclust_pipeline.keys import BattleSet
+    from errclust_pipeline.tables import BATTLE_REGIONS, PROMPT_REGIONS, RATINGS, REGIONAL_RATINGS
+
+    warehouse = _warehouse(root)
+    partition = BattleSet(warehouse.known_key("benchmark", battle_set))
+    if against is not None and model is None:
+        _stop("--against needs --model: whose battles with it?")
+    labels = {
+        row["region_id"]: row["label"]
+        for row in warehouse.read(PROMPT_REGIONS, partition, ["region_id", "label"]).to_pylist()
+    }
+    if model is None:
+        ratings = warehouse.read(RATINGS, partition).to_pylist()
+        regions = warehouse.read(BATTLE_REGIONS, partition).to_pylist()
+    elif against is None:
+        ratings, regions = (
+            [row for row in warehouse.read(table, partition).to_pylist() if row["model"] == model]
+            for table in (RATINGS, REGIONAL_RATINGS)
+        )
+    else:
+        ratings, regions = _battles_between(warehouse, partition, model, against)
+    if model is not None and not ratings:
+        known = warehouse.read(RATINGS, partition, ["model"])["model"].unique().to_pylist()
+        what = model if against is None else f"{model} against {against}"
+        _stop(f"there is no battle of {what}. Known models: {', '.join(sorted(known)[:20])}")
+    for row in regions:
+        row["label"] = labels.get(row["region_id"]) if row["level"] else row["region_id"]
+    if as_json:
+        terminal.print_json({"ratings": ratings, "regions": regions})
+        return
+    terminal.print_battles(ratings, regions, model, against, limit or None)
+
+
+def _battles_between(
+    warehouse: Warehouse, partition: BattleSet, model: str, against: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rate two models by their battles with each other alone, overall and by region."""
+    from errclust_pipeline import verdicts
+    from errclust_pipeline.analysis.ratings import regional_ratings
+
+    prompts = verdicts.read_prompt_map(warehouse, partition)
+    ratings: list[dict[str, Any]] = []
+    regions: list[dict[str, Any]] = []
+    for kind, everyone in verdicts.read_verdicts(warehouse, partition, prompts).items():
+        own = everyone.between(model, against)
+        if own is None:
+            continue
+        overall = own.rate()
+        gap = overall.difference(model, against)
+        wins = own.wins_of(model)
+        ratings.append(
+            {
+                "judge_kind": kind,
+                "battles": len(own.battles),
+                "wins": wins.count(1.0),
+                "ties": wins.count(0.5),
+                "win_rate": sum(wins) / len(wins),
+                "difference": gap.estimate,
+                "low": gap.low,
+                "high": gap.high,
+                "bounded": bool(overall.bounded.all()),
+            }
+        )
+        levels = [own.subjects(), *verdicts.regions_at_levels(prompts)]
+        for level, names in enumerate(levels):
+            found = regional_ratings(own.battles, overall, names, permutations=0).models
+            chosen = found[found["model"] == model].rename(columns={"region": "region_id"})
+            regions += [
+                {"judge_kind": kind, "level": level}
+                | {str(name): value for name, value in row.items()}
+                for row in chosen.to_dict("records")
+            ]
+    return ratings, regions
 
 
 class SqlFormat(enum.StrEnum):

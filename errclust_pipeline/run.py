@@ -89,7 +89,7 @@ def plan(
 def _partitions_of(phase: str, partitions: Sequence[Partition]) -> Sequence[Partition]:
     """Return the partitions that a phase is computed for."""
     first = PHASES[phase][0]
-    if first is stages.BATTLES_STAGE:
+    if first in stages.BATTLE_STAGES:
         return [one for one in partitions if isinstance(one, BattleSet)]
     if first.by_model:
         return [one for one in partitions if one.model]

@@ -25,6 +25,7 @@ from errclust_pipeline.resources.warehouse import Provenance, Warehouse, Warehou
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
+    BATTLE_REGIONS,
     BATTLE_REJECTS,
     BATTLES,
     CLUSTER_LABELS,
@@ -41,9 +42,13 @@ from errclust_pipeline.tables import (
     MODEL_PAIRS,
     MODEL_SIGNATURES,
     PAIR_AUTOCORRELATION,
+    PROMPT_MAP,
+    PROMPT_REGIONS,
     QUESTION_MAP,
     QUESTIONS,
+    RATINGS,
     REGION_LABELS,
+    REGIONAL_RATINGS,
     REJECTS,
     RESPONSES,
     Table,
@@ -80,7 +85,6 @@ class Stage:
 
 
 RAW_RESULTS = Stage("raw_results", (RESPONSES, REJECTS), (), "2", lambda *_: {})
-BATTLES_STAGE = Stage("battles", (BATTLES, BATTLE_REJECTS), (), "1", lambda *_: {})
 ERROR_TABLE = Stage(
     "error_table",
     (ERRORS,),
@@ -210,6 +214,20 @@ MODEL_COMPARISON_STAGE = Stage(
     _statistics_settings("scales", "alpha", "leave_out_artefacts", "most_pairs"),
 )
 
+BATTLES_STAGE = Stage("battles", (BATTLES, BATTLE_REJECTS), (), "1", lambda *_: {})
+PROMPT_MAP_STAGE = Stage(
+    "prompt_map", (PROMPT_MAP, PROMPT_REGIONS), ("battles",), "1", _map_settings
+)
+RATINGS_STAGE = Stage(
+    "ratings",
+    (RATINGS, BATTLE_REGIONS, REGIONAL_RATINGS),
+    ("battles", "prompt_map"),
+    "1",
+    lambda *_: {},
+)
+BATTLE_STAGES = (BATTLES_STAGE, PROMPT_MAP_STAGE, RATINGS_STAGE)
+"""Of a battle set."""
+
 PHASES: Mapping[str, tuple[Stage, ...]] = {
     "label_error_clusters": (
         RAW_RESULTS,
@@ -219,7 +237,7 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
         CLUSTER_LABELS_STAGE,
     ),
     # Of battle sets, which have no part in the others.
-    "read_battles": (BATTLES_STAGE,),
+    "rate_battles": BATTLE_STAGES,
     "map_questions": (QUESTIONS_STAGE, QUESTION_MAP_STAGE, REGION_LABELS_STAGE),
     "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE),
     "diagnose_errors": (ERROR_DIAGNOSES_STAGE, DIAGNOSIS_CLUSTERS_STAGE),
@@ -328,7 +346,7 @@ def status(warehouse: Warehouse, settings: Settings, partition: Partition) -> di
     for stage in STAGES:
         if stage.by_model != bool(partition.model):
             continue
-        if (stage is BATTLES_STAGE) != isinstance(partition, BattleSet):
+        if (stage in BATTLE_STAGES) != isinstance(partition, BattleSet):
             continue
         found[stage.asset] = stage_status(stage, warehouse, settings, partition, found)
     return found

@@ -35,6 +35,7 @@ from errclust_pipeline.resources.storage import Storage, hive_folder, hive_value
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.tables import (
     BATTLE_REJECTS,
+    BATTLE_TABLES,
     BATTLES,
     REJECTS,
     RESPONSES,
@@ -187,12 +188,12 @@ class Warehouse:
         others = [one for one in self.submissions() if one.benchmark == partition.benchmark]
         shared = [Partition(partition.benchmark)] if others == [partition] else []
         if isinstance(partition, BattleSet):
-            paths = [self.path(table, partition) for table in (BATTLES, BATTLE_REJECTS)]
+            paths = [self.path(table, partition) for table in BATTLE_TABLES]
         else:
             paths = [
                 self.path(table, where)
                 for table in TABLES.values()
-                if table not in (BATTLES, BATTLE_REJECTS)
+                if table not in BATTLE_TABLES
                 for where in ([partition] if table.by_model else shared)
             ]
         paths = [path for path in paths if self.storage.exists(path)]

@@ -634,6 +634,110 @@ BATTLE_REJECTS = Table(
     by_model=False,
 )
 
+PROMPT_MAP = Table(
+    "prompt_map",
+    "one prompt's place on the map of the battle set's prompts",
+    QUESTION_MAP.key,
+    QUESTION_MAP.schema,
+    by_model=False,
+)
+
+PROMPT_REGIONS = Table(
+    "prompt_regions",
+    "one region of the map of the battle set's prompts, named",
+    REGION_LABELS.key,
+    REGION_LABELS.schema,
+    by_model=False,
+)
+
+_JUDGED_BY = _key("judge_kind", pa.string(), "whose verdicts: " + " or ".join(JUDGE_KINDS))
+
+RATINGS = Table(
+    "ratings",
+    "one model of the battle set, rated by one kind of judge",
+    ("judge_kind", "model"),
+    pa.schema(
+        [
+            _JUDGED_BY,
+            _key("model", pa.string(), "its true name"),
+            _key("battles", pa.int64(), "that it fought"),
+            _key("win_rate", pa.float64(), "share won, ties half; depends on whom it met"),
+            _key("rating", pa.float64(), "Bradley-Terry on the Elo scale, a tie being half a win"),
+            _key("standard_error", pa.float64(), "by prompt, and judge if there are many"),
+            _column("low", pa.float64(), "95 % interval: lower end; null for a single prompt"),
+            _column("high", pa.float64(), "upper end"),
+            _key("clusters", pa.int64(), "prompts or judges that the interval rests on"),
+            _key("component", pa.int32(), "ratings compare only models with the same number"),
+            _key("bounded", pa.bool_(), "false if it never lost, or never won"),
+            _column("style_rating", pa.float64(), "rating were all of one style"),
+            _key("k", pa.int32(), "neighbours of a prompt, for the next"),
+            _column(
+                "moran",
+                pa.float64(),
+                "Moran's I over prompts of its score less what ratings expect: above 0, whether "
+                "it wins depends on the topic",
+            ),
+            _column("moran_z", pa.float64(), "its standard score, by exact permutation moments"),
+        ]
+    ),
+    by_model=False,
+)
+
+BATTLE_REGIONS = Table(
+    "battle_regions",
+    "one region or subject of the prompts, by one kind of judge: are models as good as elsewhere?",
+    ("judge_kind", "level", "region_id"),
+    pa.schema(
+        [
+            _JUDGED_BY,
+            _key("region_id", pa.string(), "a region of prompt_map, or a subject"),
+            _key("level", pa.int32(), "its level, tested by itself; 0: subjects by the source"),
+            _key("battles", pa.int64(), "there"),
+            _key("prompts", pa.int64(), "there, near-duplicates counted once"),
+            _key("models", pa.int64(), "that fought there"),
+            _key("likelihood_ratio", pa.float64(), "of ratings of its own, against overall ones"),
+            _key("degrees_of_freedom", pa.int64(), "of that"),
+            _column("p_independent", pa.float64(), "its p if all battles were independent"),
+            _key("p", pa.float64(), "by permutation of prompts: wins do not depend on the region"),
+            _key("q", pa.float64(), "Benjamini-Hochberg q value of that, over the level's regions"),
+            _key("spread", pa.float64(), "of regional about overall ratings at this level, points"),
+        ]
+    ),
+    by_model=False,
+)
+
+REGIONAL_RATINGS = Table(
+    "regional_ratings",
+    "one model in one region or subject of the prompts, by one kind of judge",
+    ("judge_kind", "level", "region_id", "model"),
+    pa.schema(
+        [
+            _JUDGED_BY,
+            _key("region_id", pa.string(), "a region of prompt_map, or a subject"),
+            _key("level", pa.int32(), "its level; 0: subjects by the source"),
+            _key("model", pa.string(), "the model's true name"),
+            _key("battles", pa.int64(), "that it fought there"),
+            _key("prompts", pa.int64(), "on which"),
+            _key("win_rate", pa.float64(), "share won, a tie being half"),
+            _key("low", pa.float64(), "95 % interval, clustered by prompt: lower end"),
+            _key("high", pa.float64(), "upper end"),
+            _key("expected", pa.float64(), "the same by overall ratings against whom it met there"),
+            _key("rating", pa.float64(), "there, shrunk toward the overall one"),
+            _key("shift", pa.float64(), "the rating there less the overall one"),
+            _key("standard_error", pa.float64(), "of the shift"),
+            _key("z", pa.float64(), "of winning more than expected, over permutations of prompts"),
+            _key("p", pa.float64(), "two-sided"),
+            _key("q", pa.float64(), "Benjamini-Hochberg q value, over the level's rows"),
+        ]
+    ),
+    by_model=False,
+)
+
+BATTLE_TABLES = (
+    BATTLES, BATTLE_REJECTS, PROMPT_MAP, PROMPT_REGIONS, RATINGS, BATTLE_REGIONS, REGIONAL_RATINGS,
+)  # fmt: skip
+"""Those of battle sets."""
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -657,7 +761,6 @@ TABLES: dict[str, Table] = {
         MODEL_PAIRS,
         PAIR_AUTOCORRELATION,
         MODEL_COMPARISON,
-        BATTLES,
-        BATTLE_REJECTS,
+        *BATTLE_TABLES,
     )
 }

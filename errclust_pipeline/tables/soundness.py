@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from errclust_pipeline.analysis.causes import CAUSES
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
+    BATTLE_REGIONS,
     BATTLES,
     CLUSTER_LABELS,
     DIAGNOSIS_CLUSTERS,
@@ -26,6 +27,8 @@ from errclust_pipeline.tables.schemas import (
     JUDGE_KINDS,
     LEADERBOARD,
     MODEL_COMPARISON,
+    RATINGS,
+    REGIONAL_RATINGS,
     RESPONSES,
     WINNERS,
     Table,
@@ -48,6 +51,9 @@ _SHARES: Mapping[str, tuple[str, ...]] = {
     AUTOCORRELATION.name: ("p",),
     LEADERBOARD.name: ("accuracy", "low", "high", "artefacts", "response_accuracy"),
     MODEL_COMPARISON.name: ("p_a_worse", "p_b_worse", "p_gap", "q_worse", "q_gap"),
+    RATINGS.name: ("win_rate",),
+    BATTLE_REGIONS.name: ("p_independent", "p", "q"),
+    REGIONAL_RATINGS.name: ("win_rate", "low", "high", "expected", "p", "q"),
 }  # fmt: skip
 """Columns that hold probabilities or shares."""
 

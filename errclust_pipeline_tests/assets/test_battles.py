@@ -15,7 +15,7 @@ from errclust_pipeline.keys import BattleSet, Partition
 from errclust_pipeline.partitions import add_partitions, remove_partition
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import SourceError, UnknownFormatError
-from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES
+from errclust_pipeline.tables import BATTLE_REJECTS, BATTLE_TABLES, BATTLES
 from errclust_pipeline_tests.battle_files import (
     mt_bench_row,
     pair_row,
@@ -32,7 +32,9 @@ MT_BENCH = BattleSet("mt_bench_human_judgments")
 
 
 def run_all(warehouse):
-    return run_phases(warehouse, partitions=runs.select_partitions(warehouse))
+    """Run what there is of battles; results beside them are left alone, since they take longer."""
+    partitions = runs.select_partitions(warehouse)
+    return run_phases(warehouse, "rate_battles", partitions=partitions)
 
 
 def state(warehouse, partition):
@@ -139,7 +141,7 @@ def test_forgetting_a_battle_set_leaves_a_benchmark_of_the_same_name(warehouse, 
     results, battles = Partition("trivia", "org__model-a"), BattleSet("trivia")
     with open_instance(warehouse.storage) as instance:
         add_partitions(instance, [results, battles])
-        assert warehouse.forget(battles) == 2
+        assert warehouse.forget(battles) == len(BATTLE_TABLES)
         remove_partition(instance, battles, warehouse.submissions())
         assert instance.get_dynamic_partitions("battle_set") == []
         assert instance.get_dynamic_partitions("benchmark") == ["trivia"]
@@ -166,9 +168,9 @@ def test_the_command_line_takes_shows_and_forgets_battles(root, tmp_path):
     assert done.exit_code == 0, done.output
     assert "1 of 2 rows could not be used: table battle_rejects" in done.output
     shown = json.loads(errclust("status", "--json").stdout)
-    assert shown["battle_sets"] == [
-        {"battle_set": MT_BENCH.benchmark, "battles": "fresh", "rows": 1, "rejects": 1}
-    ]
+    (found,) = shown["battle_sets"]
+    assert {found.pop(asset) for asset in ("battles", "prompt_map", "ratings")} == {"fresh"}
+    assert found == {"battle_set": MT_BENCH.benchmark, "rows": 1, "rejects": 1}
     query = "select benchmark, winner, model_a from battles"
     assert json.loads(errclust("sql", query, "--json").stdout) == [
         {"benchmark": MT_BENCH.benchmark, "winner": "model_b", "model_a": "alpaca-13b"}

@@ -106,7 +106,7 @@ def test_an_arena_conversation_keeps_language_time_and_both_kinds_of_tie(tmp_pat
     assert first["battle_id"] == f"{0:032x}"
     assert first["language"] == "English"
     assert first["time"] == datetime(2023, 4, 24, 15, 53, 11, 132200)
-    assert json.loads(first["metadata"]) == {"anony": True, "toxic_chat_tag": {"roberta": False}}
+    assert json.loads(first["metadata"]) == {"anony": True}
     assert last["time"] is None
     assert json.loads(last["metadata"])["tstamp"] == "inf"
 

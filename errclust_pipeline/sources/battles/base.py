@@ -128,14 +128,14 @@ class BattleBuilder(RowCollector):
         """Say why a battle cannot be used; note it, and give it its prompt's id, if it can."""
         model_a, model_b, prompt = battle["model_a"], battle["model_b"], battle["prompt"]
         for name in (model_a, model_b):
-            if not isinstance(name, str) or not name.strip():
+            if not isinstance(name, str) or not name or name.isspace():
                 return "missing_model", f"a model is named {name!r}: expected its name"
         if model_a == model_b:
             return "self_battle", f"{model_a} is both models: a battle needs two"
         winner = battle["winner"]
         if winner not in WINNERS:
             return "unknown_winner", f"the verdict is {winner!r}, expected who wins, or a tie"
-        if not isinstance(prompt, str) or not prompt.strip():
+        if not isinstance(prompt, str) or not prompt or prompt.isspace():
             return "missing_prompt", "the prompt is empty"
         identity = battle["battle_id"]
         if identity in self._ids:
@@ -265,10 +265,10 @@ def whole_number(value: Any) -> int | None:
     return value if 0 < value < 2**31 else None
 
 
-def time_of(seconds: Any) -> datetime | None:
-    """Return the time, UTC, of seconds since 1970; None if they are none."""
+def time_of(seconds: Any) -> int | None:
+    """Return microseconds since 1970, UTC, of seconds; None if they are none."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     if not math.isfinite(seconds) or not 0 < seconds < _LAST_SECOND:
         return None
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    return round(seconds * 1_000_000)

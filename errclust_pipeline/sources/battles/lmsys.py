@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,9 @@ from errclust_pipeline.sources.rows import metadata_json, text_of
 _NEEDED = frozenset({"model_a", "model_b", "winner", "conversation_a", "conversation_b"})
 _COLUMNS = (
     *sorted(_NEEDED), "question_id", "judge", "turn", "anony", "language", "tstamp",
-    "toxic_chat_tag",
 )  # fmt: skip
 _TIMED = "tstamp"
+_ANONYMOUS = {known: metadata_json({"anony": known}) for known in (False, True)}
 _WINNERS = {
     "model_a": "model_a",
     "model_b": "model_b",
@@ -136,25 +135,15 @@ def _said(conversation: Any, turn: int) -> tuple[str, str] | None:
         return None
 
 
-def _metadata(row: Mapping[str, Any], question: str, time: datetime | None) -> str | None:
+def _metadata(row: Mapping[str, Any], question: str, time: int | None) -> str | None:
     if _TIMED not in row:
         return _question_json(question)
-    anonymous, toxic = row.get("anony"), row.get("toxic_chat_tag")
-    flags = [
-        (str(name), tag.get("flagged"))
-        for name, tag in (toxic.items() if isinstance(toxic, dict) else ())
-        if isinstance(tag, dict)
-    ]
-    if time is None or not all(isinstance(flag, bool) for _, flag in flags):
-        return metadata_json({"anony": anonymous, "tstamp": row[_TIMED], "toxic_chat_tag": toxic})
-    return _flags_json(anonymous if isinstance(anonymous, bool) else None, tuple(flags))
+    anonymous = row.get("anony")
+    if time is None or not isinstance(anonymous, bool):
+        return metadata_json({"anony": anonymous, "tstamp": row[_TIMED]})
+    return _ANONYMOUS[anonymous]
 
 
 @lru_cache(maxsize=1_000)
 def _question_json(question: str) -> str | None:
     return metadata_json({"question_id": question})
-
-
-@lru_cache(maxsize=1_000)
-def _flags_json(anonymous: bool | None, flags: tuple[tuple[str, bool], ...]) -> str | None:
-    return metadata_json({"anony": anonymous, "toxic_chat_tag": dict(flags) or None})

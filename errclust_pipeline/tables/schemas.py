@@ -726,7 +726,7 @@ REGIONAL_RATINGS = Table(
             _key("shift", pa.float64(), "the rating there less the overall one"),
             _key("standard_error", pa.float64(), "of the shift"),
             _key("z", pa.float64(), "of winning more than expected, over permutations of prompts"),
-            _key("p", pa.float64(), "two-sided"),
+            _key("p", pa.float64(), "two-sided, cautious where prompts are few"),
             _key("q", pa.float64(), "Benjamini-Hochberg q value, over the level's rows"),
         ]
     ),

@@ -4,10 +4,12 @@ import json
 import zipfile
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from errclust_pipeline import run as runs
+from errclust_pipeline.analysis.ratings import CENTRE, ELO, battles_of, fit_ratings, online_elo
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import open_instance
@@ -122,3 +124,24 @@ def test_every_real_annotation_of_pandalm_is_a_battle(warehouse):
         if row[f"annotator{number}"]
     )
     assert Counter(won) == expected
+
+
+def test_ratings_of_llmfaos_crowd_are_those_that_evalica_publishes():
+    path = REAL_DATA / "llmfao" / "crowd-comparisons.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    votes = pd.read_csv(path)
+    winners = votes.winner.map({"left": "model_a", "right": "model_b", "tie": "tie"})
+    battles = battles_of(votes.left.tolist(), votes.right.tolist(), winners.tolist())
+    ratings = fit_ratings(battles)
+    strength = np.exp((ratings.rating - CENTRE) / ELO)
+    share = dict(zip(ratings.models, strength / strength.sum(), strict=True))
+    online = dict(zip(battles.models, online_elo(battles), strict=True))
+    # dustalov/evalica, llmfao-golden.csv: bradley_terry, of which the sum is 1, and elo.
+    for model, of_sum, elo in (
+        ("GPT 4", 0.04121787368330589, 1095.5935481722963),
+        ("command", 0.028852056443071993, 1094.5450516632357),
+        ("Dolly v2 (12B)", 0.009161321937967374, 848.231947030311),
+    ):
+        assert share[model] == pytest.approx(of_sum, rel=1e-9)
+        assert online[model] == pytest.approx(elo, rel=1e-12)

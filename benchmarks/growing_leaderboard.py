@@ -8,7 +8,7 @@ texts embedded for a submission to be fully computed when it is the nth. The oth
 read, but their own clusters and statistics are not computed: those cost what they cost.
 
 Cost: a model's own stages do not grow with the number of models, but for the difficulty of
-questions, which is told from at most 200 of them; the comparison grows with the pairs, 500 at most.
+questions, which is told from at most 64 of them; the comparison grows with the pairs, 500 at most.
 """
 
 from __future__ import annotations

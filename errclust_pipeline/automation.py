@@ -21,6 +21,7 @@ import dagster as dg
 
 from errclust_pipeline import run as runs
 from errclust_pipeline.arrivals import Arrivals, DropFolder
+from errclust_pipeline.jobs import bring_up_to_date_config
 from errclust_pipeline.keys import Partition, benchmarks_of
 from errclust_pipeline.partitions import BENCHMARKS, MODELS, add_partitions, partition_key
 from errclust_pipeline.resources.storage import Storage
@@ -55,7 +56,17 @@ _NEW_OR_TO_COME = (
     _C.data_version_changed() & ~_C.executed_with_root_target()
 ) | _C.will_be_requested()
 
-_ALL_THERE = ~_C.any_deps_missing() & ~_C.any_deps_in_progress() & ~_C.in_progress()
+_NO_CHECK_AGAINST_IT = ~_C.any_checks_match(
+    _C.check_failed() | _C.in_progress(), blocking_only=True
+)
+_ALL_SOUND = _C.all_deps_match(_NO_CHECK_AGAINST_IT)
+"""No check of what is read failed; one that runs has not said yet.
+
+Not asked of what gathers all models: one unsound submission would stop the whole benchmark. It
+takes a check that passed for granted nowhere, since a table may be older than its checks.
+"""
+_SOUND_MAP = _C.all_deps_match(_NO_CHECK_AGAINST_IT).allow(dg.AssetSelection.assets("question_map"))
+_ALL_THERE = ~_C.any_deps_missing() & ~_C.any_deps_in_progress() & ~_C.in_progress() & _ALL_SOUND
 
 WITH_THE_CHAIN = (_C.any_deps_match(_NEW_OR_TO_COME).since_last_handled() & _ALL_THERE).with_label(
     "with_the_chain"
@@ -63,7 +74,7 @@ WITH_THE_CHAIN = (_C.any_deps_match(_NEW_OR_TO_COME).since_last_handled() & _ALL
 """Of a stage that reads one partition of each stage before it: it joins their run."""
 
 ON_NEW_CONTENT = (
-    _NEW_CONTENT.since_last_handled() & ~_C.any_deps_missing() & _SETTLED_ABOVE
+    _NEW_CONTENT.since_last_handled() & ~_C.any_deps_missing() & _ALL_SOUND & _SETTLED_ABOVE
 ).with_label("on_new_content")
 """Of a stage that is computed only if the content of what it reads has really changed."""
 
@@ -87,6 +98,7 @@ ON_ANY_SUBMISSION = (_JUST_CHANGED.since_last_handled() & _SETTLED_ABOVE).with_l
 ON_ANY_SUBMISSION_ON_THE_MAP = (
     _JUST_CHANGED.since_last_handled()
     & ~_C.any_deps_match(_C.missing()).allow(dg.AssetSelection.assets("question_map"))
+    & _SOUND_MAP
     & _SETTLED_ABOVE
 ).with_label("on_any_submission_on_the_map")
 """The same, but it needs the map."""
@@ -294,22 +306,23 @@ def find_repairs(
     """
     started = time.monotonic()
     settings = load_settings(store.storage)
-    partitions: list[Partition] = store.submissions()
-    everything = [*partitions, *benchmarks_of(partitions), *store.battle_sets()]
+    partitions = runs.select_partitions(store)
+    everything = [*partitions, *benchmarks_of(partitions)]
     position = memory["next"] if memory["next"] < len(everything) else 0
     seen, found = dict(memory["seen"]), []
-    for partition in everything[position:]:
-        if time.monotonic() - started > SECONDS_A_REPAIR_LOOK:
-            break
-        position += 1
-        needed = runs.next_run(store, settings, partition)
-        before = seen.pop(str(partition), None)
-        if needed is None:
-            continue
-        planned, wanted = needed
-        seen[str(partition)] = wanted
-        if wanted == before:
-            found.append((f"repair|{partition}|{wanted}|{today}", planned))
+    with store.listing_once():
+        for partition in everything[position:]:
+            if time.monotonic() - started > SECONDS_A_REPAIR_LOOK:
+                break
+            position += 1
+            needed = runs.next_run(store, settings, partition)
+            before = seen.pop(str(partition), None)
+            if needed is None:
+                continue
+            planned, wanted = needed
+            seen[str(partition)] = wanted
+            if wanted == before:
+                found.append((f"repair|{partition}|{wanted}|{today}", planned))
     return found, {"next": position, "seen": seen}
 
 
@@ -324,16 +337,22 @@ def _busy_partitions(instance: dg.DagsterInstance) -> set[str]:
     return {run.tags.get("dagster/partition", "") for run in instance.get_runs(unfinished)}
 
 
-def comparison_schedule(job: Any) -> dg.ScheduleDefinition:
-    """Return the schedule that brings comparisons up to date at night."""
+def comparison_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Return the schedule that brings comparisons up to date at night, and what they rest on.
+
+    Parameters
+    ----------
+    job : JobDefinition
+        `bring_up_to_date`.
+    """
 
     @dg.schedule(
         name="comparisons_at_night",
         job=job,
         cron_schedule=_NIGHTLY,
         description=(
-            "Brings leaderboards and comparisons up to date, for who prefers that to the sensor "
-            "new_content, which does it whenever a submission was read."
+            "Brings benchmarks up to date whose leaderboard or comparison is not, for who prefers "
+            "that to the sensor new_content, which does it whenever a submission was read."
         ),
     )
     def at_night(
@@ -342,13 +361,12 @@ def comparison_schedule(job: Any) -> dg.ScheduleDefinition:
         store = warehouse.open()
         night = context.scheduled_execution_time.date()
         planned = runs.plan(
-            store, load_settings(store.storage), store.submissions(), ["compare_models"]
+            store, load_settings(store.storage), runs.select_partitions(store), ["compare_models"]
         )
         requests = [
             dg.RunRequest(
                 run_key=f"{one.partition.benchmark}|{night}",
-                partition_key=partition_key(one.partition),
-                asset_selection=[dg.AssetKey(asset) for asset in one.assets],
+                run_config=bring_up_to_date_config(benchmark=one.partition.benchmark),
             )
             for one in planned
         ]

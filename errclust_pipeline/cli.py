@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from errclust_pipeline.settings import Settings
 
 PARTITION_FAILED = 1
+INTERRUPTED = 130
+"""As a shell reports a command that Ctrl-C ended."""
 BAD_INPUT = 2
 
 app = typer.Typer(
@@ -242,6 +244,8 @@ def run(
 
 def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = False) -> None:
     """Run, print what was done, and leave with `PARTITION_FAILED` if something failed."""
+    from dagster import DagsterExecutionInterruptedError
+
     from errclust_pipeline import run as runs
     from errclust_pipeline.definitions import build_defs
     from errclust_pipeline.instance import open_instance
@@ -262,21 +266,25 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     expected = len(runs.plan(warehouse, settings, partitions))
     started = time.monotonic()
     finished: list[runs.FinishedRun] = []
+    interrupted = False
     if expected:
         definitions = build_defs(warehouse.storage.url)
         with (
             open_instance(warehouse.storage) as instance,
             terminal.run_progress(expected) as progress,
         ):
-            for one in runs.execute_all(
-                warehouse,
-                definitions,
-                instance,
-                partitions,
-                lambda planned: progress.start_partition(f"{planned.job} {planned.partition}"),
-            ):
-                finished.append(one)
-                progress.finish_partition()
+            try:
+                for one in runs.execute_all(
+                    warehouse,
+                    definitions,
+                    instance,
+                    partitions,
+                    lambda planned: progress.start_partition(f"{planned.job} {planned.partition}"),
+                ):
+                    finished.append(one)
+                    progress.finish_partition()
+            except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+                interrupted = True
     warehouse.publish_catalog()
     fresh = len(set(partitions) - {one.planned.partition for one in finished})
 
@@ -314,7 +322,9 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         terminal.print_rows(rows)
     for line in _reject_lines(warehouse, finished):
         terminal.messages().print(terminal.plain(line), style="yellow", soft_wrap=True)
-    message = f"{len(finished) - len(failed)} runs done, {fresh} submissions were up to date"
+    message = f"{len(finished) - len(failed)} runs done"
+    if not interrupted:
+        message += f", {fresh} submissions were up to date"
     terminal.messages().print(f"{message}; {time.monotonic() - started:,.1f} s")
     for one in failed:
         terminal.messages().print(
@@ -322,6 +332,11 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
             style="red",
             soft_wrap=True,
         )
+    if interrupted:
+        terminal.messages().print(
+            "stopped; what is done stays done: run the same command again to go on", style="yellow"
+        )
+        raise typer.Exit(INTERRUPTED)
     if failed:
         raise typer.Exit(PARTITION_FAILED)
 
@@ -389,8 +404,10 @@ def status(
     )
     rows, shared, battle_sets, reasons, notes = [], [], [], [], []
     troubled: list[Partition] = []
-    for partition in [*partitions, *keys.benchmarks_of(partitions)]:
-        found = stages.status(warehouse, settings, partition)
+    everything = [*partitions, *keys.benchmarks_of(partitions)]
+    with warehouse.listing_once():
+        statuses = [stages.status(warehouse, settings, partition) for partition in everything]
+    for partition, found in zip(everything, statuses, strict=True):
         states = {asset: str(how.state) for asset, how in found.items()}
         if partition.model:
             rows.append(
@@ -477,7 +494,7 @@ def _unusable_files(warehouse: Warehouse, settings: Settings) -> list[str]:
     for folder in settings.submissions.folders:
         url = settings.submissions.url(folder, warehouse.storage)
         for path, known in sorted(DropFolder(warehouse, url).known().items()):
-            if known.state is FileState.UNUSABLE or known.refused:
+            if known.state in (FileState.UNUSABLE, FileState.UNREADABLE) or known.refused:
                 lines.append(f"{path} in {folder} is not used: {known.reason}")
     return lines
 
@@ -500,7 +517,8 @@ def backfill(
     Says first what that is and why. The embedding model is loaded once for all. What is done stays
     done: stop it when you like and run it again, or take a part at a time with --most.
     """
-    from errclust_pipeline.run import out_of_date, select_partitions
+    from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.run import failed_last, out_of_date, select_partitions
     from errclust_pipeline.settings import load_settings
 
     warehouse = _warehouse(root)
@@ -524,8 +542,12 @@ def backfill(
             ],
             title=f"out of date, of {len(partitions):,} submissions",
         )
-    if not plan:
-        _run(warehouse, stale[:most], as_json)
+    if plan:
+        return
+    if most is not None:
+        with open_instance(warehouse.storage) as instance:
+            stale = failed_last(instance, stale)[:most]
+    _run(warehouse, stale, as_json)
 
 
 @show.command("clusters")

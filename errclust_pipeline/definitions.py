@@ -54,17 +54,18 @@ def build_defs(
         "language_model": LanguageModelResource(root=storage.url),
         "embedder": EmbedderResource(model=embedding.model, revision=embedding.revision),
     }
+    bring_up_to_date = bring_up_to_date_job(lambda: build_defs(root, resource_overrides))
     return dg.Definitions(
         assets=with_automation(ASSETS, settings),
         asset_checks=CHECKS,
-        jobs=[*JOBS, bring_up_to_date_job(lambda: build_defs(root, resource_overrides))],
+        jobs=[*JOBS, bring_up_to_date],
         sensors=[
             *submission_sensors(storage, settings),
             content_sensor(settings),
             repair_sensor(JOBS),
             killed_runs,
         ],
-        schedules=[comparison_schedule(JOBS[-1])],
+        schedules=[comparison_schedule(bring_up_to_date)],
         resources={**resources, **(resource_overrides or {})},
         # In one process: the stages of a partition are short, and a process for each would load
         # its libraries, and the embedding model, every time.

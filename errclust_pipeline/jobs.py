@@ -16,6 +16,7 @@ from errclust_pipeline import run as runs
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import PHASES
 
+_BRING_UP_TO_DATE = "bring_partitions_up_to_date"
 PART_OF_TAG = "errclust/part_of"
 """Of a run that another run started: that one's id."""
 
@@ -48,6 +49,12 @@ class WhatToBringUpToDate(dg.Config):
     )
 
 
+def bring_up_to_date_config(**what: Any) -> dict[str, Any]:
+    """Return the run configuration of `bring_up_to_date`; see `WhatToBringUpToDate`."""
+    config = WhatToBringUpToDate(**what).model_dump()
+    return {"ops": {_BRING_UP_TO_DATE: {"config": config}}}
+
+
 def bring_up_to_date_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDefinition:
     """Return the job that computes whatever is not up to date, of many partitions in one process.
 
@@ -62,6 +69,7 @@ def bring_up_to_date_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDef
     """
 
     @dg.op(
+        name=_BRING_UP_TO_DATE,
         description="Bring partitions up to date, one after another.",
         out=dg.Out(dg.Nothing),
     )
@@ -80,7 +88,9 @@ def bring_up_to_date_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDef
                 "`errclust ingest PATH`"
             )
         _, stale = runs.out_of_date(store, warehouse.settings(), chosen)
-        chosen = stale[: config.most]
+        chosen = stale
+        if config.most is not None:
+            chosen = runs.failed_last(context.instance, stale)[: config.most]
         context.log.info(f"{len(stale):,} submissions are out of date, {len(chosen):,} to do now")
         outcomes: Counter[bool] = Counter()
         failures = []

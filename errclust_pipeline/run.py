@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import dagster as dg
 import psutil
 from dagster._core.launcher import DefaultRunLauncher
+from dagster._core.utils import make_new_run_id
 
 from errclust_pipeline import stages
 from errclust_pipeline.keys import BattleSet, Partition, benchmarks_of
@@ -20,6 +24,7 @@ from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import PHASES, State
+from errclust_pipeline.tables import RESPONSES
 
 PROCESS_TAG = "errclust/process"
 
@@ -49,13 +54,17 @@ def select_partitions(
 ) -> list[Partition]:
     """Return the partitions with a submission, of one benchmark or model if given (by key).
 
-    Battle sets are among them; one stands where a benchmark does, and is of no one model.
+    Battle sets are among them; one stands where a benchmark does, and is of no one model. A
+    submission that was withdrawn before it was ever read is left out: there is nothing to compute.
     """
+    read = set(warehouse.partitions(RESPONSES, benchmark))
     known: list[Partition] = [*warehouse.submissions(), *warehouse.battle_sets()]
     return [
         partition
         for partition in known
-        if benchmark in (None, partition.benchmark) and model in (None, partition.model)
+        if benchmark in (None, partition.benchmark)
+        and model in (None, partition.model)
+        and (partition in read or not warehouse.is_withdrawn(partition))
     ]
 
 
@@ -78,11 +87,12 @@ def plan(
     planned = []
     for phase in phases:
         names = [stage.asset for stage in PHASES[phase]]
-        for partition in _partitions_of(phase, partitions):
-            found = stages.status(warehouse, settings, partition)
-            assets = tuple(name for name in names if found[name].state is not State.FRESH)
-            if assets:
-                planned.append(PlannedRun(partition, assets, phase))
+        with warehouse.listing_once():
+            for partition in _partitions_of(phase, partitions):
+                found = stages.status(warehouse, settings, partition)
+                assets = tuple(name for name in names if found[name].state is not State.FRESH)
+                if assets:
+                    planned.append(PlannedRun(partition, assets, phase))
     return planned
 
 
@@ -109,13 +119,27 @@ def out_of_date(
     """
     reasons: Counter[tuple[str, str]] = Counter()
     stale: set[Partition] = set()
-    for partition in [*partitions, *benchmarks_of(partitions)]:
-        for asset, how in stages.status(warehouse, settings, partition).items():
-            if how.state is not State.FRESH:
-                reasons[asset, how.reason] += 1
-                stale.add(partition)
+    with warehouse.listing_once():
+        for partition in [*partitions, *benchmarks_of(partitions)]:
+            for asset, how in stages.status(warehouse, settings, partition).items():
+                if how.state is not State.FRESH:
+                    reasons[asset, how.reason] += 1
+                    stale.add(partition)
     # What a benchmark shares comes along with any of its models.
     return reasons, [one for one in partitions if {one, Partition(one.benchmark)} & stale]
+
+
+def failed_last(instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> list[Partition]:
+    """Order partitions so that those whose last run failed come last, the latest failure last.
+
+    So whoever takes a part at a time gets past what cannot be computed.
+    """
+    failures: dict[str, float] = {}
+    for partition in partitions:
+        last = instance.get_run_records(_runs_of(partition), limit=1)
+        failed = last and last[0].dagster_run.status is dg.DagsterRunStatus.FAILURE
+        failures[str(partition)] = last[0].create_timestamp.timestamp() if failed else 0.0
+    return sorted(partitions, key=lambda partition: failures[str(partition)])
 
 
 def next_run(
@@ -129,10 +153,11 @@ def next_run(
     found = stages.status(warehouse, settings, partition)
     for phase, of_phase in PHASES.items():
         names = [stage.asset for stage in of_phase]
-        if names[0] not in found:
+        if not all(name in found for name in names):
             continue
         assets = tuple(name for name in names if found[name].state is not State.FRESH)
-        if not assets:
+        # What a budget has ended is for a person to go on with.
+        if not assets or found[assets[0]].state is State.OVER_BUDGET:
             continue
         first = next(stage for stage in of_phase if stage.asset == assets[0])
         try:
@@ -145,8 +170,7 @@ def next_run(
 
 def last_failure(instance: dg.DagsterInstance, partition: Partition) -> str | None:
     """Return in which asset and why a partition's last run failed; None if it did not."""
-    of_partition = dg.RunsFilter(tags={"dagster/partition": str(partition)})
-    last = instance.get_runs(of_partition, limit=1)
+    last = instance.get_runs(_runs_of(partition), limit=1)
     if not last or last[0].status is not dg.DagsterRunStatus.FAILURE:
         return None
     for entry in instance.all_logs(last[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
@@ -154,6 +178,10 @@ def last_failure(instance: dg.DagsterInstance, partition: Partition) -> str | No
             asset, why = _failure_of(entry.dagster_event)
             return f"the last run failed in {asset}: {why}"
     return "the last run failed before any stage started: see it in the Dagster UI"
+
+
+def _runs_of(partition: Partition) -> dg.RunsFilter:
+    return dg.RunsFilter(tags={"dagster/partition": str(partition)})
 
 
 def execute(
@@ -166,18 +194,31 @@ def execute(
 
     A partition that fails does not stop the others. Every run is recorded in the instance, with
     these tags, so the Dagster UI shows it.
+
+    Raises
+    ------
+    dagster.DagsterExecutionInterruptedError
+        If the process is told to stop (Ctrl-C, or Terminate in the UI).
     """
     fail_abandoned_runs(instance)
     add_partitions(instance, [run.partition for run in planned])
     for run in planned:
-        result = definitions.resolve_job_def(run.job).execute_in_process(
-            instance=instance,
-            partition_key=partition_key(run.partition),
-            asset_selection=[dg.AssetKey(asset) for asset in run.assets],
-            raise_on_error=False,
-            tags={**tags, PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+        run_id = make_new_run_id()
+        with _signals() as received:
+            try:
+                result = definitions.resolve_job_def(run.job).execute_in_process(
+                    instance=instance,
+                    partition_key=partition_key(run.partition),
+                    asset_selection=[dg.AssetKey(asset) for asset in run.assets],
+                    raise_on_error=False,
+                    run_id=run_id,
+                    tags={**tags, PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
+                    run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                )
+            finally:
+                _fail_unless_finished(instance, run_id, "it was interrupted")
+            if received() & {signal.SIGINT, signal.SIGTERM}:
+                raise dg.DagsterExecutionInterruptedError
         yield _finished(run, result)
 
 
@@ -192,7 +233,8 @@ def execute_all(
 ) -> Iterator[FinishedRun]:
     """Bring partitions up to date, one phase after another, each planned when its turn comes.
 
-    A partition that failed in one phase is left out of the later ones: it has said why.
+    What rests on an asset that failed is left out, as is what the models of a benchmark share if
+    none of them can be used: it was said why.
 
     Parameters
     ----------
@@ -206,14 +248,54 @@ def execute_all(
         Of the runs.
     """
     settings = load_settings(warehouse.storage)
-    left = list(partitions)
+    failed: dict[Partition, str | None] = {}
     for phase in phases:
+        needed = {*stages.rests_on(PHASES[phase]), None}
+        lost = {partition for partition, asset in failed.items() if asset in needed}
+        left = [one for one in partitions if not {one, Partition(one.benchmark)} & lost]
+        if not PHASES[phase][0].by_model:
+            # What a benchmark shares is made of the models that are there, whichever failed now.
+            left = [
+                one
+                for one in partitions
+                if Partition(one.benchmark) not in lost
+                and (one in left or stages.models_of(warehouse, one.benchmark))
+            ]
         for planned in plan(warehouse, settings, left, [phase]):
             started(planned)
             for finished in execute(definitions, instance, [planned], tags):
-                if finished.failure is not None and planned.partition in left:
-                    left.remove(planned.partition)
+                if finished.failure is not None:
+                    failed[planned.partition] = finished.failed_asset
                 yield finished
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], set[int]]]:
+    """Give a function that returns the signals that this process received since.
+
+    The exceptions that Python raises for them do not suffice: Dagster makes a failed run of one,
+    DuckDB another error, and in a destructor it is lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Signals come to the main thread.
+        yield set
+        return
+    ours, pythons = socket.socketpair()
+    with ours, pythons:
+        for end in (ours, pythons):
+            end.setblocking(False)
+
+        def received() -> set[int]:
+            try:
+                return set(ours.recv(4096))
+            except BlockingIOError:
+                return set()
+
+        before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+        try:
+            yield received
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun:
@@ -254,18 +336,31 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     list of str
         Their ids.
     """
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    unfinished = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.NOT_STARTED,
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+        ]
+    )
     gone = []
     for run in instance.get_runs(filters=unfinished):
         process = _process_of(instance, run)
         if process is None or psutil.pid_exists(process):
             continue
         # Now that the process is gone, it can have ended well only if it has said so by now.
-        now = instance.get_run_by_id(run.run_id)
-        if now is not None and not now.is_finished:
-            instance.report_run_failed(run, "its process was killed before it had finished")
+        if _fail_unless_finished(instance, run.run_id, "its process was killed before its end"):
             gone.append(run.run_id)
     return gone
+
+
+def _fail_unless_finished(instance: dg.DagsterInstance, run_id: str, why: str) -> bool:
+    """Mark a run as failed that has not ended; return whether that was needed."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return False
+    instance.report_run_failed(run, why)
+    return True
 
 
 def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:

@@ -126,7 +126,7 @@ class LanguageModelSettings(_Section):
 
     def key(self) -> str | None:
         """Return the key from the environment; None if it is not set."""
-        return os.environ.get(self.key_variable) or None
+        return os.environ.get(self.key_variable, "").strip() or None
 
     def cost(self, prompt_tokens: int, answer_tokens: int) -> float | None:
         """Return what tokens cost; None if prices are not set."""

@@ -14,11 +14,12 @@ import enum
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from errclust_pipeline.analysis.language import FailureKind
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.keys import BattleSet, Partition
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse, WarehouseError
@@ -140,7 +141,7 @@ CLUSTER_LABELS_STAGE = Stage(
     "cluster_labels",
     (CLUSTER_LABELS,),
     ("error_table", "error_embeddings", "error_clusters"),
-    "2",
+    "3",
     _label_settings,
 )
 
@@ -196,7 +197,7 @@ DIAGNOSIS_CLUSTERS_STAGE = Stage(
     "diagnosis_clusters",
     (DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS),
     ("error_diagnoses", "error_table"),
-    "1",
+    "2",
     _diagnosis_cluster_settings,
 )
 LEADERBOARD_STAGE = Stage(
@@ -247,6 +248,8 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
 STAGES = tuple(stage for stages in PHASES.values() for stage in stages)
 """In flow order."""
 _BY_ASSET = {stage.asset: stage for stage in STAGES}
+_UNANSWERED = frozenset({FailureKind.UNREACHABLE.value, FailureKind.OVER_BUDGET.value})
+"""Why a language model did not answer what it may answer the next time."""
 
 
 class State(enum.StrEnum):
@@ -255,6 +258,8 @@ class State(enum.StrEnum):
     FRESH = "fresh"
     MISSING = "missing"
     STALE = "stale"
+    OVER_BUDGET = "over budget"
+    """A budget ended it: whoever runs it again goes on, but nothing does so by itself."""
 
 
 @dataclass(frozen=True)
@@ -284,11 +289,30 @@ def provenance(
         }
     else:
         inputs = {}
-        for asset in stage.upstream:
-            inputs |= _versions(warehouse, stage, _BY_ASSET[asset], partition)
+        sources = [_BY_ASSET[asset] for asset in stage.upstream]
+        gathered = [] if stage.by_model else [one for one in sources if one.by_model]
+        models = _models_with(warehouse, partition.benchmark, gathered) if gathered else []
+        for source in sources:
+            if source in gathered:
+                where = {
+                    f"{source.asset}|{name}": Partition(partition.benchmark, name)
+                    for name in models
+                }
+            elif source.by_model:
+                where = {source.asset: partition}
+            else:
+                where = {source.asset: Partition(partition.benchmark)}
+            found = {name: warehouse.provenance(source.table, one) for name, one in where.items()}
+            versions = {name: one.data_version for name, one in found.items() if one is not None}
+            if not versions:
+                raise WarehouseError(
+                    f"{stage.asset} of {partition} needs {source.asset}, which does not exist: "
+                    "materialise it first, or run "
+                    f"`errclust run --benchmark {partition.benchmark}`"
+                )
+            inputs |= versions
     if stage.uses_other_models:
-        models = len(models_of(warehouse, partition.benchmark))
-        inputs["number_of_models"] = _doublings(models)
+        inputs["number_of_models"] = _doublings(len(models_of(warehouse, partition.benchmark)))
     # As it is read back from a file: lists, not tuples.
     chosen = json.loads(json.dumps(dict(stage.settings(settings, partition))))
     content = json.dumps(
@@ -298,35 +322,30 @@ def provenance(
     return Provenance(stage.asset, stage.code_version, version, inputs, chosen)
 
 
+def rests_on(those: Iterable[Stage]) -> set[str]:
+    """Return the assets that stages are made from, directly or not, and their own."""
+    found: set[str] = set()
+    to_do = [stage.asset for stage in those]
+    while to_do:
+        asset = to_do.pop()
+        if asset not in found:
+            found.add(asset)
+            to_do += _BY_ASSET[asset].upstream
+    return found
+
+
 def models_of(warehouse: Warehouse, benchmark: str) -> list[str]:
-    """Return the keys of the models whose results on a benchmark were read, sorted."""
-    return [
-        partition.model
-        for partition in warehouse.partitions(RESPONSES)
-        if partition.benchmark == benchmark
-    ]
+    """Return the keys of the models whose results and errors on a benchmark are known, sorted."""
+    return _models_with(warehouse, benchmark, (RAW_RESULTS, ERROR_TABLE))
 
 
-def _versions(
-    warehouse: Warehouse, stage: Stage, source: Stage, partition: Partition
-) -> dict[str, str]:
-    """Return the data versions of what a stage reads of another."""
-    if source.by_model and not stage.by_model:
-        found = {
-            f"{source.asset}|{one.model}": warehouse.provenance(source.table, one)
-            for one in warehouse.partitions(source.table)
-            if one.benchmark == partition.benchmark
-        }
-    else:
-        where = partition if source.by_model else Partition(partition.benchmark)
-        found = {source.asset: warehouse.provenance(source.table, where)}
-    versions = {name: one.data_version for name, one in found.items() if one is not None}
-    if not versions:
-        raise WarehouseError(
-            f"{stage.asset} of {partition} needs {source.asset}, which does not exist: materialise "
-            f"it first, or run `errclust run --benchmark {partition.benchmark}`"
-        )
-    return versions
+def _models_with(warehouse: Warehouse, benchmark: str, sources: Iterable[Stage]) -> list[str]:
+    """Return the models for which all these stages were computed: one may have failed in one."""
+    found = (
+        {partition.model for partition in warehouse.partitions(source.table, benchmark)}
+        for source in sources
+    )
+    return sorted(set.intersection(*found))
 
 
 def _doublings(models: int) -> str:
@@ -378,7 +397,7 @@ def stage_status(
         return Status(State.STALE, str(error))
     for one in stored:
         if one is not None and _made_from(one) != _made_from(wanted):
-            return Status(State.STALE, _difference(one, wanted))
+            return _difference(one, wanted)
     return Status(State.FRESH)
 
 
@@ -387,14 +406,40 @@ def _made_from(one: Provenance) -> tuple[Any, ...]:
     return one.code_version, dict(one.inputs), dict(one.settings)
 
 
-def _difference(stored: Provenance, wanted: Provenance) -> str:
+def with_unanswered(made_from: Provenance, failures: Mapping[str, int]) -> Provenance:
+    """Return the provenance of what a language model has answered only a part of.
+
+    It is no longer what a partition computed now would be made from, so the rest is asked in the
+    next run, and what is made of it is computed anew when there are more answers.
+
+    Parameters
+    ----------
+    failures : mapping
+        From the kind of failure (`FailureKind`) to the number of prompts.
+    """
+    left = {name: str(failures[name]) for name in sorted(_UNANSWERED) if failures.get(name)}
+    if not left:
+        return made_from
+    content = json.dumps([made_from.data_version, left])
+    version = hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+    return dataclasses.replace(made_from, data_version=version, inputs={**made_from.inputs, **left})
+
+
+def _difference(stored: Provenance, wanted: Provenance) -> Status:
     if stored.code_version != wanted.code_version:
-        return f"code version {stored.code_version} is now {wanted.code_version}"
+        return Status(
+            State.STALE, f"code version {stored.code_version} is now {wanted.code_version}"
+        )
     for what, before, now in (
         ("setting", stored.settings, wanted.settings),
         ("input", stored.inputs, wanted.inputs),
     ):
-        changed = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        changed = sorted(
+            name for name in {*before, *now} - _UNANSWERED if before.get(name) != now.get(name)
+        )
         if changed:
-            return f"{what} {', '.join(changed)} changed"
-    return "it was made from something else"
+            return Status(State.STALE, f"{what} {', '.join(changed)} changed")
+    if prompts := stored.inputs.get(FailureKind.UNREACHABLE.value):
+        return Status(State.STALE, f"prompts that the language model did not answer: {prompts}")
+    prompts = stored.inputs.get(FailureKind.OVER_BUDGET.value)
+    return Status(State.OVER_BUDGET, f"prompts left: {prompts}; run it again, or raise the budget")

@@ -308,11 +308,13 @@ def example_line(exemplar: Mapping[str, Any]) -> Text:
 
 def print_status(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     """Print how partitions stand; stages that are all fresh take one column."""
-    states = {"fresh", "stale", "missing"}
+    from errclust_pipeline.stages import State
+
+    states = {str(state) for state in State}
     short = []
     for row in rows:
         stages = {name: value for name, value in row.items() if value in states}
-        troubled = [f"{name} {value}" for name, value in stages.items() if value != "fresh"]
+        troubled = [f"{name} {value}" for name, value in stages.items() if value != State.FRESH]
         rest = {name: value for name, value in row.items() if name not in stages}
         state = "fresh" if not troubled else ", ".join(troubled[:2]) + ", …" * (len(troubled) > 2)
         short.append(rest | {"state": state})

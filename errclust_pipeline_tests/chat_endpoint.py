@@ -21,6 +21,7 @@ class ChatEndpoint:
         self.url = server.url_for("/v1")
         self.asked: list[dict[str, object]] = []
         self.fails_from: int | None = None
+        self.fails_on: str | None = None
         self._lock = threading.Lock()
         server.expect_request("/v1/chat/completions").respond_with_handler(self._answer)
 
@@ -36,7 +37,8 @@ class ChatEndpoint:
         with self._lock:
             self.asked.append(material)
             number = len(self.asked)
-        if self.fails_from is not None and number >= self.fails_from:
+        is_out = self.fails_from is not None and number >= self.fails_from
+        if is_out or self.fails_on == _topic(_about(material)):
             return Response(json.dumps({"error": {"message": "out of order"}}), 500)
         answer = json.dumps(self._content(material))
         completion = {
@@ -58,12 +60,11 @@ class ChatEndpoint:
     def _content(self, material: dict[str, object]) -> dict[str, object]:
         if "ready" in material:
             return {"ready": True}
+        topic = _topic(_about(material))
         if "items" in material:
-            topic = _topic(str(material["name"]))
             items = material["items"]
             return {"fitting": [one["id"] for one in items if _topic(one["question"]) == topic]}
         if "members" in material:
-            topic = _topic(material["members"][0]["question"])
             return {
                 "name": f"Facts about {topic} questions",
                 "description": f"Questions on a {topic} are answered wrongly.",
@@ -71,14 +72,19 @@ class ChatEndpoint:
                 "best_members": ["m1"],
                 "shares_one_thing": True,
             }
-        text = str(material["question"])
-        topic = _topic(text)
+        numbers = "".join(re.findall("[0-9]+", str(material["question"])))
         return {
             "first_wrong_step": "The first sentence is wrong.",
             "missing": f"Knowing the {topic} facts.",
-            "diagnosis": f"It recalls a wrong {topic} fact, {''.join(re.findall('[0-9]+', text))}.",
+            "diagnosis": f"It recalls a wrong {topic} fact, {numbers}.",
             "cause": "knowledge",
         }
+
+
+def _about(material: dict[str, object]) -> str:
+    if "members" in material:
+        return str(material["members"][0]["question"])
+    return str(material.get("name", material.get("question", "")))
 
 
 def _topic(text: str) -> str:

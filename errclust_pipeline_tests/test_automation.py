@@ -6,12 +6,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from errclust_pipeline import checks
 from errclust_pipeline.arrivals import DropFolder
 from errclust_pipeline.automation import CONDITIONS
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.stages import STAGES
+from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline_tests.result_files import write_table
 
 CHAIN = {"error_table", "error_embeddings", "error_clusters", "cluster_labels"}
@@ -29,6 +31,7 @@ class Daemon:
         self.defs = build_defs(warehouse.storage.url)
         self.instance = instance
         self.look, self.cursor = 0, None
+        self.failed = []
 
     def tick(self):
         """Return what was requested: sets of assets by partition."""
@@ -46,14 +49,16 @@ class Daemon:
                 requested[key].add(result.key.to_user_string())
         for key, assets in requested.items():
             done = dg.materialize(
-                list(self.defs.assets),
-                selection=[dg.AssetKey(asset) for asset in assets],
+                [*self.defs.assets, *self.defs.asset_checks],
+                selection=dg.AssetSelection.assets(*assets),
                 partition_key=key,
                 instance=self.instance,
                 resources=self.defs.resources,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
             )
-            assert done.success
+            if not done.success:
+                self.failed.append(str(key))
         return {str(key): assets for key, assets in requested.items()}
 
     def settle(self):
@@ -113,6 +118,7 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
     write_table(drop / "d.csv", benchmark="other")
     later = daemon.settle()
     assert {key for requested in later for key in requested} == {"other", "other|org__model-a"}
+    assert daemon.failed == []
 
 
 def test_every_stage_that_reads_another_has_a_condition():
@@ -173,10 +179,9 @@ def test_each_folder_of_the_settings_has_a_sensor_with_a_name_of_its_own(root, t
 def test_the_schedule_requests_comparisons_that_are_out_of_date(warehouse, root, tmp_path):
     from datetime import UTC, datetime
 
-    from errclust_pipeline import run as runs
     from errclust_pipeline.ingest import ingest
     from errclust_pipeline.instance import open_instance
-    from errclust_pipeline.stages import PHASES
+    from errclust_pipeline.jobs import bring_up_to_date_config
 
     defs = build_defs(str(root))
     schedule = defs.resolve_schedule_def("comparisons_at_night")
@@ -192,16 +197,16 @@ def test_the_schedule_requests_comparisons_that_are_out_of_date(warehouse, root,
             return found if isinstance(found, list) else found.skip_message
 
     assert "up to date" in at_night()
+    # Nothing of it was computed yet: what comparisons rest on comes with them.
     ingest(warehouse, [write_table(tmp_path / "a.csv")])
-    with open_instance(warehouse.storage) as instance:
-        list(
-            runs.execute_all(
-                warehouse, defs, instance, warehouse.submissions(), phases=list(PHASES)[:-1]
-            )
-        )
     (request,) = at_night()
-    assert request.partition_key == "trivia"
-    assert {key.to_user_string() for key in request.asset_selection} == COMPARISONS
+    assert request.run_config == bring_up_to_date_config(benchmark="trivia")
+    with open_instance(warehouse.storage) as instance:
+        done = defs.resolve_job_def("bring_up_to_date").execute_in_process(
+            instance=instance, run_config=request.run_config
+        )
+    assert done.success
+    assert "up to date" in at_night()
 
 
 def test_what_was_lost_is_requested_once_it_was_missed_in_two_rounds(warehouse, root, tmp_path):
@@ -244,3 +249,22 @@ def test_what_was_lost_is_requested_once_it_was_missed_in_two_rounds(warehouse, 
     run()
     for path, content in before.items():
         assert Path(path).read_bytes() == content
+
+
+def test_what_fails_a_check_goes_no_further_and_stops_nobody_else(daemon, root, monkeypatch):
+    sound = checks.problems_of
+
+    def finds_fault_with_a(table, rows):
+        of_a = table is RESPONSES and "org/model-a" in set(rows["model_name"].to_pylist())
+        return ["a fault"] if of_a else sound(table, rows)
+
+    monkeypatch.setattr(checks, "problems_of", finds_fault_with_a)
+    write_table(root / "drop" / "ab.csv", ["org/model-a", "org/model-b"])
+    requested = daemon.settle()
+    assert daemon.failed == [A]
+    assert [one[A] for one in requested if A in one] == [{"raw_results"}]
+    assert [one[B] for one in requested if B in one] == [{"raw_results"}, CHAIN, ON_THE_MAP]
+    monkeypatch.undo()
+    write_table(root / "drop" / "ab.csv", ["org/model-a", "org/model-b"], right_every=4)
+    requested = daemon.settle()
+    assert [one[A] for one in requested if A in one] == [{"raw_results"}, CHAIN, ON_THE_MAP]

@@ -18,6 +18,7 @@ from errclust_pipeline.tables import (
     ERROR_EMBEDDINGS,
     ERRORS,
     LEADERBOARD,
+    REJECTS,
     RESPONSES,
     TABLES,
 )
@@ -50,7 +51,7 @@ def test_a_table_without_rows_is_sound(table):
     [
         (RESPONSES, [{"example_id": "1", "score": 0.5}] * 2, "1 rows repeat the example_id"),
         (RESPONSES, [{"example_id": "1", "score": 1.5}], "score are outside 0 to 1"),
-        (RESPONSES, [{"example_id": "1", "score": float("nan")}], "not finite"),
+        (RESPONSES, [{"example_id": "1", "score": float("nan")}], "score are outside 0 to 1"),
         (ERRORS, [{"example_id": "1", "failure_form": "boredom"}], "unknown failure forms"),
         (
             ERROR_CLUSTERS,
@@ -127,15 +128,17 @@ def test_many_rejects_warn_and_very_many_stop_what_follows(
     path = with_empty_questions(tmp_path / "t.jsonl", bad, 100 - bad)
     ingest(warehouse, [path], options={"model": "org/model-a", "benchmark": "trivia"})
     outcomes, failures = computed(warehouse, ["label_error_clusters"])
-    found = outcomes["raw_results", "rejects_are_few"]
-    assert found.passed is passed
-    assert f"{bad} of 100 rows" in found.description
-    assert (warehouse.count(ERRORS, A) is not None) is goes_on
-    assert bool(failures) is not goes_on
-    if not goes_on:
-        # Nor does it go on in a run of its own.
-        _, (failure,) = computed(warehouse, ["label_error_clusters"])
+    assert warehouse.count(REJECTS, A) == bad
+    if goes_on:
+        found = outcomes["raw_results", "rejects_are_few"]
+        assert found.passed is passed
+        assert f"{bad} of 100 rows" in found.description
+        assert failures == []
+        assert warehouse.count(ERRORS, A) is not None
+    else:
+        (failure,) = failures
         assert "70% of the rows" in failure
+        assert warehouse.count(RESPONSES, A) is None
         assert warehouse.count(ERRORS, A) is None
 
 

@@ -9,14 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from errclust_pipeline.analysis import errors
 from errclust_pipeline.arrivals import DropFolder
 from errclust_pipeline.automation import find_repairs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.resources.warehouse import WarehouseError
+from errclust_pipeline.run import select_partitions
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import State, status
-from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline.tables import (
+    ERRORS,
+    LEADERBOARD,
+    QUESTION_MAP,
+    QUESTIONS,
+    REJECTS,
+    RESPONSES,
+)
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.running import run_phases
 
@@ -107,17 +117,20 @@ def test_a_model_whose_every_row_is_unusable_fails_alone_and_is_not_tried_for_ev
     assert len(set(keys)) == 1
 
 
-def test_two_daemons_by_mistake_request_the_same_and_nothing_twice(warehouse, root):
+@pytest.mark.parametrize("one_instance", [True, False])
+def test_two_daemons_by_mistake_request_the_same_and_nothing_twice(warehouse, root, one_instance):
     (root / "drop").mkdir()
     for number in range(12):
         write_table(root / "drop" / f"{number}.csv", [f"org/model-{number}"], per_topic=1)
     told: list[tuple[str, str]] = []
-    # Both know of the other only what the folder's memory says; each passes on what it is told.
-    passed_on, lock = [0], threading.Lock()
+    # On one instance they share the cursor, on two they know of each other what the folder's
+    # memory says; each passes on what it is told.
+    shared, lock = [0], threading.Lock()
 
     def daemon():
+        passed_on = shared if one_instance else [0]
         folder = DropFolder(warehouse, str(root / "drop"), files_a_look=5)
-        for _ in range(8):
+        for _ in range(12):
             found = folder.look(passed_on[0])
             with lock:
                 passed_on[0] = max(passed_on[0], found.look)
@@ -187,3 +200,134 @@ def test_what_is_known_of_a_folder_can_be_lost(warehouse, root, lost):
     # It was read already; its record is there again.
     assert requested == []
     assert warehouse.submissions() == [A]
+
+
+def write_rows(path, model, good, bad, words="what is"):
+    """Write rows of which some have no question."""
+    rows = [
+        {"input_text": f"{words} {number}?" if number < good else "", "score": number % 2}
+        for number in range(good + bad)
+    ]
+    lines = (json.dumps(row | {"model": model, "dataset": "trivia"}) + "\n" for row in rows)
+    path.write_text("".join(lines))
+    return path
+
+
+def test_a_submission_with_too_many_rejects_fails_alone_and_leaves_the_benchmark_as_it_is(
+    warehouse, tmp_path
+):
+    ingest(warehouse, [write_table(tmp_path / "ab.csv", ["org/model-a", "org/model-b"])])
+    assert run_all(warehouse) == {}
+    before = read_shared(warehouse)
+    ingest(warehouse, [write_rows(tmp_path / "c.jsonl", "org/model-c", 30, 70)])
+    failures = run_all(warehouse)
+    c = Partition("trivia", "org__model-c")
+    assert failures.keys() == {c}
+    assert "70% of the rows" in failures[c]
+    assert warehouse.count(REJECTS, c) == 70
+    assert read_shared(warehouse) == before
+    assert all(is_fresh(warehouse, one) for one in (A, B, Partition("trivia")))
+
+
+def test_a_revision_with_too_many_rejects_leaves_the_results_before_it(warehouse, tmp_path):
+    path = tmp_path / "c.jsonl"
+    options = {"threshold": 0.5}
+    ingest(warehouse, [write_rows(path, "org/model-a", 100, 0)], options=options)
+    ingest(warehouse, [write_table(tmp_path / "b.csv", ["org/model-b"])])
+    assert run_all(warehouse) == {}
+    ingest(warehouse, [write_rows(path, "org/model-a", 30, 70)], options=options)
+    assert run_all(warehouse).keys() == {A}
+    assert warehouse.count(RESPONSES, A) == 100
+    # It goes on being compared, by what is known of it.
+    ingest(warehouse, [write_table(tmp_path / "c.csv", ["org/model-c"])])
+    assert run_all(warehouse).keys() == {A}
+    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 3
+
+
+def test_a_model_whose_errors_are_not_known_is_left_out_of_what_the_others_share(
+    warehouse, tmp_path, monkeypatch
+):
+    models = [f"org/model-{letter}" for letter in "abc"]
+    ingest(warehouse, [write_table(tmp_path / "abc.csv", models)])
+    make = errors.error_table
+
+    def fails_for_b(responses, what):
+        if "org/model-b" in set(responses["model_name"]):
+            raise ValueError("a fault in one model's errors")
+        return make(responses, what)
+
+    monkeypatch.setattr(errors, "error_table", fails_for_b)
+    assert run_all(warehouse).keys() == {B}
+    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 2
+    assert is_fresh(warehouse, A)
+    monkeypatch.undo()
+    assert run_all(warehouse) == {}
+    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 3
+
+
+def read_shared(warehouse):
+    """Return the files of what the models of the benchmark share."""
+    where = Partition("trivia")
+    return {
+        table: Path(warehouse.path(table, where)).read_bytes()
+        for table in (QUESTIONS, QUESTION_MAP, LEADERBOARD)
+    }
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 garbage PAR1", None])
+@pytest.mark.parametrize("table", [RESPONSES, ERRORS, LEADERBOARD, QUESTION_MAP])
+def test_a_damaged_table_counts_as_lost_and_comes_back_as_it_was(
+    warehouse, tmp_path, table, damage
+):
+    ingest(warehouse, [write_table(tmp_path / "ab.csv", ["org/model-a", "org/model-b"])])
+    assert run_all(warehouse) == {}
+    path = Path(warehouse.path(table, A if table.by_model else Partition("trivia")))
+    whole = path.read_bytes()
+    # Cut in the middle, as by a full disk under another program.
+    path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    assert find_repairs(warehouse, {"next": 0, "seen": {}}, "today")[1]["seen"]
+    assert run_all(warehouse) == {}
+    assert path.read_bytes() == whole
+
+
+def test_a_table_damaged_inside_is_named_with_the_remedy(warehouse, tmp_path):
+    ingest(warehouse, [write_table(tmp_path / "a.csv")])
+    assert run_all(warehouse) == {}
+    path = Path(warehouse.path(RESPONSES, A))
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
+    path.write_bytes(content)
+    with pytest.raises(WarehouseError, match=r"(?s)part-0.parquet is damaged .* delete it and run"):
+        warehouse.read(RESPONSES, A)
+
+
+def test_a_damaged_record_of_a_submission_is_named_and_does_not_stop_the_others(
+    warehouse, root, tmp_path
+):
+    ingest(warehouse, [write_table(tmp_path / "ab.csv", ["org/model-a", "org/model-b"])])
+    (record,) = (root / "submissions").glob("benchmark=*/model=org__model-a/submission.json")
+    record.write_text('{"benchmark": "triv')
+    failures = run_all(warehouse)
+    assert failures.keys() == {A}
+    assert "submission.json is damaged" in failures[A]
+    assert is_fresh(warehouse, B)
+    found = status(warehouse, load_settings(warehouse.storage), A)["raw_results"]
+    assert found.state is State.MISSING
+    find_repairs(warehouse, {"next": 0, "seen": {}}, "today")
+    (again, _) = ingest(warehouse, [tmp_path / "ab.csv"])
+    assert again.change == "revised"
+    assert run_all(warehouse) == {}
+
+
+def test_a_submission_that_was_withdrawn_before_it_was_read_is_left_alone(warehouse, tmp_path):
+    ingest(warehouse, [write_table(tmp_path / "ab.csv", ["org/model-a", "org/model-b"])])
+    warehouse.mark_withdrawn(A)
+    assert select_partitions(warehouse) == [B]
+    run_phases(warehouse, partitions=[B])
+    warehouse.mark_withdrawn(B)
+    # What was read of it stands until it is forgotten.
+    assert select_partitions(warehouse) == [B]
+    memory = {"next": 0, "seen": {}}
+    for _ in range(2):
+        found, memory = find_repairs(warehouse, memory, "today")
+        assert found == []

@@ -1,9 +1,14 @@
 """The job that brings many partitions up to date in one process."""
 
+import signal
+from contextlib import suppress
+
 import dagster as dg
 import pytest
 
+from errclust_pipeline import run as runs
 from errclust_pipeline import stages
+from errclust_pipeline.analysis import errors
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import open_instance
@@ -93,3 +98,31 @@ def test_a_name_that_is_not_known_is_an_error_that_lists_what_is(ingested):
     assert not result.success
     failure = result.failure_data_for_node("bring_partitions_up_to_date").error
     assert "there is no model 'org/model-x'. Known here: org__model-" in failure.cause.message
+
+
+def test_a_part_at_a_time_gets_past_what_cannot_be_computed(ingested, tmp_path):
+    (tmp_path / "0.csv").unlink()
+    first, _ = bring_up_to_date(ingested, most=1)
+    assert not first.success
+    second, _ = bring_up_to_date(ingested, most=1)
+    assert second.success
+    assert [fresh(ingested, one) for one in ingested.submissions()] == [False, True]
+
+
+def test_a_process_that_is_told_to_stop_stops_and_leaves_no_run_in_progress(ingested, monkeypatch):
+    def told_to_stop(*_):
+        # As where DuckDB makes another error of it, after which the next run would start.
+        with suppress(dg.DagsterExecutionInterruptedError):
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr(errors, "error_table", told_to_stop)
+    with open_instance(ingested.storage) as instance:
+        definitions = build_defs(ingested.storage.url)
+        with pytest.raises(dg.DagsterExecutionInterruptedError):
+            list(runs.execute_all(ingested, definitions, instance, ingested.submissions()))
+        (only,) = instance.get_runs()
+        assert only.status is dg.DagsterRunStatus.FAILURE
+    result, parts = bring_up_to_date(ingested)
+    assert not result.success
+    assert len(parts) == 1

@@ -20,7 +20,12 @@ from errclust_pipeline.ingest import record
 from errclust_pipeline.keys import KeyCodecError, Partition
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.sources import SourceError, UnknownFormatError, find_submissions
+from errclust_pipeline.sources import (
+    IncompleteSourceError,
+    SourceError,
+    UnknownFormatError,
+    find_submissions,
+)
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.lm_eval import run_time
 from errclust_pipeline.stages import RAW_RESULTS, State, stage_status
@@ -40,6 +45,8 @@ class FileState(StrEnum):
     """It holds no submission, or others take precedence; `reason` says which."""
     UNUSABLE = "unusable"
     """It should hold submissions but cannot be used; `reason` says why."""
+    UNREADABLE = "unreadable"
+    """It could not be opened, or lacks what has to lie beside it: it is tried in every look."""
     GONE = "gone"
     """Missing in one look; in the next one its submissions are withdrawn."""
 
@@ -261,7 +268,7 @@ class _Look:
             known = self._files.setdefault(file.path, KnownFile("", FileState.SETTLING))
             if known.version != file.version:
                 known.version, known.state = file.version, FileState.SETTLING
-            elif known.state is FileState.SETTLING:
+            elif known.state in (FileState.SETTLING, FileState.UNREADABLE):
                 settled.append(file)
             elif known.state is FileState.GONE:
                 known.state = FileState.SETTLING
@@ -274,14 +281,15 @@ class _Look:
                 known.state = FileState.GONE
                 continue
             del self._files[path]
-            for partition in known.partitions:
+            for partition in [*known.partitions, *known.refused]:
                 self._free(partition, path)
 
     def _free(self, partition: Partition, path: str) -> None:
         """Withdraw a partition that no file holds any more, unless another one can step in."""
-        if self._owner.get(partition) != path:
+        # One without an owner waited for this file to step in.
+        if self._owner.get(partition, path) != path:
             return
-        del self._owner[partition]
+        self._owner.pop(partition, None)
         heirs = [other for other, one in self._files.items() if partition in one.refused]
         for other in heirs:
             self._files[other].state = FileState.SETTLING
@@ -290,7 +298,8 @@ class _Look:
 
     def _take(self, file: ListedFile) -> None:
         known = self._files[file.path]
-        before, known.partitions, known.refused = known.partitions, [], []
+        before, waiting = known.partitions, known.refused
+        known.partitions, known.refused = [], []
         reason = ""
         try:
             for submission in find_submissions(self._listing.local(file)):
@@ -305,19 +314,24 @@ class _Look:
             known.state = FileState.TAKEN if known.partitions else FileState.PASSED_OVER
         except UnknownFormatError as error:
             known.state, reason = FileState.PASSED_OVER, str(error)
+        except IncompleteSourceError as error:
+            known.state, reason = FileState.UNREADABLE, str(error)
         except (SourceError, KeyCodecError) as error:
             known.state, reason = FileState.UNUSABLE, str(error)
         except OSError as error:
-            # It may be readable later: it is tried again until it is.
-            known.version, known.state, reason = "", FileState.UNUSABLE, f"unreadable: {error}"
-        if known.state is FileState.UNUSABLE:
+            known.state, reason = FileState.UNREADABLE, f"unreadable: {error}"
+        except Exception as error:
+            # Whatever one file makes a reader stumble over must not stop the others.
+            known.state = FileState.UNUSABLE
+            reason = f"it could not be read: {type(error).__name__}: {error}"
+        if known.state in (FileState.UNUSABLE, FileState.UNREADABLE):
             # What was read of it before still stands.
             known.partitions = before
             if reason != known.reason:
                 self._problems[file.path] = reason
         known.reason = reason
-        for partition in before:
-            if partition not in known.partitions:
+        for partition in [*before, *waiting]:
+            if partition not in [*known.partitions, *known.refused]:
                 self._free(partition, file.path)
 
     def _takes_precedence(self, path: str, partition: Partition) -> bool:
@@ -342,11 +356,13 @@ class _Look:
 
     def _record(self, partition: Partition, submission: Submission) -> None:
         was_withdrawn = self._warehouse.is_withdrawn(partition)
-        record(self._warehouse, partition, submission)
+        change = record(self._warehouse, partition, submission).change
         _, fingerprint = self._warehouse.submission(partition)
         done = stage_status(RAW_RESULTS, self._warehouse, self._settings, partition)
         requested = self._memory.requested.setdefault(partition, [])
-        if done.state is not State.FRESH and (not requested or requested[-1] != fingerprint):
+        # What was recorded but not requested, since the process was killed in between, is too.
+        is_news = change != "unchanged" or requested[-1:] != [fingerprint]
+        if done.state is not State.FRESH and is_news:
             # A revision that comes back needs another key than it had: that one was used.
             again = f"~{len(requested)}" if fingerprint in requested else ""
             key = f"{partition.benchmark}|{partition.model}|{fingerprint}{again}"

@@ -1,12 +1,14 @@
 """A battle set's files, read into the canonical `battles` and `battle_rejects`."""
 
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.assets.reading import write_read
 from errclust_pipeline.ingest import check_unchanged
 from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.partitions import BATTLE_SETS
@@ -14,7 +16,9 @@ from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources.battles import read_battles
 from errclust_pipeline.stages import BATTLES_STAGE, provenance
-from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES
+from errclust_pipeline.tables import BATTLES
+
+_COUNTED = ("winner", "judge_kind", "model_a", "model_b", "question_id")
 
 
 @dg.asset(
@@ -41,13 +45,10 @@ def battles(
     models: set[str] = set()
     prompts: set[str] = set()
     preview = None
-    with ExitStack() as stack:
-        # The block ends in reverse order: rejects get their name before battles do.
-        rows = stack.enter_context(store.writer(BATTLES, partition, made_from))
-        rejects = stack.enter_context(store.writer(BATTLE_REJECTS, partition, made_from))
+
+    def tallied() -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        nonlocal preview
         for batch in read_battles(submission):
-            rows.append(batch.battles)
-            rejects.append(batch.rejects)
             columns = {name: batch.battles[name].to_pylist() for name in _COUNTED}
             winners.update(columns["winner"])
             judges.update(columns["judge_kind"])
@@ -55,15 +56,20 @@ def battles(
             prompts.update(columns["question_id"])
             reasons.update(batch.rejects["reason"].to_pylist())
             preview = preview or batch.battles
-            counter.advance(batch.battles.num_rows + batch.rejects.num_rows)
-    if rejects.rows:
-        context.log.warning(f"{rejects.rows:,} verdicts could not be used: see battle_rejects")
+            yield batch.battles, batch.rejects
+
+    limit = warehouse.settings().submissions.block_above_rejects
+    rows, rejects = write_read(
+        store, BATTLES_STAGE, partition, made_from, tallied(), limit, counter
+    )
+    if rejects:
+        context.log.warning(f"{rejects:,} verdicts could not be used: see battle_rejects")
     return materialized(
         store,
         BATTLES,
         partition,
         made_from,
-        rows.rows,
+        rows,
         preview,
         {
             "battle_set": submission.benchmark,
@@ -71,11 +77,8 @@ def battles(
             "prompts": len(prompts),
             "winners": dict(winners),
             "judges": dict(judges),
-            "rejects": rejects.rows,
+            "rejects": rejects,
             "reasons": dict(reasons),
             "reader": submission.reader,
         },
     )
-
-
-_COUNTED = ("winner", "judge_kind", "model_a", "model_b", "question_id")

@@ -16,7 +16,7 @@ from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.stages import CLUSTER_LABELS_STAGE, provenance
+from errclust_pipeline.stages import CLUSTER_LABELS_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS
 
 
@@ -48,6 +48,8 @@ def cluster_labels(
         label_embedding(context, store, embedder),
         known,
     )
+    if model is not None:
+        made_from = with_unanswered(made_from, model.usage.failures)
     rows = pa.Table.from_pandas(labels, schema=CLUSTER_LABELS.schema, preserve_index=False)
     store.write(CLUSTER_LABELS, partition, rows, made_from)
     faithful = labels["is_faithful"]
@@ -57,7 +59,7 @@ def cluster_labels(
         partition,
         made_from,
         rows.num_rows,
-        rows.select(["cluster_id", "label", "size", "share_of_errors", "faithfulness", "cause"]),
+        _shown(rows),
         {
             "written_by": {
                 str(name): int(number)
@@ -70,6 +72,20 @@ def cluster_labels(
             **({} if model is None else model.usage.to_metadata()),
         },
     )
+
+
+def _shown(rows: pa.Table) -> pa.Table:
+    """Return what is shown of labels in the UI: with two members each."""
+    shown = rows.select(
+        ["cluster_id", "label", "size", "share_of_errors", "faithfulness", "is_faithful", "cause"]
+    )
+    for place, name in enumerate(("an exemplar", "another")):
+        questions = [
+            one[place]["question"] if len(one) > place else None
+            for one in rows["exemplars"].to_pylist()
+        ]
+        shown = shown.append_column(name, pa.array(questions, pa.string()))
+    return shown
 
 
 def _labels_of_other_models(

@@ -15,7 +15,7 @@ from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.stages import DIAGNOSIS_CLUSTERS_STAGE, provenance
+from errclust_pipeline.stages import DIAGNOSIS_CLUSTERS_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS, ERROR_DIAGNOSES, ERRORS
 
 
@@ -64,6 +64,8 @@ def diagnosis_clusters(
         label_writer(context, model, "the diagnoses of the mistakes in them are alike"),
         label_embedding(context, store, embedder),
     )
+    if model is not None:
+        made_from = with_unanswered(made_from, model.usage.failures)
     label_rows = pa.Table.from_pandas(labels, schema=DIAGNOSIS_LABELS.schema, preserve_index=False)
     rows = pa.Table.from_pandas(clusters, schema=DIAGNOSIS_CLUSTERS.schema, preserve_index=False)
     store.write(DIAGNOSIS_LABELS, partition, label_rows, made_from)

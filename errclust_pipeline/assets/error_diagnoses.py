@@ -14,7 +14,7 @@ from errclust_pipeline.diagnoses import errors_to_diagnose
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.stages import ERROR_DIAGNOSES_STAGE, provenance
+from errclust_pipeline.stages import ERROR_DIAGNOSES_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import ERROR_DIAGNOSES
 
 
@@ -45,6 +45,7 @@ def error_diagnoses(
     to_do = errors_to_diagnose(store, partition, wanted, model.settings.prompt_tokens)
     context.log.info(f"to be asked: {model.quote(to_do.prompts)}")
     answers = model.ask(to_do.prompts)
+    made_from = with_unanswered(made_from, model.usage.failures)
     records = []
     for error, weight, answer in zip(
         to_do.errors.to_dict("records"), to_do.sample.weights, answers, strict=True

@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 from errclust_pipeline.analysis import errors
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
-from errclust_pipeline.resources.warehouse import WarehouseError
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_TABLE, provenance
 from errclust_pipeline.tables import ERRORS, RESPONSES
@@ -29,13 +28,6 @@ def error_table(
     """Errors: failure form, and the text that is embedded."""
     store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
     made_from = provenance(ERROR_TABLE, store, settings, partition)
-    share, limit = store.reject_share(partition), settings.submissions.block_above_rejects
-    if share > limit:
-        # The check of raw_results stops only what is in its own run.
-        raise WarehouseError(
-            f"{share:.0%} of the rows of {partition} could not be used, more than {limit:.0%}: see "
-            "table rejects for why; mend the file, or set block_above_rejects in [submissions]"
-        )
     wrong = store.read(RESPONSES, partition, filters=~pc.field("correct"))
     table = errors.error_table(
         wrong.to_pandas(), settings.for_benchmark(partition.benchmark).errors.text

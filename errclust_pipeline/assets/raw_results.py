@@ -1,18 +1,20 @@
 """Stage 1: a submission's files, read into the canonical `responses` and `rejects`."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.assets.reading import write_read
 from errclust_pipeline.ingest import check_unchanged
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources import read_submission
 from errclust_pipeline.stages import RAW_RESULTS, provenance
-from errclust_pipeline.tables import REJECTS, RESPONSES
+from errclust_pipeline.tables import RESPONSES
 
 
 @dg.asset(
@@ -32,34 +34,36 @@ def raw_results(
     check_unchanged(submission, fingerprint)
 
     counter = ProgressCounter("reading", None, "rows", context.log.info)
+    limit = warehouse.settings().submissions.block_above_rejects
     passed_over = correct = 0
     preview = None
-    with ExitStack() as stack:
-        # The block ends in reverse order: rejects get their name before responses do.
-        responses = stack.enter_context(store.writer(RESPONSES, partition, made_from))
-        rejects = stack.enter_context(store.writer(REJECTS, partition, made_from))
+
+    def tallied() -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        nonlocal passed_over, correct, preview
         for batch in read_submission(submission):
-            responses.append(batch.responses)
-            rejects.append(batch.rejects)
             passed_over += batch.passed_over
             correct += batch.responses.column("correct").true_count
             preview = preview or batch.responses
-            counter.advance(batch.responses.num_rows + batch.rejects.num_rows)
-    if rejects.rows:
-        context.log.warning(f"{rejects.rows:,} rows could not be used: see table rejects")
+            yield batch.responses, batch.rejects
+
+    responses, rejects = write_read(
+        store, RAW_RESULTS, partition, made_from, tallied(), limit, counter
+    )
+    if rejects:
+        context.log.warning(f"{rejects:,} rows could not be used: see table rejects")
     return materialized(
         store,
         RESPONSES,
         partition,
         made_from,
-        responses.rows,
+        responses,
         preview,
         {
             "model": submission.model,
             "benchmark": submission.benchmark,
-            "accuracy": correct / responses.rows if responses.rows else None,
-            "errors": responses.rows - correct,
-            "rejects": rejects.rows,
+            "accuracy": correct / responses if responses else None,
+            "errors": responses - correct,
+            "rejects": rejects,
             "passed_over": passed_over,
             "reader": submission.reader,
         },

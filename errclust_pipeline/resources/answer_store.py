@@ -23,7 +23,7 @@ from errclust_pipeline.resources.storage import Storage
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """What a language model answered, and what that took.
+    """What a language model answered to one call, and what that took.
 
     ``problem`` says why it cannot be used, if it cannot: that was paid for too.
     """
@@ -49,6 +49,8 @@ class AnswerStore:
     def __init__(self, storage: Storage, model: str) -> None:
         self._storage = storage
         self._folder = f"language_model_store/{quote(model, safe='')}"
+        # What was looked up for a quote need not be read again to be used.
+        self._found: dict[str, StoredAnswer] = {}
 
     def key(self, request: Mapping[str, Any]) -> str:
         """Return the hash that a request's answer is known by."""
@@ -57,7 +59,12 @@ class AnswerStore:
 
     def find(self, key: str) -> StoredAnswer | None:
         """Return a stored answer; None if there is none, or if it cannot be read."""
-        return self._read(self._path(key))
+        if key not in self._found:
+            stored = self._read(self._path(key))
+            if stored is None:
+                return None
+            self._found[key] = stored
+        return self._found[key]
 
     def _read(self, path: str) -> StoredAnswer | None:
         if not self._storage.exists(path):
@@ -71,6 +78,7 @@ class AnswerStore:
         """Store an answer."""
         text = json.dumps(asdict(answer), ensure_ascii=True, indent=1)
         self._storage.write_text(self._path(key), text + "\n")
+        self._found[key] = answer
 
     def all(self) -> Iterator[StoredAnswer]:
         """Return all stored answers, one after another."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
@@ -19,6 +22,7 @@ from errclust_pipeline.analysis.language import (
     AskFailure,
     FailureKind,
     Prompt,
+    excerpt,
 )
 from errclust_pipeline.resources.answer_store import AnswerStore, StoredAnswer
 from errclust_pipeline.resources.storage import Storage
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 60.0
+_LONGEST_ASKED_SECONDS = 300.0
+"""An endpoint that asks for a longer wait is not waited for: to come sooner would be no use."""
 _FAILURES_BEFORE_GIVING_UP = 3
 _TOO_LONG = ("context length", "context_length", "context size", "too long", "maximum context")
 
@@ -45,7 +51,11 @@ class LanguageModelUnavailableError(ConnectionError):
 
 @dataclass
 class Usage:
-    """What asking took."""
+    """What asking took.
+
+    ``estimated`` counts the calls whose tokens the endpoint did not tell: those are estimated, and
+    rather too high, so that a budget holds all the same.
+    """
 
     prompts: int = 0
     calls: int = 0
@@ -54,6 +64,7 @@ class Usage:
     retries: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
+    estimated: int = 0
     cost: float = 0.0
     seconds: float = 0.0
     longest_seconds: float = 0.0
@@ -120,15 +131,19 @@ class LanguageModel:
         self._log = log
         self._reserved_tokens = 0
         self._dialect = _Dialect()
+        self._has_answered = False
+        self._stop = asyncio.Event()
+        self._unreachable: list[AskFailure] = []
 
     def quote(self, prompts: Sequence[Prompt]) -> Quote:
         """Return what asking these would take at most, repairs aside, without asking."""
-        missing = [one for one in prompts if self._store.find(self._key(one)) is None]
-        prompt_tokens = sum(map(_estimated_tokens, missing))
+        asked = {self._key(one, one.messages()): one for one in prompts}
+        missing = [one for key, one in asked.items() if self._store.find(key) is None]
+        prompt_tokens = sum(_tokens(one.messages()) for one in missing)
         answer_tokens = sum(one.answer_tokens for one in missing)
         return Quote(
-            len(prompts),
-            len(prompts) - len(missing),
+            len(asked),
+            len(asked) - len(missing),
             prompt_tokens,
             answer_tokens,
             self.settings.cost(prompt_tokens, answer_tokens),
@@ -154,7 +169,7 @@ class LanguageModel:
         """Ask for answers: from the store, else from the endpoint, several at a time.
 
         An answer that is not of the form asked for is sent back once with what is wrong with it.
-        What is answered is stored at once.
+        What is answered is stored at once. A prompt that stands there twice is asked once.
 
         Parameters
         ----------
@@ -174,18 +189,28 @@ class LanguageModel:
         """
         if not prompts:
             return []
+        keys = [self._key(one, one.messages()) for one in prompts]
+        asked = dict(zip(keys, prompts, strict=True))
         started = time.monotonic()
         before = dataclasses.replace(self.usage)
-        answers = asyncio.run(self._ask_all(prompts))
-        self.usage.prompts += len(prompts)
+        answers = dict(zip(asked, asyncio.run(self._ask_all(list(asked.values()))), strict=True))
+        self.usage.prompts += len(asked)
         self.usage.seconds += time.monotonic() - started
-        self.usage.failures.update(one.kind.value for one in answers if isinstance(one, AskFailure))
+        self.usage.failures.update(
+            one.kind.value for one in answers.values() if isinstance(one, AskFailure)
+        )
         self._log(
             f"{self.usage.calls - before.calls:,} calls to {self.name} in "
             f"{time.monotonic() - started:.1f} s, {self.usage.from_store - before.from_store:,} "
             "answers from the store"
         )
-        return answers
+        estimated = self.usage.estimated - before.estimated
+        if estimated:
+            self._log(
+                f"of {estimated:,} calls {self.settings.address} did not tell the tokens: they are "
+                "estimated, rather too high"
+            )
+        return [answers[key] for key in keys]
 
     async def _ask_all(self, prompts: Sequence[Prompt]) -> list[Answer]:
         import openai
@@ -198,179 +223,223 @@ class LanguageModel:
             timeout=self.settings.seconds_to_answer,
         )
         gate = asyncio.Semaphore(self.settings.calls_at_once)
-        unreachable = 0
+        self._stop = asyncio.Event()
+        trouble: list[Exception] = []
 
-        async def one(prompt: Prompt) -> Answer:
-            nonlocal unreachable
+        async def one(prompt: Prompt) -> Answer | None:
             async with gate:
-                if unreachable >= _FAILURES_BEFORE_GIVING_UP:
-                    raise LanguageModelUnavailableError(
-                        f"{self.settings.address} does not answer: it was tried "
-                        f"{self.settings.tries} times for each of {unreachable} prompts in a row. "
-                        "What it has answered is kept; run again when it is back"
-                    )
-                answer = await self._ask_one(client, prompt)
-                is_unreachable = (
-                    isinstance(answer, AskFailure) and answer.kind is FailureKind.UNREACHABLE
-                )
-                unreachable = unreachable + 1 if is_unreachable else 0
-                return answer
+                if self._stop.is_set():
+                    return None
+                try:
+                    return await self._ask_one(client, prompt)
+                except Exception as error:
+                    # What is being answered already is paid for: it is waited for and kept.
+                    trouble.append(error)
+                    self._stop.set()
+                    return None
 
         async with client:
-            tasks = [asyncio.ensure_future(one(prompt)) for prompt in prompts]
-            try:
-                answers = await asyncio.gather(*tasks)
-            except BaseException:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                raise
-        if len(prompts) <= unreachable:
-            raise LanguageModelUnavailableError(
-                f"{self.settings.address} does not answer, tried {self.settings.tries} times: "
-                f"{next(one.reason for one in answers if isinstance(one, AskFailure))}"
-            )
-        return answers
+            answers = await asyncio.gather(*map(one, prompts))
+            if self._unreachable and not self._has_answered and not trouble:
+                await self._greet(client)
+        if trouble:
+            raise trouble[0]
+        return cast("list[Answer]", answers)
 
     async def _ask_one(self, client: AsyncOpenAI, prompt: Prompt) -> Answer:
-        key = self._key(prompt)
-        stored = self._store.find(key)
-        if stored is None:
-            outcome = await self._answered(client, prompt)
-            if isinstance(outcome, AskFailure):
-                return outcome
-            stored = outcome
-            self._store.keep(key, stored)
-        else:
-            self.usage.from_store += 1
-        if stored.problem is not None:
-            return AskFailure(FailureKind.INVALID, stored.problem)
-        try:
-            return prompt.parse(stored.text)
-        except pydantic.ValidationError as error:
-            return AskFailure(FailureKind.INVALID, _problem(error))
-
-    async def _answered(self, client: AsyncOpenAI, prompt: Prompt) -> StoredAnswer | AskFailure:
-        """Return an answer, valid or not even after a repair, or why there is none."""
-        messages = prompt.messages()
-        prompt_tokens = answer_tokens = 0
-        seconds, problem, text = 0.0, None, ""
+        """Return an answer, or why there is none: none that is valid, not even after one repair."""
+        messages, problem = prompt.messages(), ""
         for attempt in range(2):
-            outcome = await self._call(client, prompt, messages)
-            if isinstance(outcome, AskFailure):
-                if attempt and outcome.kind is FailureKind.OVER_BUDGET:
-                    break
-                return outcome
-            text = outcome.text
-            prompt_tokens += outcome.prompt_tokens
-            answer_tokens += outcome.answer_tokens
-            seconds += outcome.seconds
-            try:
-                prompt.parse(text)
-            except pydantic.ValidationError as error:
-                problem = _problem(error)
-                if outcome.problem is not None:
-                    problem = f"{outcome.problem}; {problem}"
-                messages = [
-                    *messages,
-                    {"role": "assistant", "content": text[:4000] or "{}"},
-                    {
-                        "role": "user",
-                        "content": f"That is not a valid answer: {problem}. Answer again, with "
-                        "the corrected JSON object only.",
-                    },
-                ]
-                continue
-            self.usage.repaired += attempt
-            problem = None
-            break
-        return StoredAnswer(text, problem, prompt_tokens, answer_tokens, seconds)
+            key = self._key(prompt, messages)
+            stored = self._store.find(key)
+            is_new = stored is None
+            if stored is None:
+                outcome = await self._call(client, prompt, messages, self.settings.tries)
+                if isinstance(outcome, AskFailure):
+                    if outcome.kind is FailureKind.UNREACHABLE:
+                        await self._note_unreachable(client, outcome)
+                    return outcome
+                stored = outcome
+            elif not attempt:
+                self.usage.from_store += 1
+            answer = _read(prompt, stored.text)
+            if is_new:
+                told = filter(None, [stored.problem, answer]) if isinstance(answer, str) else ()
+                stored = dataclasses.replace(stored, problem="; ".join(told) or None)
+                self._store.keep(key, stored)
+            if not isinstance(answer, str):
+                self.usage.repaired += attempt and is_new
+                return answer
+            problem = stored.problem or answer
+            messages = [
+                *messages,
+                {"role": "assistant", "content": stored.text[:4000] or "{}"},
+                {
+                    "role": "user",
+                    "content": f"That is not a valid answer: {problem}. Answer "
+                    "again, with the corrected JSON object only.",
+                },
+            ]
+        return AskFailure(FailureKind.INVALID, problem)
+
+    async def _note_unreachable(self, client: AsyncOpenAI, failure: AskFailure) -> None:
+        self._unreachable.append(failure)
+        if len(self._unreachable) >= _FAILURES_BEFORE_GIVING_UP:
+            await self._greet(client)
+
+    async def _greet(self, client: AsyncOpenAI) -> None:
+        """Find out whether an endpoint that does not answer is away, or only dislikes some texts.
+
+        Raises
+        ------
+        LanguageModelUnavailableError
+            If it does not even answer the smallest of prompts.
+        """
+        failed = list(self._unreachable)
+        answer = await self._call(client, _GREETING, _GREETING.messages(), tries=1)
+        if isinstance(answer, AskFailure) and answer.kind is FailureKind.UNREACHABLE:
+            raise LanguageModelUnavailableError(
+                f"{self.settings.address} does not answer"
+                + (f", {len(failed)} prompts in a row" if len(failed) > 1 else "")
+                + f", tried up to {self.settings.tries} times: {failed[-1].reason}. What it has "
+                "answered is kept; run again when it is back"
+            )
 
     async def _call(
-        self, client: AsyncOpenAI, prompt: Prompt, messages: list[dict[str, str]]
+        self, client: AsyncOpenAI, prompt: Prompt, messages: list[dict[str, str]], tries: int
     ) -> StoredAnswer | AskFailure:
-        """Call the endpoint until it answers; its problem is set if the answer was cut off."""
-        import openai
-
-        tokens = sum(_tokens(one["content"]) for one in messages) + prompt.answer_tokens
+        """Call the endpoint, within the budget, until it answers."""
+        tokens = _tokens(messages) + prompt.answer_tokens
         over = self._over_budget(tokens)
         if over:
             return AskFailure(FailureKind.OVER_BUDGET, over)
         self.usage.calls += 1
         self._reserved_tokens += tokens
-        last = ""
         try:
-            attempt = 0
-            while attempt < self.settings.tries:
-                started = time.monotonic()
-                try:
-                    # The client's own time-out is between two bytes: an answer that trickles in
-                    # would never end.
-                    async with asyncio.timeout(self.settings.seconds_to_answer):
-                        completion = await client.chat.completions.create(
-                            model=self.name,
-                            messages=cast("Any", messages),
-                            **self._dialect.options(prompt),
-                        )
-                    return self._received(completion, time.monotonic() - started)
-                except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-                    raise LanguageModelError(
-                        f"{self.settings.address} refuses the key: set "
-                        f"{self.settings.key_variable} ({self._told(error)})"
-                    ) from error
-                except openai.NotFoundError as error:
-                    raise LanguageModelError(
-                        f"{self.settings.address} does not know model {self.name!r}, or is no "
-                        f"chat endpoint (its URL mostly ends in /v1): {self._told(error)}"
-                    ) from error
-                except (openai.RateLimitError, openai.InternalServerError) as error:
-                    last, wait = self._told(error), _retry_after(error.response.headers)
-                except (openai.APIConnectionError, TimeoutError) as error:
-                    last, wait = self._told(error), None
-                except openai.APIStatusError as error:
-                    if self._dialect.adapts_to(self._told(error)):
-                        continue
-                    told = self._told(error)
-                    is_long = any(words in told.lower() for words in _TOO_LONG)
-                    kind = FailureKind.TOO_LONG if is_long else FailureKind.REFUSED
-                    return AskFailure(kind, told)
-                except openai.APIError as error:
-                    # What came back is not even an answer of a chat endpoint.
-                    last, wait = self._told(error), None
-                attempt += 1
-                if attempt < self.settings.tries:
-                    self.usage.retries += 1
-                    await asyncio.sleep(_wait(attempt, wait))
-            return AskFailure(FailureKind.UNREACHABLE, last)
+            return await self._tried(client, prompt, messages, tries)
         finally:
             self._reserved_tokens -= tokens
 
-    def _received(self, completion: Any, seconds: float) -> StoredAnswer:
-        choices = getattr(completion, "choices", None)
-        if not choices:
+    async def _tried(
+        self, client: AsyncOpenAI, prompt: Prompt, messages: list[dict[str, str]], tries: int
+    ) -> StoredAnswer | AskFailure:
+        """Return an answer; its problem is set if it was cut off."""
+        import openai
+
+        last, attempt = "", 0
+        while attempt < tries and not self._stop.is_set():
+            started, dialect, wait = time.monotonic(), self._dialect, None
+            # The client's own errors may hold the key: none is chained to what is raised.
+            try:
+                # The client's own time-out is between two bytes: an answer that trickles in would
+                # never end.
+                async with asyncio.timeout(self.settings.seconds_to_answer):
+                    completion = await client.chat.completions.create(
+                        model=self.name, messages=cast("Any", messages), **dialect.options(prompt)
+                    )
+                received = self._received(completion, messages, time.monotonic() - started)
+                if received is not None:
+                    return received
+                last = f"no chat completion: {getattr(completion, 'error', None) or 'no choices'}"
+                last = self._plain(last)
+            except openai.AuthenticationError as error:
+                raise self._key_refused(error) from None
+            except openai.PermissionDeniedError as error:
+                # Of a key that is good, something on the way may dislike this one text.
+                if not self._has_answered and prompt is not _GREETING:
+                    await self._call(client, _GREETING, _GREETING.messages(), tries=1)
+                if not self._has_answered:
+                    raise self._key_refused(error) from None
+                return AskFailure(FailureKind.REFUSED, self._told(error))
+            except openai.NotFoundError as error:
+                last = self._told(error)
+                if not self._has_answered:
+                    raise LanguageModelError(
+                        f"{self.settings.address} does not know model {self.name!r}, or is no "
+                        f"chat endpoint (its URL mostly ends in /v1): {last}"
+                    ) from None
+            except (openai.RateLimitError, openai.InternalServerError) as error:
+                last, wait = self._told(error), _retry_after(error.response.headers)
+            except openai.APIStatusError as error:
+                told = self._told(error)
+                if any(words in told.lower() for words in _TOO_LONG):
+                    return AskFailure(FailureKind.TOO_LONG, told)
+                adapted = dialect.without(told)
+                if adapted is None:
+                    return AskFailure(FailureKind.REFUSED, told)
+                if self._dialect == dialect:
+                    # Else another call has learnt something in the meantime.
+                    self._dialect = adapted
+                continue
+            except (openai.APIError, TimeoutError, ValueError, RecursionError) as error:
+                # Nothing came back, or something that cannot be read.
+                last = self._told(error)
+            if wait is not None and wait > _LONGEST_ASKED_SECONDS:
+                return AskFailure(
+                    FailureKind.UNREACHABLE, f"{last} (it asks to wait for {wait:,.0f} s)"
+                )
+            attempt += 1
+            if attempt < tries:
+                self.usage.retries += 1
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_wait(attempt, wait)):
+                        await self._stop.wait()
+        return AskFailure(FailureKind.UNREACHABLE, last)
+
+    def _received(
+        self, completion: Any, messages: list[dict[str, str]], seconds: float
+    ) -> StoredAnswer | None:
+        """Count what a completion took and return it; None if it is none."""
+        if isinstance(completion, str) and not self._has_answered:
             # E.g. a page of HTML with status 200, which the client hands over as text.
             raise LanguageModelError(
                 f"{self.settings.address} answers with something else than a chat completion: is "
                 "base_url right? It mostly ends in /v1"
             )
-        text = choices[0].message.content or ""
-        cut_off = choices[0].finish_reason == "length"
-        taken = completion.usage
-        prompt_tokens = getattr(taken, "prompt_tokens", 0) or 0
-        answer_tokens = getattr(taken, "completion_tokens", 0) or _tokens(text)
+        choices = getattr(completion, "choices", None)
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        message = getattr(choice, "message", None)
+        text = getattr(message, "content", None) or ""
+        if message is None or not isinstance(text, str):
+            return None
+        self._has_answered = True
+        self._unreachable.clear()
+        # Half a character can be neither stored nor sent back.
+        text = text.encode(errors="replace").decode()
+        usage = getattr(completion, "usage", None)
+        prompt_tokens = _count(usage, "prompt_tokens")
+        answer_tokens = _count(usage, "completion_tokens")
+        self.usage.estimated += not (prompt_tokens and answer_tokens)
+        prompt_tokens = prompt_tokens or _tokens(messages)
+        answer_tokens = answer_tokens or _tokens_of(text)
         self.usage.prompt_tokens += prompt_tokens
         self.usage.answer_tokens += answer_tokens
         self.usage.cost += self.settings.cost(prompt_tokens, answer_tokens) or 0.0
         self.usage.longest_seconds = max(self.usage.longest_seconds, seconds)
+        cut_off = getattr(choice, "finish_reason", None) == "length"
         problem = "the answer was cut off at its longest length: be brief" if cut_off else None
         return StoredAnswer(text, problem, prompt_tokens, answer_tokens, seconds)
 
+    def _key_refused(self, error: BaseException) -> LanguageModelError:
+        return LanguageModelError(
+            f"{self.settings.address} refuses the key: set {self.settings.key_variable} "
+            f"({self._told(error)})"
+        )
+
     def _told(self, error: BaseException) -> str:
-        """Return an error's message, short, without the key: some endpoints repeat it."""
+        """Return an error's message, short, with what it was caused by."""
         if isinstance(error, TimeoutError):
             return "no answer in time"
-        message = str(error).replace(self.settings.key() or "\0", "…")
-        return " ".join(message.split())[:300] or type(error).__name__
+        cause = f" {error.__cause__}" if error.__cause__ is not None else ""
+        return self._plain(f"{error}{cause}") or type(error).__name__
+
+    def _plain(self, message: str) -> str:
+        """Return a message fit for a log, without the key: some endpoints repeat it."""
+        key = self.settings.key()
+        # A key that cannot be sent is told of as a literal.
+        for form in (key, repr(key)[1:-1]) if key else ():
+            message = message.replace(form, "…")
+        return excerpt(message, 300)
 
     def _over_budget(self, tokens: int) -> str | None:
         """Say which limit a call of so many tokens at most would exceed; None if none."""
@@ -387,17 +456,18 @@ class LanguageModel:
                 return f"the budget of {limits.most_cost:,} in money is spent"
         return None
 
-    def _key(self, prompt: Prompt) -> str:
+    def _key(self, prompt: Prompt, messages: list[dict[str, str]]) -> str:
         return self._store.key(
             {
                 "model": self.name,
-                "messages": prompt.messages(),
+                "messages": messages,
                 "schema": prompt.schema(),
                 "answer_tokens": prompt.answer_tokens,
             }
         )
 
 
+@dataclass(frozen=True)
 class _Dialect:
     """What an endpoint understands, found out from what it complains of.
 
@@ -405,44 +475,39 @@ class _Dialect:
     prompt too, and every answer is validated here.
     """
 
-    def __init__(self) -> None:
-        self._formats = ["bounded_json_schema", "json_schema", "json_object", "none"]
-        self._limit_name = "max_tokens"
-        self._temperature = True
+    formats: tuple[str, ...] = ("bounded_json_schema", "json_schema", "json_object", "none")
+    limit_name: str = "max_tokens"
+    has_temperature: bool = True
 
     def options(self, prompt: Prompt) -> dict[str, Any]:
         """Return the options of a call."""
-        options: dict[str, Any] = {self._limit_name: prompt.answer_tokens}
-        if self._temperature:
+        options: dict[str, Any] = {self.limit_name: prompt.answer_tokens}
+        if self.has_temperature:
             options["temperature"] = 0
-        if self._formats[0].endswith("json_schema"):
+        if self.formats[0].endswith("json_schema"):
             options["response_format"] = {
                 "type": "json_schema",
                 "json_schema": {
                     "name": prompt.answer.__name__,
                     "strict": True,
-                    "schema": prompt.schema(self._formats[0].startswith("bounded")),
+                    "schema": prompt.schema(self.formats[0].startswith("bounded")),
                 },
             }
-        elif self._formats[0] == "json_object":
+        elif self.formats[0] == "json_object":
             options["response_format"] = {"type": "json_object"}
         return options
 
-    def adapts_to(self, complaint: str) -> bool:
-        """Whether the next call will be without what an endpoint has just complained of."""
+    def without(self, complaint: str) -> _Dialect | None:
+        """Return a dialect without what an endpoint complains of; None if there is none."""
         said = complaint.lower()
         if any(word in said for word in ("response_format", "json_schema", "grammar", "schema")):
-            if len(self._formats) == 1:
-                return False
-            del self._formats[0]
-            return True
-        if "max_tokens" in said and self._limit_name == "max_tokens":
-            self._limit_name = "max_completion_tokens"
-            return True
-        if "temperature" in said and self._temperature:
-            self._temperature = False
-            return True
-        return False
+            others = self.formats[1:]
+            return dataclasses.replace(self, formats=others) if others else None
+        if "max_tokens" in said and self.limit_name == "max_tokens":
+            return dataclasses.replace(self, limit_name="max_completion_tokens")
+        if "temperature" in said and self.has_temperature:
+            return dataclasses.replace(self, has_temperature=False)
+        return None
 
 
 class LanguageModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -466,6 +531,10 @@ class _Greeting(pydantic.BaseModel):
     ready: bool
 
 
+_GREETING = Prompt("Say that you are ready.", {"ready": True}, _Greeting)
+"""The smallest of structured answers is asked for."""
+
+
 def try_out(model: LanguageModel) -> AskFailure | None:
     """Ask a model for the smallest of structured answers; return why it gave none.
 
@@ -474,22 +543,33 @@ def try_out(model: LanguageModel) -> AskFailure | None:
     LanguageModelError, LanguageModelUnavailableError
         As `LanguageModel.ask` does.
     """
-    (answer,) = model.ask([Prompt("Say that you are ready.", {"ready": True}, _Greeting)])
+    (answer,) = model.ask([_GREETING])
     return answer if isinstance(answer, AskFailure) else None
 
 
-def _tokens(text: str) -> int:
+def _tokens_of(text: str) -> int:
     return len(text) // CHARACTERS_A_TOKEN + 8
 
 
-def _estimated_tokens(prompt: Prompt) -> int:
-    return sum(_tokens(one["content"]) for one in prompt.messages())
+def _tokens(messages: list[dict[str, str]]) -> int:
+    return sum(_tokens_of(one["content"]) for one in messages)
 
 
-def _problem(error: pydantic.ValidationError) -> str:
-    first = error.errors(include_input=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"[:300]
+def _count(usage: Any, name: str) -> int:
+    """Return a number of tokens as an endpoint has it; 0 if it has none."""
+    value = getattr(usage, name, None)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _read(prompt: Prompt, text: str) -> pydantic.BaseModel | str:
+    """Return an answer, or what is wrong with it."""
+    try:
+        return prompt.parse(text)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        told = first["msg"].removeprefix("Value error, ")
+        return excerpt(f"{where}: {told}" if where else told, 300)
 
 
 def _retry_after(headers: Any) -> float | None:
@@ -499,11 +579,15 @@ def _retry_after(headers: Any) -> float | None:
             return float(headers.get(name)) / unit
         except (TypeError, ValueError):
             continue
-    return None
+    try:
+        date = parsedate_to_datetime(headers.get("retry-after"))
+        return (date - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError):
+        return None
 
 
 def _wait(attempt: int, asked: float | None) -> float:
     if asked is not None and asked >= 0:
-        return min(asked, _LONGEST_WAIT_SECONDS)
+        return asked
     longest = min(_FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
     return longest * (0.5 + random.random() / 2)  # noqa: S311 (only spreads calls in time)

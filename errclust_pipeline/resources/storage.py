@@ -62,6 +62,9 @@ class Storage:
 
     def glob(self, pattern: str) -> list[str]:
         """Full paths below the root that match a pattern, sorted."""
+        if self.is_local:
+            # Several times as fast as fsspec's.
+            return sorted(map(str, Path(self.root).glob(pattern)))
         return sorted(self._filesystem.glob(f"{glob.escape(self.root)}/{pattern}"))
 
     def open(self, path: str) -> IO[bytes]:

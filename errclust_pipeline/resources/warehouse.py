@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import glob
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,10 +48,16 @@ _METADATA_PREFIX = "errclust."
 _ROW_GROUP_ROWS = 50_000
 _ATTEMPTS_TO_QUERY = 10
 _SECONDS_BETWEEN_QUERIES = 0.05
+_DAMAGE = (pa.ArrowException, OSError)
+"""What pyarrow raises when the bytes of a file make no sense."""
 
 
 class WarehouseError(RuntimeError):
     """Something that was asked for is not in the warehouse; the message says how to get it."""
+
+
+class DamagedRecordError(WarehouseError):
+    """A submission's record that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,7 @@ class Warehouse:
 
     def __init__(self, root: str) -> None:
         self.storage = Storage(root)
+        self._listings: dict[str, list[Partition]] | None = None
 
     # Submissions -------------------------------------------------------------------------------
 
@@ -147,7 +155,7 @@ class Warehouse:
         """
         path = self._submission_path(partition_of_submission(submission))
         record = {**json.loads(submission.to_json()), "files_fingerprint": files_fingerprint}
-        known = self._read_record(path)
+        known = self._read_record_or_nothing(path)
         if known == record:
             return False
         self._write_record(path, record)
@@ -165,7 +173,7 @@ class Warehouse:
             Whether there is such a submission and it had no mark.
         """
         path = self._submission_path(partition)
-        known = self._read_record(path)
+        known = self._read_record_or_nothing(path)
         if not known or known.get("withdrawn"):
             return False
         self._write_record(path, known | {"withdrawn": True})
@@ -173,7 +181,8 @@ class Warehouse:
 
     def is_withdrawn(self, partition: Partition) -> bool:
         """Whether a submission is marked as withdrawn."""
-        return bool(self._read_record(self._submission_path(partition)).get("withdrawn", False))
+        record = self._read_record_or_nothing(self._submission_path(partition))
+        return bool(record.get("withdrawn", False))
 
     def forget(self, partition: Partition) -> int:
         """Remove a submission, with the copies of its files, and its tables.
@@ -205,10 +214,21 @@ class Warehouse:
 
     def _read_record(self, path: str) -> dict[str, Any]:
         """Return a submission's record; empty if there is none."""
-        found: dict[str, Any] = {}
-        if self.storage.exists(path):
-            found = json.loads(self.storage.read_text(path))
-        return found
+        if not self.storage.exists(path):
+            return {}
+        try:
+            return dict(json.loads(self.storage.read_text(path)))
+        except ValueError as error:
+            raise DamagedRecordError(
+                f"{path} is damaged ({error}): ingest the submission again, or delete the file"
+            ) from error
+
+    def _read_record_or_nothing(self, path: str) -> dict[str, Any]:
+        """Likewise; empty also if it is damaged, which reading the submission will say."""
+        try:
+            return self._read_record(path)
+        except DamagedRecordError:
+            return {}
 
     def _write_record(self, path: str, record: Mapping[str, Any]) -> None:
         self.storage.write_text(path, json.dumps(record, sort_keys=True, indent=2) + "\n")
@@ -276,10 +296,31 @@ class Warehouse:
         """Return the full path of a partition's file."""
         return self.storage.path("lake", table.name, _folder(partition, table), "part-0.parquet")
 
-    def partitions(self, table: Table) -> list[Partition]:
-        """Return the partitions that a table has, sorted."""
-        folders = "benchmark=*/model=*" if table.by_model else "benchmark=*"
-        return _partitions(self.storage.glob(f"lake/{table.name}/{folders}/part-0.parquet"))
+    def partitions(self, table: Table, benchmark: str | None = None) -> list[Partition]:
+        """Return the partitions that a table has, of one benchmark if given (by key), sorted."""
+        folders = (
+            "benchmark=*" if benchmark is None else glob.escape(hive_folder(benchmark=benchmark))
+        )
+        if table.by_model:
+            folders += "/model=*"
+        pattern = f"lake/{table.name}/{folders}/part-0.parquet"
+        if self._listings is None:
+            return _partitions(self.storage.glob(pattern))
+        if pattern not in self._listings:
+            self._listings[pattern] = _partitions(self.storage.glob(pattern))
+        return list(self._listings[pattern])
+
+    @contextmanager
+    def listing_once(self) -> Iterator[None]:
+        """Within this block, list the partitions of a table no more than once.
+
+        For those who look at many partitions and write none: each would list all the others.
+        """
+        self._listings = {}
+        try:
+            yield
+        finally:
+            self._listings = None
 
     @contextmanager
     def writer(
@@ -327,7 +368,8 @@ class Warehouse:
         Raises
         ------
         WarehouseError
-            If the partition does not exist, or an earlier version wrote it without a column.
+            If the partition does not exist, is damaged, or was written without a column by an
+            earlier version.
         """
         path = self.path(table, partition)
         wanted = list(columns) if columns is not None else table.schema.names
@@ -341,33 +383,38 @@ class Warehouse:
         with self.storage.open_for_arrow(path) as file:
             try:
                 return pq.read_table(file, columns=wanted, filters=filters)
-            except pa.ArrowInvalid:
+            except _DAMAGE as error:
                 file.seek(0)
-                written = pq.read_schema(file).names
+                footer = _footer(file)
+                written = wanted if footer is None else footer.schema.to_arrow_schema().names
                 lacking = [name for name in wanted if name not in written]
-                if not lacking:
-                    raise
+                if lacking:
+                    raise WarehouseError(
+                        f"table {table.name} of {partition} has no column {', '.join(lacking)}: it "
+                        "was written by an earlier version of errclust; bring it up to date with "
+                        f"`errclust run --benchmark {partition.benchmark}`"
+                    ) from None
                 raise WarehouseError(
-                    f"table {table.name} of {partition} has no column {', '.join(lacking)}: it was "
-                    "written by an earlier version of errclust; bring it up to date with "
-                    f"`errclust run --benchmark {partition.benchmark}`"
-                ) from None
+                    f"{path} is damaged ({error}): delete it and run `errclust run --benchmark "
+                    f"{partition.benchmark}`, which computes it again"
+                ) from error
 
     def provenance(self, table: Table, partition: Partition) -> Provenance | None:
-        """Return what a partition was made from; None if it does not exist."""
-        path = self.path(table, partition)
-        if not self.storage.exists(path):
-            return None
-        with self.storage.open_for_arrow(path) as file:
-            return Provenance.from_metadata(pq.ParquetFile(file).metadata.metadata)
+        """Return what a partition was made from; None if it does not exist or is damaged."""
+        footer = self._footer_of(table, partition)
+        return None if footer is None else Provenance.from_metadata(footer.metadata)
 
     def count(self, table: Table, partition: Partition) -> int | None:
         """Return a partition's number of rows, from the file's footer; None if there is none."""
+        footer = self._footer_of(table, partition)
+        return None if footer is None else int(footer.num_rows)
+
+    def _footer_of(self, table: Table, partition: Partition) -> pq.FileMetaData | None:
         path = self.path(table, partition)
         if not self.storage.exists(path):
             return None
         with self.storage.open_for_arrow(path) as file:
-            return int(pq.ParquetFile(file).metadata.num_rows)
+            return _footer(file)
 
     def reject_counts(self, partition: Partition) -> tuple[int, int]:
         """Return how many of a submission's rows could not be used, and how many there were."""
@@ -511,6 +558,14 @@ def submission_folder(partition: Partition) -> str:
     if isinstance(partition, BattleSet):
         return hive_folder(battle_set=partition.benchmark)
     return _folder(partition)
+
+
+def _footer(file: pa.NativeFile) -> pq.FileMetaData | None:
+    """Return a Parquet file's metadata; None if it is damaged: then it counts as lost."""
+    try:
+        return pq.ParquetFile(file).metadata
+    except _DAMAGE:
+        return None
 
 
 def _folder(partition: Partition, table: Table | None = None) -> str:

@@ -11,19 +11,24 @@ from errclust_pipeline.sources.base import (
     BATCH_ROWS,
     DEFAULT_THRESHOLD,
     Batch,
+    IncompleteSourceError,
     Reader,
     SourceError,
     Submission,
     UnknownFormatError,
 )
+from errclust_pipeline.sources.llm_uncertainty import LlmUncertaintyReader
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
+from errclust_pipeline.sources.osq_bench import OsqBenchReader
+from errclust_pipeline.sources.realmistake import RealMistakeReader
 from errclust_pipeline.sources.rows import files_below, leaves
 from errclust_pipeline.sources.table import TableReader
 
 __all__ = [
     "READERS",
     "Batch",
+    "IncompleteSourceError",
     "Reader",
     "SourceError",
     "Submission",
@@ -33,9 +38,22 @@ __all__ = [
 ]
 
 READERS: Mapping[str, Reader] = MappingProxyType(
-    {reader.name: reader for reader in (LmEvalReader(), MmluProReader(), TableReader())}
+    {
+        reader.name: reader
+        for reader in (
+            LmEvalReader(),
+            RealMistakeReader(),
+            MmluProReader(),
+            LlmUncertaintyReader(),
+            OsqBenchReader(),
+            TableReader(),
+        )
+    }
 )
-"""The readers by name, in the order they are asked: the table, which takes most, comes last."""
+"""The readers by name, in the order they are asked: the table, which takes most, comes last.
+
+ReaLMistake's comes before MMLU-Pro's, which tells what is wrong with any other archive.
+"""
 
 
 def find_submissions(

@@ -1,7 +1,8 @@
 """Streaming JSON: the rows of a JSON list or of JSON lines, one at a time, with their positions.
 
 A row that cannot be read does not end the file: it comes as a `Fault`, and the rows after it
-follow. Time is linear in the file's size and memory is bounded by one row, whatever the rows hold.
+follow. Time is linear in the file's size and memory is bounded by one row, or by a chunk of small
+ones, whatever the rows hold.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from errclust_pipeline.sources.archive import open_result_file
 from errclust_pipeline.sources.base import EXCERPT_CHARACTERS, SourceError
@@ -34,6 +37,11 @@ _STRING_END = re.compile(r'["\\]')
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
 _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+# Twice as fast, and what it takes it reads as the standard decoder does (unlike others it keeps
+# whole numbers of any size). It takes less: no NaN, no lone surrogates.
+_decode_fast = msgspec.json.Decoder().decode
+_CUTS = 3
+"""How often a place is looked for up to which a chunk holds whole elements of a list."""
 
 
 class WrongEncodingError(ValueError):
@@ -126,6 +134,10 @@ def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[i
 
 def _parse_line(raw: bytes) -> Any:
     try:
+        return _decode_fast(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # What it refuses, the standard decoder may take, or tells what is wrong with.
+    try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         return _invalid_utf8(raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace"), str(error))
@@ -157,6 +169,8 @@ class _ListRows:
         self._start = 0
         self._ended = False
         self._any_invalid = False
+        # Whether a chunk has just been added, of which many elements may be decoded at once.
+        self._many = False
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         number = 0
@@ -171,6 +185,12 @@ class _ListRows:
                 self._start += 1
                 yield from self._after_list(number)
                 return
+            if self._many:
+                self._many = False
+                for value in self._decode_many():
+                    yield number, value
+                    number += 1
+                continue
             value, end = self._decode()
             if end < 0:
                 value = yield from self._decode_slowly(number)
@@ -180,6 +200,27 @@ class _ListRows:
                 self._start = end
             yield number, value
             number += 1
+
+    def _decode_many(self) -> list[Any]:
+        """Decode the elements that the buffer holds whole, all at once; none if that fails.
+
+        They end at a brace before a comma. If that stands inside a text or another element, what
+        is cut off there is no list, and the decoder says so.
+        """
+        if self._any_invalid:
+            return []
+        cut = len(self._buffer)
+        for _ in range(_CUTS):
+            cut = self._buffer.rfind("},", self._start, cut) + 1
+            if not cut:
+                break
+            try:
+                found = _decode_fast(f"[{self._buffer[self._start : cut]}]")
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                continue
+            self._start = cut
+            return list(found)
+        return []
 
     def _decode(self) -> tuple[Any, int]:
         """Decode the element at the start; end -1 if it is faulty or not all there."""
@@ -250,6 +291,7 @@ class _ListRows:
         self._any_invalid = here or (self._any_invalid and bool(kept))
         self._buffer = kept + text
         self._start = 0
+        self._many = True
         return bool(text) or not self._ended
 
 

@@ -97,9 +97,9 @@ def to_row(value: Any, metric: str | None) -> dict[str, Any] | Fault:
         "metric": metric,
         "filter": value["filter"] if isinstance(value.get("filter"), str) else None,
         "finish_reason": _finish_reason(value),
-        "metadata": metadata_json(_metadata(value, metric)),
     }
     likelihoods = log_likelihoods(value.get("filtered_resps"))
+    row["metadata"] = metadata_json(_metadata(value, metric, generated=likelihoods is None))
     if likelihoods is None:
         row |= _generated(value, fields)
     else:
@@ -245,6 +245,8 @@ def _question(doc: Mapping[str, Any]) -> str | None:
 def _first_text(doc: Mapping[str, Any], names: Sequence[str]) -> str | None:
     for name in names:
         value = doc.get(name)
+        if value is None:
+            continue  # Nearly all of the names are of other benchmarks.
         if isinstance(value, dict):
             value = value.get("text") or value.get("stem")
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -335,6 +337,8 @@ def _choices(doc: Mapping[str, Any], count: int | None) -> list[str] | None:
     """Return a document's options, if there are as many as asked for (any number if None)."""
     for name in _CHOICE_FIELDS:
         value = doc.get(name)
+        if value is None:
+            continue
         if isinstance(value, dict):
             value = value.get("text") or value.get("choices")
         choices = texts_of(value)
@@ -416,7 +420,7 @@ def _finish_reason(row: Mapping[str, Any]) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _metadata(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _metadata(row: Mapping[str, Any], metric: str, generated: bool) -> dict[str, Any]:
     other = {
         name: row[name]
         for name in row
@@ -424,8 +428,6 @@ def _metadata(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
         and name != metric
         and isinstance(row[name], bool | int | float | list | dict)
     }
-    responses = _first(row.get("resps"))
+    responses = _first(row.get("resps")) if generated else None
     repeats = len(responses) if isinstance(responses, list) and len(responses) > 1 else None
-    if log_likelihoods(row.get("filtered_resps")) is not None:
-        repeats = None
     return {"doc_hash": row.get("doc_hash"), "repeats": repeats, **other}

@@ -15,6 +15,7 @@ METADATA_CHARACTERS = 2_000
 _MOST_OUTSIDE = 0.2
 """Share of scores outside 0 to 1 from which on the scale itself is in doubt."""
 _FEWEST_OUTSIDE = 10
+_encode = json.JSONEncoder(default=str, allow_nan=False).encode
 _LARGEST_CHOICE = 1_000
 """A question with more options than this is not a question; such a number is not a choice."""
 
@@ -107,20 +108,20 @@ def choice_number(value: Any, choices: int | None = None) -> int | None:
 
 def metadata_json(values: Mapping[str, Any]) -> str | None:
     """Write what else a source says of a row as JSON, leaving out what would make it large."""
-    kept: dict[str, Any] = {}
+    # Each value is encoded once: this runs for every row of every file.
+    kept: list[str] = []
     size = 2
     for name, value in values.items():
         if value is None:
             continue
         try:
-            entry = len(json.dumps({name: value}, default=str, allow_nan=False))
+            entry = f"{_encode(str(name))}: {_encode(value)}"
         except ValueError:  # NaN and Infinity are no JSON, and others would stumble over them.
-            value = str(value)
-            entry = len(json.dumps({name: value}))
-        if size + entry <= METADATA_CHARACTERS:
-            kept[name] = value
-            size += entry
-    return json.dumps(kept, default=str) if kept else None
+            entry = f"{_encode(str(name))}: {_encode(str(value))}"
+        if size + len(entry) + 2 <= METADATA_CHARACTERS:
+            kept.append(entry)
+            size += len(entry) + 2
+    return f"{{{', '.join(kept)}}}" if kept else None
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -39,7 +39,14 @@ COLUMN_LINEAGE: Mapping[str, _Lineage] = {
             "raw_results.choice_log_likelihoods",
         ),
         **_made("response_tail", "raw_results.response"),
-        **_made("text text_id", "raw_results.question", "raw_results.response"),
+        **_made(
+            "text text_id",
+            "raw_results.question",
+            "raw_results.choices",
+            "raw_results.gold",
+            "raw_results.prediction",
+            "raw_results.response",
+        ),
     },
     ERROR_EMBEDDINGS.name: {
         **_copied("error_table", "example_id question_id text_id"),

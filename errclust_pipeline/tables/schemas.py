@@ -217,14 +217,19 @@ CLUSTER_LABELS = Table(
                 "is_faithful",
                 pa.bool_(),
                 "whether one of the tests shows that the label tells members from others, its "
-                "interval being above 0.5, and none the contrary; null if not tested",
+                "interval being above 0.5, and none the contrary, and no cluster beside it fits "
+                "the label better; null if not tested",
             ),
             _column(
                 "distinctiveness",
                 pa.float64(),
                 "share of the label's words that are not true of the clusters beside it too",
             ),
-            _column("problem", pa.string(), "why the language model's own label does not stand"),
+            _column(
+                "problem",
+                pa.string(),
+                "why the language model's own label does not stand, or why the label is unfaithful",
+            ),
             _column("reused_from", pa.string(), "model|cluster whose label this is"),
             _key("main_failure_form", pa.string(), "the most frequent failure form of the members"),
             _key("main_failure_form_share", pa.float64(), "its share of the members, 0 to 1"),

@@ -79,7 +79,8 @@ def problems_of(table: Table, rows: pa.Table) -> list[str]:
         if name not in rows.column_names:
             continue
         values = rows[name].drop_null().to_numpy()
-        outside = int(np.sum((values < 0) | (values > 1)))
+        # Written so that a NaN is outside too.
+        outside = int(np.sum(~((values >= 0) & (values <= 1))))
         if outside:
             problems.append(f"{outside:,} values of {name} are outside 0 to 1")
     problems += _OWN.get(table.name, _nothing)(rows)
@@ -95,11 +96,6 @@ def _repeated_keys(table: Table, rows: pa.Table) -> list[str]:
 
 def _nothing(_rows: pa.Table) -> list[str]:
     return []
-
-
-def _scores(rows: pa.Table) -> list[str]:
-    values = rows["score"].to_numpy()
-    return [] if np.isfinite(values).all() else ["a score is not finite"]
 
 
 def _failure_forms(rows: pa.Table) -> list[str]:
@@ -155,7 +151,6 @@ def _unknown_causes(rows: pa.Table) -> list[str]:
 
 _OWN: Mapping[str, Callable[[pa.Table], list[str]]] = MappingProxyType(
     {
-        RESPONSES.name: _scores,
         ERRORS.name: _failure_forms,
         ERROR_EMBEDDINGS.name: _embeddings,
         ERROR_CLUSTERS.name: _clusters,

@@ -15,6 +15,7 @@ from errclust_pipeline.keys import Partition
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import RAW_RESULTS, State, stage_status
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.sources import test_llm_uncertainty
 
 A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
 
@@ -253,6 +254,20 @@ def test_a_damaged_zip_is_named_where_it_is_met(watcher, folder, warehouse):
     assert any(good.name in text for text in told)
 
 
+def test_a_file_is_tried_again_until_what_it_needs_has_arrived(watcher, folder):
+    logits = [test_llm_uncertainty.logits(number) for number in range(12)]
+    questions = [test_llm_uncertainty.question(number) for number in range(12)]
+    path = test_llm_uncertainty.write(folder, logits, questions)
+    [data] = (folder / "data").iterdir()
+    content = data.read_bytes()
+    data.unlink()
+    found = [watcher.look() for _ in range(4)]
+    assert [list(one.problems) for one in found] == [[], [str(path.relative_to(folder))], [], []]
+    data.write_bytes(content)
+    requests = [request for _ in range(4) for request in watcher.look().requests]
+    assert [one.partition.model for one in requests] == ["Org-7b-hf"]
+
+
 def test_an_unreadable_file_is_tried_again_until_it_can_be_read(watcher, folder, monkeypatch):
     write_table(folder / "a.csv")
     from errclust_pipeline.arrivals import drop_folder
@@ -355,3 +370,90 @@ def run(warehouse, partitions=(A,)):
         settings = load_settings(warehouse.storage)
         assert stage_status(stages.RAW_RESULTS, warehouse, settings, A).state is State.FRESH
     return finished
+
+
+def requests_of_revisions(watcher, folder, *right_every):
+    """Drop revisions of one file one after another; return the run keys of what is requested."""
+    found = []
+    for one in right_every:
+        write_table(folder / "a.csv", right_every=one)
+        found.append([request.run_key for request in watcher.settle()])
+    return found
+
+
+def test_a_revision_that_was_recorded_but_not_needed_is_requested_when_it_returns(
+    watcher, folder, warehouse
+):
+    (first,) = requests_of_revisions(watcher, folder, 3)
+    run(warehouse)
+    # The second is requested but was not read when the first, which stands, is back.
+    second, none, again = requests_of_revisions(watcher, folder, 4, 3, 4)
+    assert (len(second), none, len(again)) == (1, [], 1)
+    assert len({*first, *second, *again}) == 3
+
+
+def test_the_same_file_is_requested_again_after_its_submission_was_forgotten(
+    watcher, folder, warehouse
+):
+    (first,) = requests_of_revisions(watcher, folder, 3)
+    run(warehouse)
+    warehouse.forget(A)
+    (folder / "a.csv").touch()
+    (again,) = watcher.settle()
+    assert again.partition == A
+    assert again.run_key not in first
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_submission_is_withdrawn_if_the_file_that_would_step_in_goes_too(
+    watcher, folder, warehouse, together
+):
+    first, second = folder / "first.csv", folder / "second.csv"
+    write_table(first)
+    watcher.settle()
+    write_table(second, right_every=4)
+    write_table(folder / "b.csv", ["org/model-b"])
+    watcher.settle()
+    first.unlink()
+    if together:
+        second.unlink()
+    withdrawn = [*watcher.look().withdrawn, *watcher.look().withdrawn]
+    if not together:
+        # It was to be read anew.
+        assert withdrawn == []
+        second.unlink()
+    withdrawn += [one for _ in range(3) for one in watcher.look().withdrawn]
+    assert withdrawn == [A]
+    assert warehouse.is_withdrawn(A)
+
+
+def test_a_submission_is_withdrawn_if_the_file_that_would_step_in_has_it_no_more(watcher, folder):
+    write_table(folder / "first.csv")
+    watcher.settle()
+    write_table(folder / "second.csv", right_every=4)
+    watcher.settle()
+    (folder / "first.csv").unlink()
+    write_table(folder / "second.csv", ["org/model-b"])
+    withdrawn = [one for _ in range(4) for one in watcher.look().withdrawn]
+    assert withdrawn == [A]
+
+
+def test_whatever_one_file_makes_a_reader_stumble_over_does_not_stop_the_others(
+    watcher, folder, monkeypatch
+):
+    from errclust_pipeline.arrivals import drop_folder
+
+    find = drop_folder.find_submissions
+
+    def stumbles(path):
+        if path.name == "odd.csv":
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+        return find(path)
+
+    monkeypatch.setattr(drop_folder, "find_submissions", stumbles)
+    write_table(folder / "a.csv")
+    write_table(folder / "odd.csv", ["org/model-b"])
+    watcher.look()
+    found = watcher.look()
+    assert keys(found.requests) == [A]
+    assert "UnicodeDecodeError: 'utf-8'" in found.problems["odd.csv"]

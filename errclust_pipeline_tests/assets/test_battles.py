@@ -108,11 +108,13 @@ def test_a_file_that_changed_or_went_is_an_error_that_says_what_to_do(warehouse,
     assert "is gone since it was ingested" in failure
 
 
-def test_very_many_rejects_fail_the_run(warehouse, tmp_path):
+def test_very_many_rejects_fail_the_run_and_are_kept(warehouse, tmp_path):
     rows = [mt_bench_row(), *(mt_bench_row(82 + n, winner="nobody") for n in range(9))]
     ingest(warehouse, [write_lmsys(tmp_path / "human.jsonl", rows)])
     (finished,) = run_all(warehouse)
-    assert "rejects_are_few" in finished.failure
+    assert "90% of the rows of mt_bench_human_judgments could not be used" in finished.failure
+    assert warehouse.count(BATTLE_REJECTS, MT_BENCH) == 9
+    assert warehouse.count(BATTLES, MT_BENCH) is None
 
 
 def test_what_is_no_battle_names_the_formats_of_battles_too(warehouse, tmp_path):

@@ -11,6 +11,7 @@ from errclust_pipeline.cli import app
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
+from errclust_pipeline.run import next_run
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import (
@@ -19,6 +20,7 @@ from errclust_pipeline.tables import (
     DIAGNOSIS_LABELS,
     ERROR_DIAGNOSES,
     ERRORS,
+    HOT_SPOTS,
 )
 from errclust_pipeline_tests.chat_endpoint import MODEL, chat_endpoint
 from errclust_pipeline_tests.result_files import write_table
@@ -74,6 +76,9 @@ def test_clusters_are_named_tested_and_judged_by_the_model(ingested, root, endpo
     assert metadata["language_model/calls"] == len(endpoint.asked) == 2 * len(labels)
     assert metadata["language_model/prompt_tokens"] == 100 * len(endpoint.asked)
     assert metadata["faithful"] == len(labels)
+    shown = metadata["preview"].records[0].data
+    assert shown["label"] == labels["label"][0]
+    assert shown["an exemplar"] != shown["another"]
 
 
 def test_an_unchanged_cluster_is_never_paid_for_twice(ingested, root, endpoint):
@@ -117,12 +122,21 @@ def test_a_budget_leaves_key_phrases_and_a_larger_one_goes_on(ingested, root, en
     assert Counter(labels["written_by"]) == {MODEL: 2, "key_phrases": len(labels) - 2}
     assert labels["problem"].str.contains("the budget of 2 calls is spent").sum() == len(labels) - 2
     assert len(endpoint.asked) == 2
+    found = status(ingested, load_settings(ingested.storage), A)["cluster_labels"]
+    assert (found.state, found.reason) == (
+        State.OVER_BUDGET,
+        "prompts left: 4; run it again, or raise the budget",
+    )
+    # Whoever runs it again has a budget anew; by itself nothing spends it.
+    assert next_run(ingested, load_settings(ingested.storage), A) is None
+    assert failures_of(run_phases(ingested, *LABELLING)) == []
+    assert len(endpoint.asked) == 4
     configure(root, endpoint.settings(most_calls=100))
     found = status(ingested, load_settings(ingested.storage), A)["cluster_labels"]
     assert (found.state, found.reason) == (State.STALE, "setting most_calls changed")
     assert failures_of(run_phases(ingested, *LABELLING)) == []
     assert set(ingested.read(CLUSTER_LABELS, A)["written_by"].to_pylist()) == {MODEL}
-    # The two that were paid for were not asked again.
+    # What was paid for was not asked again.
     assert len(endpoint.asked) == 2 * len(labels)
 
 
@@ -136,14 +150,50 @@ def test_an_endpoint_that_breaks_down_fails_the_asset_and_what_was_answered_is_k
     monkeypatch.setattr(language_model, "_FIRST_WAIT_SECONDS", 0.01)
     configure(root, endpoint.settings(calls_at_once=1))
     endpoint.fails_from = 3
-    (failure,) = failures_of(run_phases(ingested, *LABELLING))
+    (failure,) = failures_of(run_phases(ingested))
     assert "does not answer" in failure
     assert ingested.count(CLUSTER_LABELS, A) is None
+    # What does not rest on names was computed all the same.
+    assert ingested.count(HOT_SPOTS, A)
     endpoint.fails_from = None
     before = len(endpoint.asked)
     metadata = metadata_after(ingested, *LABELLING)["cluster_labels"]
     assert metadata["language_model/from_store"] == 2
     assert len(endpoint.asked) - before == metadata["language_model/calls"]
+
+
+def test_what_was_not_answered_is_asked_in_the_next_run(ingested, root, endpoint, monkeypatch):
+    from errclust_pipeline.resources import language_model
+
+    monkeypatch.setattr(language_model, "_FIRST_WAIT_SECONDS", 0.01)
+    configure(root, endpoint.settings(calls_at_once=1) + "[diagnosis]\nshare = 0.5\n")
+    endpoint.fails_on = "metal"
+    assert failures_of(run_phases(ingested)) == []
+    found = status(ingested, load_settings(ingested.storage), A)
+    assert found["error_diagnoses"].state is State.STALE
+    assert "did not answer" in found["cluster_labels"].reason
+    labels = ingested.read(CLUSTER_LABELS, A).to_pandas()
+    assert labels["problem"].str.contains("unreachable").sum() == 1
+    diagnoses = ingested.read(ERROR_DIAGNOSES, A).to_pandas()
+    unanswered = diagnoses[diagnoses["diagnosis"].isna()]
+    assert 0 < len(unanswered) < len(diagnoses)
+    planned, version = next_run(ingested, load_settings(ingested.storage), A)
+    assert "cluster_labels" in planned.assets
+    # As long as nothing changes, it is the same repair: requested once a day.
+    assert failures_of(run_phases(ingested)) == []
+    assert next_run(ingested, load_settings(ingested.storage), A) == (planned, version)
+
+    endpoint.fails_on = None
+    before = len(endpoint.asked)
+    assert failures_of(run_phases(ingested)) == []
+    diagnosed = [one for one in endpoint.asked[before:] if "response" in one]
+    assert len(diagnosed) == len(unanswered)
+    assert set(ingested.read(CLUSTER_LABELS, A)["written_by"].to_pylist()) == {MODEL}
+    diagnoses = ingested.read(ERROR_DIAGNOSES, A).to_pandas()
+    assert diagnoses["diagnosis"].notna().all()
+    assert ingested.count(DIAGNOSIS_CLUSTERS, A) == len(diagnoses)
+    states = status(ingested, load_settings(ingested.storage), A).values()
+    assert all(one.state is State.FRESH for one in states)
 
 
 def test_a_tenth_of_the_errors_is_diagnosed_all_over_the_map_and_clustered_by_why(

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from errclust_pipeline import run as runs
 from errclust_pipeline import stages
+from errclust_pipeline.cli import INTERRUPTED
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import open_instance
@@ -157,3 +159,23 @@ def test_a_run_whose_process_is_gone_is_marked_as_failed(warehouse, root, tmp_pa
         assert [run.is_finished for run in instance.get_runs()] == [False]
         assert list(runs.execute(build_defs(str(root)), instance, [])) == []
         assert [run.is_failure_or_canceled for run in instance.get_runs()] == [True]
+
+
+def test_ctrl_c_stops_a_run_in_a_moment_and_the_next_one_goes_on(warehouse, root, tmp_path):
+    models = [f"org/model-{number}" for number in range(6)]
+    ingest(warehouse, [write_table(tmp_path / "results.csv", models)])
+    environment = {**os.environ, "ERRCLUST_ROOT": str(root)}
+    command = [sys.executable, "-m", "errclust_pipeline.cli", "run"]
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    while not warehouse.partitions(ERRORS):
+        time.sleep(0.05)
+        assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == INTERRUPTED, said
+    assert "run the same command again" in said
+    assert len(warehouse.partitions(ERRORS)) < len(models)
+    with open_instance(warehouse.storage) as instance:
+        assert all(run.is_finished for run in instance.get_runs())
+    assert subprocess.run(command, env=environment, capture_output=True).returncode == 0
+    assert all_fresh(warehouse)

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
+from email.utils import formatdate
+from typing import Annotated
 
 import pydantic
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from errclust_pipeline.analysis.language import AskFailure, FailureKind, Prompt
+from errclust_pipeline.analysis.language import AskFailure, FailureKind, Prompt, bounded
 from errclust_pipeline.resources import language_model
 from errclust_pipeline.resources.language_model import (
     LanguageModel,
@@ -71,10 +74,16 @@ def refused(status, message="no", headers=None):
     return Response(json.dumps({"error": {"message": message}}), status, headers=headers)
 
 
-@pytest.fixture
-def server():
+@pytest.fixture(scope="module")
+def one_server():
     with HTTPServer(threaded=True) as one:
         yield one
+
+
+@pytest.fixture
+def server(one_server):
+    one_server.clear()
+    return one_server
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +102,7 @@ def endpoint(server, tmp_path):
         def answer(request):
             body = json.loads(request.get_data())
             seen.append(body)
-            number = json.loads(body["messages"][1]["content"])["number"]
+            number = json.loads(body["messages"][1]["content"]).get("number")
             if callable(responses):
                 return responses(number, body, len(seen))
             return responses[min(len(seen), len(responses)) - 1]
@@ -130,6 +139,22 @@ def test_a_busy_endpoint_is_waited_for_as_it_asks(endpoint):
     assert (len(seen), model.usage.retries) == (2, 1)
 
 
+def test_a_busy_endpoint_may_name_the_moment_to_come_back(endpoint):
+    headers = {"Retry-After": formatdate(time.time() + 2, usegmt=True)}
+    model, _ = endpoint([refused(429, headers=headers), good()])
+    started = time.monotonic()
+    assert words(model.ask([prompt()])) == ["yes"]
+    assert 0.8 <= time.monotonic() - started < 4
+
+
+def test_an_endpoint_that_asks_for_a_very_long_wait_is_not_asked_again(endpoint):
+    model, seen = endpoint([refused(429, "quota", headers={"Retry-After": "86400"})])
+    with pytest.raises(LanguageModelUnavailableError, match=r"wait for 86,400 s"):
+        model.ask([prompt()])
+    # Once, and the greeting.
+    assert len(seen) == 1 + 1
+
+
 def test_an_endpoint_that_is_out_of_order_twice_is_asked_a_third_time(endpoint):
     model, seen = endpoint([refused(500), refused(503), good()])
     assert words(model.ask([prompt()])) == ["yes"]
@@ -139,7 +164,7 @@ def test_an_endpoint_that_is_out_of_order_twice_is_asked_a_third_time(endpoint):
 def test_an_endpoint_that_hangs_is_left_after_a_time(endpoint):
     model, _ = endpoint(lambda *_: time.sleep(2) or good(), tries=2, seconds_to_answer=0.3)
     started = time.monotonic()
-    with pytest.raises(LanguageModelUnavailableError, match=r"tried 2 times: no answer in time"):
+    with pytest.raises(LanguageModelUnavailableError, match=r"tried up to 2 times: no answer"):
         model.ask([prompt()])
     assert time.monotonic() - started < 3
 
@@ -155,6 +180,13 @@ def test_an_answer_that_trickles_for_ever_is_left_too(endpoint):
     with pytest.raises(LanguageModelUnavailableError):
         model.ask([prompt()])
     assert time.monotonic() - started < 3
+
+
+def test_a_limit_named_in_a_complaint_about_length_is_no_reason_to_drop_it(endpoint):
+    told = "'max_tokens' is too large: 500. This model's maximum context length is 400 tokens"
+    model, seen = endpoint(lambda number, *_: refused(400, told) if number == 0 else good())
+    assert words(model.ask([prompt(0), prompt(1)])) == ["too_long", "yes"]
+    assert [set(one) for one in seen] == [set(seen[0])] * 2
 
 
 def test_a_prompt_over_the_models_context_fails_alone_and_is_not_tried_again(endpoint):
@@ -179,7 +211,49 @@ def test_a_wrong_key_is_an_error_that_names_its_variable_and_not_the_key(endpoin
     model, _ = endpoint([refused(401, f"Incorrect API key provided: {KEY}")])
     with pytest.raises(LanguageModelError, match="refuses the key: set OPENAI_API_KEY") as error:
         model.ask([prompt()])
-    assert KEY not in str(error.value)
+    assert KEY not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_no_message_repeats_the_key(endpoint, status, tmp_path):
+    model, _ = endpoint([good(), refused(status, f"{KEY} is over its limit")], tries=1)
+    first, second = model.ask([prompt(0), prompt(1)])
+    assert words([first]) == ["yes"]
+    assert "is over its limit" in second.reason
+    assert KEY not in second.reason
+    assert not any(KEY in path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_nor_does_that_of_a_key_that_cannot_be_sent(endpoint, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very\nsecret")
+    model, _ = endpoint([good()])
+    with pytest.raises(LanguageModelUnavailableError, match="Illegal header") as error:
+        model.ask([prompt()])
+    assert "secret" not in "".join(traceback.format_exception(error.value))
+
+
+def test_a_key_that_has_worked_is_not_blamed_for_one_text_that_is_refused(endpoint):
+    model, _ = endpoint(lambda number, *_: refused(403, "blocked") if number == 1 else good())
+    assert words(model.ask([prompt(n) for n in range(3)])) == ["yes", "refused", "yes"]
+
+
+def test_nor_if_that_text_is_the_first(endpoint):
+    model, seen = endpoint(lambda number, *_: refused(403, "blocked") if number == 0 else good())
+    assert words(model.ask([prompt(0), prompt(1)])) == ["refused", "yes"]
+    assert len(seen) == 3
+
+
+def test_a_key_that_nothing_is_answered_to_is_blamed(endpoint):
+    model, seen = endpoint([refused(403, f"{KEY} may not")])
+    with pytest.raises(LanguageModelError, match="refuses the key") as error:
+        model.ask([prompt(n) for n in range(9)])
+    assert len(seen) == 2
+    assert KEY not in "".join(traceback.format_exception(error.value))
+
+
+def test_terminal_escapes_in_a_message_are_dropped(endpoint):
+    model, _ = endpoint([refused(400, "no\x1b[31m\u202e way")])
+    assert model.ask([prompt()])[0].reason == "Error code: 400 - no[31m way"
 
 
 def test_an_unknown_model_is_an_error_that_says_so(endpoint):
@@ -203,6 +277,67 @@ def test_a_malformed_answer_late_in_a_long_run_fails_alone(endpoint):
     assert words(answers) == ["yes"] * 17 + ["invalid"] + ["yes"] * 2
     assert "Invalid JSON" in answers[17].reason
     assert len(seen) == 21
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"id": "1", "cho',
+        '{"choices": []}',
+        '{"choices": [{}]}',
+        '{"choices": [{"message": null}]}',
+        '{"choices": [{"message": {"content": [{"type": "text"}]}}]}',
+        '{"error": {"message": "upstream"}}',
+        "null",
+        "<html>",
+    ],
+)
+def test_what_is_no_completion_at_all_late_in_a_run_is_tried_again_and_fails_alone(endpoint, body):
+    def answer(number, _body, calls):
+        is_bad = number == 2 or (number == 1 and calls == 2)
+        return Response(body, content_type="application/json") if is_bad else good()
+
+    model, seen = endpoint(answer)
+    answers = model.ask([prompt(n) for n in range(4)])
+    assert words(answers) == ["yes", "yes", "unreachable", "yes"]
+    assert len(seen) == 1 + 2 + 3 + 1
+
+
+@pytest.mark.parametrize(
+    "text", ["\ud800", '{"word": "\ud800"}', '{"word": "\\ud800"}', "[" * 99999]
+)
+def test_an_answer_that_no_file_or_request_can_hold_harms_no_other(endpoint, text):
+    def answer(number, *_):
+        return Response(json.dumps(completion(text))) if number == 1 else good()
+
+    model, _ = endpoint(answer)
+    for _ in range(2):
+        answers = words(model.ask([prompt(n) for n in range(3)]))
+        assert answers[::2] == ["yes", "yes"]
+        assert answers[1] in ("invalid", "?")
+
+
+def test_a_body_that_cannot_be_parsed_fails_alone(endpoint):
+    deep = Response("[" * 99_999, content_type="application/json")
+    model, _ = endpoint(lambda number, *_: deep if number == 1 else good(), tries=1)
+    assert words(model.ask([prompt(n) for n in range(3)])) == ["yes", "unreachable", "yes"]
+
+
+def test_one_text_that_is_never_answered_does_not_look_like_an_endpoint_that_is_away(endpoint):
+    """Not even where nothing else is left to ask, as in the run after the first."""
+    model, seen = endpoint(lambda number, *_: refused(500) if number == 0 else good(), tries=2)
+    assert words(model.ask([prompt(0)])) == ["unreachable"]
+    assert len(seen) == 2 + 1
+
+
+def test_nor_do_three_in_a_row(endpoint):
+    def answer(number, *_):
+        return refused(500) if number is not None and number < 7 else good()
+
+    model, seen = endpoint(answer, tries=1)
+    answers = model.ask([prompt(n) for n in range(9)])
+    assert words(answers) == ["unreachable"] * 7 + ["yes"] * 2
+    assert len(seen) == 9 + 2
 
 
 @pytest.mark.parametrize(
@@ -236,6 +371,45 @@ def test_an_answer_that_stays_invalid_is_a_failure_and_paid_for_only_once(endpoi
     assert model.usage.failures == {"invalid": 2}
 
 
+def test_an_answer_that_could_not_be_repaired_for_want_of_money_is_repaired_later(endpoint):
+    def answer(_number, body, _calls):
+        is_repair = len(body["messages"]) > 2
+        return good() if is_repair else Response(json.dumps(completion("no JSON")))
+
+    model, seen = endpoint(answer, most_calls=1)
+    assert words(model.ask([prompt()])) == ["over_budget"]
+    assert len(seen) == 1
+    again, _ = endpoint(answer)
+    assert words(again.ask([prompt()])) == ["yes"]
+    assert again.usage.calls == 1
+    assert again.totals()["prompt_tokens"] == 100
+    once_more, _ = endpoint(answer)
+    assert words(once_more.ask([prompt()])) == ["yes"]
+    assert (once_more.usage.calls, once_more.usage.from_store) == (0, 1)
+
+
+def test_what_stands_there_twice_is_paid_for_once(endpoint):
+    model, seen = endpoint(lambda *_: time.sleep(0.05) or good(), calls_at_once=4)
+    assert words(model.ask([prompt(0), prompt(0), prompt(1), prompt(0)])) == ["yes"] * 4
+    assert len(seen) == 2
+    assert str(model.quote([prompt(2), prompt(2)])).startswith("1 calls")
+
+
+def test_what_is_being_answered_when_an_error_ends_the_run_is_kept(endpoint):
+    def answer(number, *_):
+        if number == 0:
+            return refused(401)
+        time.sleep(0.3)
+        return good()
+
+    model, seen = endpoint(answer, calls_at_once=3)
+    with pytest.raises(LanguageModelError):
+        model.ask([prompt(n) for n in range(9)])
+    assert len(seen) == 3
+    assert words(model.ask([prompt(1), prompt(2)])) == ["yes", "yes"]
+    assert len(seen) == 3
+
+
 def test_json_in_a_code_fence_is_read(endpoint):
     model, _ = endpoint([Response(json.dumps(completion('```json\n{"word": "yes"}\n```')))])
     assert words(model.ask([prompt()])) == ["yes"]
@@ -258,13 +432,30 @@ def test_an_endpoint_that_knows_no_schema_or_other_names_is_asked_without(endpoi
     assert seen[-1]["max_completion_tokens"] == 20
 
 
+class BoundedAnswer(Answer):
+    word: Annotated[str, bounded(10)]
+
+
 def test_bounds_are_dropped_before_the_schema_is(endpoint):
     def answer(_number, body, _calls):
-        schema = body["response_format"]["json_schema"]["schema"]
-        return good() if "enum" in schema["properties"]["ids"]["items"] else refused(400)
+        word = body["response_format"]["json_schema"]["schema"]["properties"]["word"]
+        return refused(400, "schema: unknown keyword") if "maxLength" in word else good()
 
-    model, _ = endpoint(answer)
-    assert words(model.ask([prompt()])) == ["yes"]
+    model, seen = endpoint(answer)
+    asked = Prompt("Say the word.", {"number": 0}, BoundedAnswer, ("a",))
+    assert words(model.ask([asked])) == ["yes"]
+    assert len(seen) == 2
+
+
+def test_calls_at_once_that_are_refused_for_the_same_reason_drop_it_once(endpoint):
+    def answer(_number, body, _calls):
+        time.sleep(0.05)
+        is_schema = body["response_format"]["type"] == "json_schema"
+        return refused(400, "response_format: json_schema is unknown") if is_schema else good()
+
+    model, seen = endpoint(answer, calls_at_once=4)
+    assert words(model.ask([prompt(n) for n in range(8)])) == ["yes"] * 8
+    assert {one["response_format"]["type"] for one in seen[8:]} == {"json_object"}
 
 
 @pytest.mark.parametrize(
@@ -288,6 +479,22 @@ def test_a_budget_stops_cleanly_and_keeps_what_is_done(endpoint, limits, reason)
     assert all(one.kind is FailureKind.OVER_BUDGET and reason in one.reason for one in failed)
     again = model.ask([prompt(n) for n in range(done)])
     assert words(again) == ["yes"] * done
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "5", "completion_tokens": -1}])
+def test_the_budget_holds_for_an_endpoint_that_does_not_count(endpoint, usage):
+    body = json.dumps({**completion('{"word": "yes"}'), "usage": usage})
+    model, seen = endpoint([Response(body)], most_tokens=2000)
+    answers = model.ask([prompt(n) for n in range(30)])
+    assert 2000 // 250 < len(seen) < 2000 // 150
+    assert answers[-1].kind is FailureKind.OVER_BUDGET
+    assert model.usage.estimated == len(seen)
+
+
+def test_calls_at_once_do_not_exceed_a_budget_together(endpoint):
+    model, seen = endpoint(lambda *_: time.sleep(0.05) or good(), calls_at_once=4, most_calls=6)
+    model.ask([prompt(n) for n in range(12)])
+    assert len(seen) == 6
 
 
 def test_no_more_calls_at_once_than_are_set(endpoint):
@@ -319,7 +526,27 @@ def test_an_endpoint_that_is_not_there_is_given_up_soon(tmp_path):
     model = LanguageModel(settings, Storage(str(tmp_path)))
     with pytest.raises(LanguageModelUnavailableError, match="does not answer"):
         model.ask([prompt(n) for n in range(100)])
-    assert model.usage.calls == 3
+    # And a greeting, to make sure that it is not for the texts.
+    assert model.usage.calls == 3 + 1
+
+
+def test_stored_answers_between_do_not_hide_that_an_endpoint_is_gone(endpoint):
+    model, seen = endpoint(lambda number, *_: good() if number % 2 else refused(500), tries=1)
+    model.ask([prompt(n) for n in range(1, 20, 2)])
+    with pytest.raises(LanguageModelUnavailableError, match="3 prompts in a row"):
+        model.ask([prompt(n) for n in range(20)])
+    assert len(seen) == 10 + 3 + 1
+
+
+def test_a_stored_answer_that_cannot_be_read_is_asked_for_again(endpoint, tmp_path):
+    model, seen = endpoint([good()])
+    model.ask([prompt()])
+    (path,) = tmp_path.rglob("*.json")
+    for content in (b"", b"{", b"[]", b"\xff", b'{"text": "x", "more": 1}'):
+        path.write_bytes(content)
+        again = LanguageModel(model.settings, Storage(str(tmp_path / "root")))
+        assert words(again.ask([prompt()])) == ["yes"]
+    assert len(seen) == 6
 
 
 def test_a_quote_counts_what_is_not_stored_and_asks_nothing(endpoint):

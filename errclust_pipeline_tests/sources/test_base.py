@@ -1,6 +1,10 @@
+import hashlib
+import unicodedata
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from errclust_pipeline.sources.base import BatchBuilder, Submission, question_id
 from errclust_pipeline.tables import REJECTS, RESPONSES
@@ -54,6 +58,19 @@ def test_a_question_is_the_same_whatever_its_white_space_and_unicode_form() -> N
         "Cafe\u0301 au lait?", ["a ", "b"]
     )
     assert question_id("q", None) == question_id("q", [])
+
+
+TEXTS = st.text(st.sampled_from("ab \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u00a0\u2003e\u0301\ud800"))
+
+
+@given(question=TEXTS, choices=st.lists(TEXTS, max_size=3))
+def test_a_questions_id_is_the_hash_of_its_normalised_parts(
+    question: str, choices: list[str]
+) -> None:
+    parts = " \0 ".join([question, *choices])
+    normalised = " ".join(unicodedata.normalize("NFC", parts).split())
+    expected = hashlib.blake2b(normalised.encode("utf-8", "surrogatepass"), digest_size=16)
+    assert question_id(question, choices) == expected.hexdigest()
 
 
 def test_questions_that_differ_in_text_or_choices_differ() -> None:

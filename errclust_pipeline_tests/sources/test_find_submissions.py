@@ -48,7 +48,7 @@ def test_an_unknown_file_is_met_with_what_each_reader_expects(tmp_path: Path) ->
 def test_a_path_or_reader_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         find_submissions(tmp_path / "nothing")
-    with pytest.raises(SourceError, match="there are: lm_eval, mmlu_pro, table"):
+    with pytest.raises(SourceError, match="there are: lm_eval, "):
         find_submissions(tmp_path, reader="csv")
     with pytest.raises(SourceError, match="no reader 'csv'"):
         read_submission(Submission("b", "m", "csv", ("f",), "r"))
@@ -81,11 +81,12 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path, name: str) -> None:
         "owner": ["b", "m"],
         "columns": {"input_text": "input_text", "score": "score"},
         "defaults": ["b", "m"],
+        "dataset": "d",
     }
     for ending in ("zip", "csv", "jsonl", "parquet"):
         gone = tmp_path / f"gone.{ending}"
         with pytest.raises(SourceError, match=r"gone\."):
-            list(read_submission(Submission("b", "m", name, (str(gone),), "r", options)))
+            list(read_submission(Submission("b", "m", name, (str(gone),) * 2, "r", options)))
 
 
 def test_batches_are_no_larger_than_asked(tmp_path: Path) -> None:

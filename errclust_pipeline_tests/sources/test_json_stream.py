@@ -43,6 +43,31 @@ def test_a_list_reads_the_same_in_any_chunks(
         assert read(content) == json.loads(content)
 
 
+TRAPS = st.sampled_from(["},", "}, {", '"},', "}],", "\\},", "{", "[", "]", "x"])
+TRAPPED = st.recursive(
+    st.lists(TRAPS, max_size=5).map("".join) | st.sampled_from([2**64, -(2**80), 1e308, 0.1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TRAPS, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(rows=st.lists(TRAPPED, max_size=12), chunk=st.integers(1, 200))
+def test_what_looks_like_the_end_of_an_element_is_none_inside_another(
+    rows: list[Any], chunk: int
+) -> None:
+    content = json.dumps(rows).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "CHUNK_BYTES", chunk)
+        assert read(content) == rows
+
+
+def test_whole_numbers_of_any_size_are_read_exactly() -> None:
+    numbers = [2**63, -(2**64), 10**40, 1]
+    rows = [json.dumps({"a": number}).encode() for number in numbers]
+    for content in (b"[" + b", ".join(rows) + b"]", b"\n".join(rows)):
+        assert [row["a"] for row in read(content)] == numbers
+
+
 @given(content=st.binary(max_size=60), chunk=st.integers(1, 9))
 def test_no_bytes_make_reading_fail_or_hang(content: bytes, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -9,6 +9,8 @@ from errclust_pipeline.analysis.labelling.faithfulness import (
     Faithfulness,
     balanced_accuracy,
     faithfulness_by_similarity,
+    fits_another_better,
+    set_aside,
     unseen,
 )
 from errclust_pipeline.analysis.labelling.key_phrases import KeyPhrases, key_phrases, phrases_of
@@ -38,9 +40,11 @@ __all__ = [
     "distinctiveness",
     "exemplars",
     "faithfulness_by_similarity",
+    "fits_another_better",
     "is_nearly_the_same_name",
     "key_phrases",
     "label_clusters",
     "phrases_of",
+    "set_aside",
     "unseen",
 ]

@@ -83,6 +83,7 @@ def gather_evidence(
     columns: dict[str, list[Any]],
     vectors: FloatMatrix,
     found: Sequence[Cluster],
+    aside: npt.NDArray[np.bool_],
     with_near_misses: bool,
 ) -> list[ClusterEvidence]:
     """Return what is known of each cluster, names beside and above it aside, in the same order.
@@ -96,10 +97,13 @@ def gather_evidence(
     vectors : array, shape (n, dimensions)
         Unit vectors, in the same order.
     found : sequence of Cluster
+    aside : bool array, shape (n,)
+        Which errors no example and no phrase is taken from (`set_aside`).
     with_near_misses : bool
         Whether to look for errors of other clusters that lie nearest.
     """
-    phrases = _key_phrases(errors, found)
+    seen = ~aside
+    phrases = _key_phrases(errors, found, seen)
     siblings: dict[str | None, list[str]] = defaultdict(list)
     for cluster in found:
         siblings[cluster.parent_id].append(cluster.cluster_id)
@@ -120,14 +124,16 @@ def gather_evidence(
                     for other in siblings[parent]
                     if other != cluster.cluster_id
                 ),
-                exemplars=choose_exemplars(columns, vectors, cluster.members),
+                exemplars=choose_exemplars(
+                    columns, vectors, cluster.members[seen[cluster.members]]
+                ),
                 main_subject=subject,
                 main_subject_share=subject_share,
                 main_failure_form=str(form),
                 main_failure_form_share=form_share,
                 near_misses=tuple(
                     exemplar_of(columns, row, "near_miss")
-                    for row in _near_misses(vectors, cluster.members)
+                    for row in _near_misses(vectors, cluster.members, seen)
                 )
                 if with_near_misses
                 else (),
@@ -139,10 +145,12 @@ def gather_evidence(
     return gathered
 
 
-def _key_phrases(errors: pd.DataFrame, found: Sequence[Cluster]) -> dict[str, KeyPhrases]:
+def _key_phrases(
+    errors: pd.DataFrame, found: Sequence[Cluster], seen: npt.NDArray[np.bool_]
+) -> dict[str, KeyPhrases]:
     """Find each cluster's phrases against its siblings and what is left of their parent."""
     texts = errors["text"].tolist()
-    phrases = [phrases_of(text) for text in texts]
+    phrases = {row: phrases_of(texts[row]) for row in np.flatnonzero(seen)}
     families: dict[str | None, list[Cluster]] = defaultdict(list)
     members = {cluster.cluster_id: cluster.members for cluster in found}
     for cluster in found:
@@ -153,7 +161,7 @@ def _key_phrases(errors: pd.DataFrame, found: Sequence[Cluster]) -> dict[str, Ke
         rest = np.setdiff1d(everyone, np.concatenate([cluster.members for cluster in family]))
         groups = {cluster.cluster_id: cluster.members for cluster in family} | {_REST: rest}
         result |= key_phrases(
-            {name: [phrases[row] for row in rows] for name, rows in groups.items()}
+            {name: [phrases[row] for row in rows[seen[rows]]] for name, rows in groups.items()}
         )
     return {name: found for name, found in result.items() if name != _REST}
 
@@ -173,9 +181,11 @@ def exemplar_of(columns: dict[str, list[Any]], row: int, role: str) -> Exemplar:
     return Exemplar(role=role, **{name: columns[name][row] for name in names})
 
 
-def _near_misses(vectors: FloatMatrix, members: npt.NDArray[np.intp]) -> list[int]:
+def _near_misses(
+    vectors: FloatMatrix, members: npt.NDArray[np.intp], seen: npt.NDArray[np.bool_]
+) -> list[int]:
     """Return rows of other clusters nearest to a cluster's centroid, no two of them copies."""
-    others = np.setdiff1d(np.arange(len(vectors)), members)
+    others = np.setdiff1d(np.flatnonzero(seen), members)
     similarity = np.round(vectors[others] @ vectors[members].mean(axis=0), 6)
     nearest = others[np.argsort(-similarity, kind="stable")][: 4 * NEAR_MISSES]
     if not len(nearest):

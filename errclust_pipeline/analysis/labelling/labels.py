@@ -28,9 +28,12 @@ from errclust_pipeline.analysis.labelling.exemplars import centroid_similarity
 from errclust_pipeline.analysis.labelling.faithfulness import (
     FEWEST_TO_TEST,
     Faithfulness,
+    Mask,
     Unseen,
     balanced_accuracy,
     faithfulness_by_similarity,
+    fits_another_better,
+    set_aside,
     unseen,
 )
 from errclust_pipeline.analysis.labelling.key_phrases import content_words
@@ -85,18 +88,30 @@ class _Draft:
     label: ClusterLabel
     by_similarity: Faithfulness | None = None
     by_judge: Faithfulness | None = None
+    fits_another_better: bool = False
 
     @property
     def is_faithful(self) -> bool | None:
         """Whether a test shows that it tells members from others, and none the contrary.
 
-        None if it could not be tested. A judge that finds that all errors fit, or none, has shown
-        nothing: small models are like that.
+        Nor may it fit a cluster beside it better. None if it could not be tested. A judge that
+        finds that all errors fit, or none, has shown nothing: small models are like that.
         """
         tests = [one for one in (self.by_judge, self.by_similarity) if one is not None]
         if not tests:
             return None
-        return any(one.low > 0.5 for one in tests) and not any(one.high < 0.5 for one in tests)
+        if self.fits_another_better or any(one.high < 0.5 for one in tests):
+            return False
+        return any(one.low > 0.5 for one in tests)
+
+    @property
+    def why_unfaithful(self) -> str | None:
+        """Why it fails; None if it does not."""
+        if self.is_faithful is not False:
+            return None
+        if self.fits_another_better:
+            return "it fits a group beside it better"
+        return "it did not tell members from other errors"
 
 
 def label_clusters(
@@ -110,10 +125,11 @@ def label_clusters(
     """Name the clusters of a model's errors, and test the names.
 
     The coarsest clusters are named first, so that the name of a part can rest on that of the whole.
-    A name is tested on members and others that its writer has not seen (`faithfulness`). One that
-    does not tell them apart, or that is nearly a sibling's, is written once more with other
-    examples, where the writer does that. If it still fails, the key phrases stand in its place if
-    they do better; else it stays, marked as unfaithful.
+    A name is tested on members and others that its writer has not seen (`faithfulness`), for which
+    half of each cluster is set aside. One that does not tell them apart, that fits a sibling
+    better, or that is nearly a sibling's, is written once more with other examples, where the
+    writer does that. If it still fails, the key phrases stand in its place if they do better; else
+    it stays, marked as unfaithful.
 
     Parameters
     ----------
@@ -159,7 +175,9 @@ def label_clusters(
     labels = _unique_among_siblings(
         [draft.evidence for draft in in_order], [draft.label for draft in in_order]
     )
-    distinct = _distinctiveness(errors, found, labels)
+    distinct: Sequence[float | None] = [None] * len(found)
+    if labeller.is_tested:
+        distinct = _distinctiveness(errors, found, labels)
     rows = [
         {
             "cluster_id": cluster.cluster_id,
@@ -177,7 +195,7 @@ def label_clusters(
             **_test_columns("judged_faithfulness", draft.by_judge),
             "is_faithful": draft.is_faithful,
             "distinctiveness": distinctiveness,
-            "problem": label.problem,
+            "problem": label.problem or draft.why_unfaithful,
             "reused_from": label.reused_from,
             "main_failure_form": draft.evidence.main_failure_form,
             "main_failure_form_share": draft.evidence.main_failure_form_share,
@@ -210,10 +228,18 @@ class _Labeller:
         self._row_of = {name: row for row, name in enumerate(self._columns["example_id"])}
         self._vectors, self._writer, self._embed, self._known = vectors, writer, embed, known
         self._clusters = {cluster.cluster_id: cluster for cluster in found}
-        # Neither by similarity nor by a judge, as with the regions of a map.
-        self._is_untested = embed is None and not writer.writes_anew
+        # Neither by similarity nor by a judge are the regions of a map.
+        self.is_tested = embed is not None or writer.writes_anew
+        self._aside: Mask = np.zeros(len(vectors), dtype=np.bool_)
+        self._unseen: dict[str, Unseen] = {}
+        if self.is_tested:
+            groups = _finest(found, len(vectors))
+            self._aside = set_aside(groups, self._columns["question_id"])
+            self._unseen = {
+                one.cluster_id: unseen(vectors, one.members, self._aside) for one in found
+            }
         evidence = gather_evidence(
-            errors, self._columns, vectors, found, with_near_misses=not self._is_untested
+            errors, self._columns, vectors, found, self._aside, with_near_misses=self.is_tested
         )
         self._evidence = {one.cluster_id: one for one in evidence}
 
@@ -278,12 +304,10 @@ class _Labeller:
                 if other.evidence.parent_id == draft.evidence.parent_id
                 and other.evidence.cluster_id != draft.evidence.cluster_id
             )
-            name = draft.label.label
-            if draft.is_faithful is False:
-                why = "it did not tell members from other errors"
-            elif any(is_nearly_the_same_name(name, other) for other in siblings):
+            name, why = draft.label.label, draft.why_unfaithful
+            if why is None and any(is_nearly_the_same_name(name, other) for other in siblings):
                 why = "a group beside it has nearly the same name"
-            else:
+            if why is None:
                 continue
             again.append(
                 dataclasses.replace(
@@ -309,8 +333,8 @@ class _Labeller:
 
     def _with_other_examples(self, evidence: ClusterEvidence) -> ClusterEvidence:
         members = self._clusters[evidence.cluster_id].members
-        shown = {self._row_of[one.example_id] for one in evidence.exemplars}
-        rest = np.array([row for row in members if row not in shown], dtype=np.intp)
+        shown = [self._row_of[one.example_id] for one in evidence.exemplars]
+        rest = np.setdiff1d(members[~self._aside[members]], shown)
         if len(rest) < _FEWEST_OTHER_EXAMPLES:
             return evidence
         return dataclasses.replace(
@@ -321,28 +345,30 @@ class _Labeller:
         self, labelled: Sequence[tuple[ClusterEvidence, ClusterLabel]], judged: bool = True
     ) -> dict[str, _Draft]:
         """Test labels on errors that their writer has not seen."""
-        if self._is_untested:
+        if not self.is_tested:
             return {one.cluster_id: _Draft(one, label) for one, label in labelled}
         drafts = {}
-        samples = {one.cluster_id: self._unseen(one) for one, _ in labelled}
         vectors = self._label_vectors([label for _, label in labelled])
         for row, (evidence, label) in enumerate(labelled):
-            sample = samples[evidence.cluster_id]
-            by_similarity = None
+            by_similarity, fits_another = None, False
             if vectors is not None:
+                sample, similar = self._unseen[evidence.cluster_id], self._vectors @ vectors[row]
                 by_similarity = faithfulness_by_similarity(
-                    self._vectors[sample.members] @ vectors[row],
-                    self._vectors[sample.others] @ vectors[row],
+                    similar[sample.members], similar[sample.others]
                 )
-            drafts[evidence.cluster_id] = _Draft(evidence, label, by_similarity)
+                siblings = [
+                    similar[self._unseen[name].members]
+                    for name, other in self._evidence.items()
+                    if other.parent_id == evidence.parent_id and name != evidence.cluster_id
+                ]
+                fits_another = fits_another_better(similar[sample.members], siblings)
+            drafts[evidence.cluster_id] = _Draft(
+                evidence, label, by_similarity, fits_another_better=fits_another
+            )
         if judged and self._writer.writes_anew:
-            for name, found in self._judged(drafts, samples).items():
+            for name, found in self._judged(drafts).items():
                 drafts[name] = dataclasses.replace(drafts[name], by_judge=found)
         return drafts
-
-    def _unseen(self, evidence: ClusterEvidence) -> Unseen:
-        shown = {self._row_of[one.example_id] for one in evidence.exemplars + evidence.near_misses}
-        return unseen(self._vectors, self._clusters[evidence.cluster_id].members, shown)
 
     def _label_vectors(self, labels: Sequence[ClusterLabel]) -> FloatMatrix | None:
         if self._embed is None or not labels:
@@ -356,13 +382,11 @@ class _Labeller:
         )
         return unit
 
-    def _judged(
-        self, drafts: Mapping[str, _Draft], samples: Mapping[str, Unseen]
-    ) -> dict[str, Faithfulness]:
+    def _judged(self, drafts: Mapping[str, _Draft]) -> dict[str, Faithfulness]:
         """Have labels judged that a language model wrote."""
         cases: dict[str, tuple[JudgeCase, list[bool]]] = {}
         for name, draft in drafts.items():
-            sample = samples[name]
+            sample = self._unseen[name]
             members = sample.members[:MOST_JUDGED]
             others = sample.others[: len(members)]
             if draft.label.problem is not None or len(others) < FEWEST_TO_TEST:
@@ -386,6 +410,15 @@ class _Labeller:
         return found
 
 
+def _finest(found: Sequence[Cluster], errors: int) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each cluster that are in no part of it, and those in no cluster."""
+    finest = np.full(errors, -1)
+    for place, cluster in enumerate(found):
+        # Coarsest first: the part has the last word.
+        finest[cluster.members] = place
+    return [np.flatnonzero(finest == place) for place in range(-1, len(found))]
+
+
 def _best_of(first: _Draft, second: _Draft, key_phrases: _Draft | None) -> _Draft:
     """Choose between a label, the one written anew, and the key phrases."""
     if second.label.problem is None and second.is_faithful is not False:
@@ -394,10 +427,11 @@ def _best_of(first: _Draft, second: _Draft, key_phrases: _Draft | None) -> _Draf
         # Only its name was nearly a sibling's.
         return first
     if key_phrases is not None and key_phrases.is_faithful:
-        names = " and ".join(
-            f'"{one.label.label}"' for one in (first, second) if one.label.problem is None
+        why = "unfaithful: " + "; ".join(
+            f'"{one.label.label}", {one.why_unfaithful}'
+            for one in (first, second)
+            if one.label.problem is None
         )
-        why = f"unfaithful: {names} did not tell members from other errors"
         return dataclasses.replace(
             key_phrases, label=dataclasses.replace(key_phrases.label, problem=why)
         )

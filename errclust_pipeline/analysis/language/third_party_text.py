@@ -11,22 +11,32 @@ import re
 import unicodedata
 
 _TURN_MARK = re.compile(
-    r"<\|[^|<>]{0,40}\|>|</?s>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS)\]|<</?SYS>>"
-    r"|<(?:start|end)_of_turn>|<\uff5c[^<>]{0,40}\uff5c>",
+    r"(?=<\|[^|<>]{0,40}\|>|</?(?:s|bos|eos|think|tool_call|tool_response)>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\]|<</?SYS>>"
+    r"|<(?:start|end)_of_turn>|<\uff5c[^<>]{0,40}\uff5c>)(.)",
     re.IGNORECASE,
 )
-"""Marks between the turns of a chat in current templates; some servers honour them anywhere."""
+"""The first character of a mark between the turns of a chat in current templates; some servers
+honour them anywhere. What follows is only looked at: a mark may stand inside another."""
 _SPACES = re.compile(r"\s+")
 _CUT = " […] "
+_SHOWS_NOTHING = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks without a shape, beside control and formatting characters: whole texts have
+been hidden in them."""
+_ADDRESS = re.compile(
+    r"://|www\.|\w@\w|\b(?:https?|javascript|vbscript|data|mailto):\S", re.IGNORECASE
+)
 _ALLOWED_IN_WORDS = frozenset(" -–'’&/,.;:()%+=²³°·?!\"")
 
 
 def excerpt(text: str | None, characters: int) -> str:
     """Return a third party's text made fit to stand in a prompt.
 
-    Control and formatting characters (terminal escapes, bidirectional marks, zero-width ones) are
-    dropped, marks that end a chat turn are broken up, white space is collapsed, and of a long text
-    the first two thirds and the last third of what fits are kept.
+    Control and formatting characters (terminal escapes, bidirectional marks) and others that show
+    nothing are dropped, marks that end a chat turn are broken up, white space is collapsed, and of
+    a long text the first two thirds and the last third of what fits are kept.
 
     Parameters
     ----------
@@ -41,7 +51,7 @@ def excerpt(text: str | None, characters: int) -> str:
         # Enough to cut from once white space is collapsed: never all of a huge text.
         text = text[: 2 * characters] + _CUT + text[-2 * characters :]
     shown = _SPACES.sub(" ", "".join(map(_visible, text))).strip()
-    shown = _TURN_MARK.sub(lambda found: f"{found[0][0]} {found[0][1:]}", shown)
+    shown = _TURN_MARK.sub(r"\1 ", shown)
     if len(shown) <= characters:
         return shown
     kept = characters - len(_CUT)
@@ -59,7 +69,7 @@ def plain_words(text: str) -> str:
         about errors has no need of.
     """
     line = _SPACES.sub(" ", "".join(map(_visible, text))).strip().strip("\"'` ")
-    if re.search(r"https?:|www\.|\w@\w|javascript:", line, re.IGNORECASE):
+    if _ADDRESS.search(line):
         raise ValueError("must hold no address")
     odd = sorted({character for character in line if not _is_allowed(character)})
     if odd:
@@ -85,7 +95,9 @@ def _is_allowed(character: str) -> bool:
 def _visible(character: str) -> str:
     if character.isspace():
         return " "
-    return "" if unicodedata.category(character).startswith("C") else character
+    if _SHOWS_NOTHING.match(character) or unicodedata.category(character).startswith("C"):
+        return ""
+    return character
 
 
 def _is_mark(character: str) -> bool:

@@ -356,3 +356,17 @@ def test_answers_of_another_form_are_refused(change, complaint):
 
 def test_the_causes_are_those_of_the_table():
     assert tuple(WrittenLabel.model_json_schema()["properties"]["cause"]["enum"]) == CAUSES
+
+
+def test_no_error_that_a_name_is_tested_on_was_ever_shown():
+    model = Model(lambda material: f"Nothing {len(material.get('rejected_name', ''))}")
+    labels(model)
+    shown = {
+        one["question"]
+        for material in model.names_asked()
+        for one in material["members"] + material["near_misses"]
+    }
+    judged = {one["question"] for material in model.asked for one in material.get("items", [])}
+    assert len(model.names_asked()) == 2 * len(TOPICS)
+    assert judged
+    assert not shown & judged

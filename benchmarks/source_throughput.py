@@ -1,0 +1,240 @@
+"""How fast are the readers, beside merely parsing the same file with the fastest library for it?
+
+Real files where there are any; else real texts in a source's documented shape, written to a
+temporary folder: the harness's ten real rows a thousand times (with ids of their own), GSM8K's
+solutions as tables and as OSQ-bench, MMLU-Pro's questions with made-up logits.
+
+Reading ends in checked rows of the `responses` schema, each with its question's hash; parsing ends
+in Python objects or Arrow columns of what stands in the file; a pickle is taken apart but not
+loaded, since loading a stranger's is no option. Also printed is what finding the
+submission takes, which looks at the file and hashes it. Each is the best of several times, in
+seconds of processor time, so that what else the machine does counts little.
+
+Run from the project's root::
+
+    python benchmarks/source_throughput.py --data ../shared/data
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import pickletools
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from errclust_pipeline.sources import find_submissions, read_submission
+from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE
+
+Result = TypeVar("Result")
+REALMISTAKE_PASSWORD = "open-realmistake"  # published in its README
+GSM8K_MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file, how it is merely parsed, and by what library."""
+
+    source: str
+    path: Path
+    library: str
+    parse: Callable[[Path], object]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Print a row for each kind of file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--times", type=int, default=5, help="of which the best counts")
+    arguments = parser.parse_args()
+    os.environ.setdefault(PASSWORD_VARIABLE, REALMISTAKE_PASSWORD)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [measure(case, arguments.times) for case in cases(arguments.data, Path(folder))]
+    print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:,.2f}"))
+
+
+def measure(case: Case, times: int) -> dict[str, Any]:
+    """Time finding, reading and parsing."""
+    finding, submissions = best(times, lambda: find_submissions(case.path, options=case.options))
+    reading, rows = best(
+        times,
+        lambda: sum(
+            batch.responses.num_rows + batch.rejects.num_rows + batch.passed_over
+            for submission in submissions
+            for batch in read_submission(submission)
+        ),
+    )
+    parsing, _ = best(times, lambda: case.parse(case.path))
+    return {
+        "source": case.source,
+        "rows": f"{rows:,}",
+        "MB": case.path.stat().st_size / 1e6,
+        "read/s": f"{rows / reading:,.0f}",
+        "parsed/s": f"{rows / parsing:,.0f}",
+        "ratio": parsing / reading,
+        "with finding": parsing / (reading + finding),
+        "parsed by": case.library,
+    }
+
+
+def best(times: int, work: Callable[[], Result]) -> tuple[float, Result]:
+    """Return the shortest of several times, in seconds of processor time, and the result."""
+    seconds = []
+    for _ in range(times):
+        started = time.process_time()
+        result = work()
+        seconds.append(time.process_time() - started)
+    return min(seconds), result
+
+
+def cases(data: Path, folder: Path) -> Iterator[Case]:
+    """Yield what there is to measure, writing files where there is no real one."""
+    yield Case("lm_eval", harness(data, folder), "orjson", parse_lines)
+    mmlu_pro = data / "mmlu_pro" / "model_outputs_Qwen1.5-110B_5shots.zip"
+    yield Case("mmlu_pro", mmlu_pro, "zipfile, orjson", parse_zip)
+    gsm8k = solutions(data)
+    table = pa.Table.from_pylist([one for one in gsm8k if one["model"] == GSM8K_MODELS[0]])
+    csv, jsonl, parquet = (folder / f"gsm8k.{ending}" for ending in ("csv", "jsonl", "parquet"))
+    pa_csv.write_csv(table, csv)
+    jsonl.write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in table.to_pylist()))
+    pq.write_table(table, parquet)
+    yield Case("table, CSV", csv, "pyarrow.csv", parse_csv)
+    yield Case("table, JSON lines", jsonl, "orjson", parse_lines)
+    yield Case("table, Parquet", parquet, "pyarrow.parquet", pq.read_table)
+    yield Case("realmistake", data / "realmistake" / "data.zip", "zipfile, orjson", parse_encrypted)
+    logits = uncertainty(mmlu_pro, folder)
+    yield Case("llm_uncertainty", logits, "pickletools, orjson", parse_logits)
+    judged = folder / "model" / "ARC.json"
+    judged.parent.mkdir()
+    judged.write_bytes(orjson.dumps([judged_answer(one) for one in gsm8k]))
+    yield Case("osq_bench", judged, "orjson", parse_list)
+
+
+def harness(data: Path, folder: Path) -> Path:
+    """Write the harness's real rows many times."""
+    [real] = (data / "lm_eval").glob("*/samples_*.jsonl")
+    rows = [json.loads(line) for line in real.read_text().splitlines()]
+    path = folder / real.name
+    with path.open("wb") as file:
+        for number in range(1_000):
+            for row in rows:
+                row["doc_id"] += 1_000 * bool(number)
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+    return path
+
+
+def solutions(data: Path) -> list[dict[str, Any]]:
+    """Return GSM8K's solutions by four models, a row each."""
+    path = data / "grade_school_math" / "example_model_solutions.jsonl"
+    return [
+        {
+            "example_id": f"{number}",
+            "model": model,
+            "input_text": row["question"],
+            "output_text": row[model]["solution"],
+            "score": float(row[model]["is_correct"]),
+            "correct_answer": row["ground_truth"],
+            "dataset": "gsm8k",
+        }
+        for number, row in enumerate(map(json.loads, path.read_text().splitlines()))
+        for model in GSM8K_MODELS
+    ]
+
+
+def judged_answer(solution: dict[str, Any]) -> dict[str, Any]:
+    """Return a solution in OSQ-bench's shape."""
+    return {
+        "question": solution["input_text"],
+        "gold_answer": solution["correct_answer"],
+        "os_answer": solution["output_text"],
+        "os_eval": "Correct" if solution["score"] else "Incorrect",
+        "mcq_answer": "C",
+        "mcq_eval": True,
+        "dataset": "ARC",
+    }
+
+
+def uncertainty(mmlu_pro: Path, folder: Path) -> Path:
+    """Write 10,000 real questions with six options each, and logits of no model's."""
+    with zipfile.ZipFile(mmlu_pro) as archive:
+        rows = orjson.loads(archive.read(archive.namelist()[0]))
+    suitable = [row for row in rows if len(row["options"]) >= 6][:10_000]
+    questions = [
+        {
+            "source": "MMLU",
+            "id": number,
+            "question": row["question"],
+            "context": None,
+            "choices": dict(zip("ABCDEF", row["options"], strict=False)),
+            "answer": "ABCDEF"[row["answer_index"] % 6],
+            "answer_type": "label",
+        }
+        for number, row in enumerate(suitable)
+    ]
+    numbers = np.random.default_rng(0).normal(size=(len(questions), 6)).astype("f4")
+    entries = [{"id": number, "logits_options": row} for number, row in enumerate(numbers)]
+    (folder / "mmlu_10k.json").write_bytes(orjson.dumps(questions))
+    path = folder / "Model-7b_mmlu_10k_base_icl1.pkl"
+    path.write_bytes(pickle.dumps(entries))
+    return path
+
+
+def parse_lines(path: Path) -> object:
+    """Parse JSON lines."""
+    with path.open("rb") as file:
+        return [orjson.loads(line) for line in file]
+
+
+def parse_list(path: Path) -> object:
+    """Parse a JSON list."""
+    return orjson.loads(path.read_bytes())
+
+
+def parse_zip(path: Path) -> object:
+    """Parse the JSON list in a zip."""
+    with zipfile.ZipFile(path) as archive:
+        return orjson.loads(archive.read(archive.namelist()[0]))
+
+
+def parse_encrypted(path: Path) -> object:
+    """Decrypt and parse ReaLMistake's files, all but its examples."""
+    with zipfile.ZipFile(path) as archive:
+        archive.setpassword(REALMISTAKE_PASSWORD.encode())
+        return [
+            orjson.loads(line)
+            for name in archive.namelist()
+            if name.endswith(".jsonl") and not name.endswith("example.jsonl")
+            for line in archive.read(name).splitlines()
+        ]
+
+
+def parse_csv(path: Path) -> object:
+    """Parse CSV, texts with line breaks among them."""
+    return pa_csv.read_csv(path, parse_options=pa_csv.ParseOptions(newlines_in_values=True))
+
+
+def parse_logits(path: Path) -> object:
+    """Take a pickle apart, and parse its questions."""
+    instructions = list(pickletools.genops(path.read_bytes()))
+    return instructions, parse_list(path.parent / "mmlu_10k.json")
+
+
+if __name__ == "__main__":
+    main()

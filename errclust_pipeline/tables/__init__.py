@@ -32,7 +32,9 @@ from errclust_pipeline.tables.schemas import (
     REGIONAL_RATINGS,
     REJECTS,
     RESPONSES,
+    SUSPECTED_FAULTS,
     TABLES,
+    TRAINING_CANDIDATES,
     WINNERS,
     Table,
 )
@@ -69,7 +71,9 @@ __all__ = [
     "REGION_LABELS",
     "REJECTS",
     "RESPONSES",
+    "SUSPECTED_FAULTS",
     "TABLES",
+    "TRAINING_CANDIDATES",
     "WINNERS",
     "Table",
 ]

@@ -30,6 +30,8 @@ from errclust_pipeline.tables.schemas import (
     RATINGS,
     REGIONAL_RATINGS,
     RESPONSES,
+    SUSPECTED_FAULTS,
+    TRAINING_CANDIDATES,
     WINNERS,
     Table,
 )
@@ -51,6 +53,11 @@ _SHARES: Mapping[str, tuple[str, ...]] = {
     AUTOCORRELATION.name: ("p",),
     LEADERBOARD.name: ("accuracy", "low", "high", "artefacts", "response_accuracy"),
     MODEL_COMPARISON.name: ("p_a_worse", "p_b_worse", "p_gap", "q_worse", "q_gap"),
+    TRAINING_CANDIDATES.name: (
+        "gain", "error_rate", "others_error_rate", "hot_share", "local_rate", "others_right",
+        "trust",
+    ),
+    SUSPECTED_FAULTS.name: ("probability",),
     RATINGS.name: ("win_rate",),
     BATTLE_REGIONS.name: ("p_independent", "p", "q"),
     REGIONAL_RATINGS.name: ("win_rate", "low", "high", "expected", "p", "q"),

@@ -355,7 +355,9 @@ def print_selection(found: SelectedExamples, limit: int | None) -> None:
     about = f"{plain(found.partition.model)} on {plain(found.partition.benchmark)}"
     output().print(Text(f"{about}: {found.summary()}", style="bold"), soft_wrap=True)
     output().print(Text(found.about_pool()), soft_wrap=True)
-    table = _table(f"demand covered by {len(found.picks):,} picks", [("", False), ("", True)])
+    table = _table(
+        f"demand covered by {len(found.picks):,} picks", [("chosen", False), ("covered", True)]
+    )
     for name, share in found.coverages():
         table.add_row(name, f"{share:.1%}")
     output().print(table)

@@ -12,7 +12,7 @@ from errclust_pipeline.analysis.selection.coverage import covered_share
 
 IntVector = npt.NDArray[np.int64]
 
-RANDOM = "random from the pool"
+RANDOM = "random candidates"
 LIKE_THE_BENCHMARK = "random in the benchmark's distribution"
 RANDOM_ERRORS = "nearest to random errors"
 DENSEST_FIRST = "nearest to errors in the densest places"

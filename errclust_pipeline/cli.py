@@ -236,7 +236,9 @@ def ingest(
     warehouse = _warehouse(root)
     problems: dict[str, str] = {}
     fetched: list[str] = []
-    with terminal.run_progress(len(paths)) as progress:
+    # A leaderboard's models are counted one by one.
+    expected = len(local) + len(addresses) * max(top or 1, 1)
+    with terminal.run_progress(expected) as progress:
         ingested = ingest_paths(warehouse, local, reader, options, copy) if local else []
         for address in addresses:
             found = ingest_from_hub(
@@ -248,6 +250,7 @@ def ingest(
                 timestamp=timestamp,
                 top=top,
                 on_model=progress.start_partition,
+                on_model_done=progress.finish_partition,
             )
             ingested += found.ingested
             problems |= found.problems

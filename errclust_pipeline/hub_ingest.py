@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,7 @@ def ingest_from_hub(
     timestamp: str | None = None,
     top: int | None = None,
     on_model: Callable[[str], None] = lambda _: None,
+    on_model_done: Callable[[], None] = lambda: None,
 ) -> FromHub:
     """Fetch result files from the hub and record the submissions in them.
 
@@ -212,8 +214,8 @@ def ingest_from_hub(
         Of a leaderboard, which run is wanted, instead of the newest of each benchmark.
     top : int, optional
         Of a leaderboard: so many models, the best by their average.
-    on_model : callable, optional
-        Told each model's name before it is fetched.
+    on_model, on_model_done : callable, optional
+        Told each model's name before it is fetched, and when that is over.
 
     Raises
     ------
@@ -222,73 +224,75 @@ def ingest_from_hub(
     SourceError
         If nothing there can be used.
     """
-    options = dict(options or {})
+    hub, options = Hub(), dict(options or {})
+    result = FromHub(fetched=hub.fetched)
     leaderboard = LEADERBOARDS.get(address.owner)
     if leaderboard is not None and (not address.name or leaderboard.is_details(address.name)):
-        return _ingest_leaderboard(
-            warehouse, leaderboard, address, reader, options, copy, timestamp, top, on_model
+        if reader is not None:
+            raise SourceError(f"{address} is read as it is made: leave --reader out")
+        model, benchmark = options.pop("model", None), options.pop("benchmark", None)
+        check_options(leaderboard.reader, options, address)
+        repositories, result.best = _models(hub, leaderboard, address, model, top)
+        wanted = _Wanted(address.revision, benchmark, timestamp, options)
+        find = {
+            name: partial(_in_details, hub, leaderboard, repository, wanted)
+            for name, repository in repositories.items()
+        }
+    else:
+        _check_dataset(address, timestamp, top)
+        find = {address.repository: partial(_in_dataset, hub, address, reader, options)}
+    for name, submissions in find.items():
+        on_model(name)
+        try:
+            result.ingested += _record_all(warehouse, submissions(), copy)
+        except (HubError, SourceError) as error:
+            if len(find) == 1:
+                raise
+            result.problems[name] = str(error)
+        on_model_done()
+    if not result.ingested:
+        reasons = "\n".join(f"  {reason}" for reason in result.problems.values())
+        raise HubError(f"none could be had:\n{reasons}")
+    return result
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is wanted of a model's details, and how it is to be read."""
+
+    revision: str | None
+    benchmark: str | None
+    timestamp: str | None
+    options: Mapping[str, Any]
+
+
+def _models(
+    hub: Hub, leaderboard: _Leaderboard, address: HubAddress, model: str | None, top: int | None
+) -> tuple[dict[str, str], list[RankedModel]]:
+    """Return the repositories of the models that are wanted, by name, and the best if they are."""
+    if sum(given is not None for given in (address.name or None, model, top)) != 1:
+        raise SourceError(
+            f"which models of hf:{leaderboard.owner}? Give either --model org/name or --top N"
         )
+    if address.name:
+        return {address.repository: address.repository}, []
+    if model is not None:
+        if not _MODEL.fullmatch(model):
+            raise SourceError(f"--model {model!r}: a model there has a name like org/name")
+        return {model: leaderboard.repository(model)}, []
+    if address.revision is not None:
+        raise SourceError("--revision is one of one dataset: give --model with it, not --top")
+    best = top_models(hub, leaderboard.owner, top or 0)
+    return {one.name: leaderboard.repository(one.name) for one in best}, best
+
+
+def _check_dataset(address: HubAddress, timestamp: str | None, top: int | None) -> None:
     if timestamp is not None or top is not None:
         given = "--top" if timestamp is None else "--timestamp"
         known = " and ".join(f"hf:{owner}" for owner in LEADERBOARDS)
         raise SourceError(f"{address} is no leaderboard's details: {given} is for {known}")
     if not address.name:
         raise SourceError(f"{address} is an organisation: name a dataset of it, {address}/dataset")
-    on_model(address.repository)
-    hub = Hub()
-    submissions = _in_dataset(hub, address, reader, options)
-    return FromHub(_record_all(warehouse, submissions, copy), fetched=hub.fetched)
-
-
-def _ingest_leaderboard(
-    warehouse: Warehouse,
-    leaderboard: _Leaderboard,
-    address: HubAddress,
-    reader: str | None,
-    options: dict[str, Any],
-    copy: bool,
-    timestamp: str | None,
-    top: int | None,
-    on_model: Callable[[str], None],
-) -> FromHub:
-    if reader is not None:
-        raise SourceError(f"{address} is read as it is made: leave --reader out")
-    hub = Hub()
-    model, benchmark = options.pop("model", None), options.pop("benchmark", None)
-    check_options(leaderboard.reader, options, address)
-    if sum(given is not None for given in (address.name or None, model, top)) != 1:
-        raise SourceError(
-            f"which models of hf:{leaderboard.owner}? Give either --model org/name or --top N"
-        )
-    best: list[RankedModel] = []
-    if address.name:
-        models = {address.repository: address.repository}
-    elif model is not None:
-        if not _MODEL.fullmatch(model):
-            raise SourceError(f"--model {model!r}: a model there has a name like org/name")
-        models = {model: leaderboard.repository(model)}
-    else:
-        if address.revision is not None:
-            raise SourceError("--revision is one of one dataset: give --model with it, not --top")
-        best = top_models(hub, leaderboard.owner, top or 0)
-        models = {one.name: leaderboard.repository(one.name) for one in best}
-    result = FromHub(best=best, fetched=hub.fetched)
-    for name, repository in models.items():
-        on_model(name)
-        try:
-            submissions = _in_details(
-                hub, leaderboard, repository, address.revision, benchmark, timestamp, options
-            )
-            result.ingested += _record_all(warehouse, submissions, copy)
-        except (HubError, SourceError) as error:
-            if len(models) == 1:
-                raise
-            result.problems[name] = str(error)
-    if not result.ingested:
-        raise HubError(
-            "none could be had:\n" + "\n".join(f"  {one}" for one in result.problems.values())
-        )
-    return result
 
 
 def top_models(hub: Hub, owner: str, top: int) -> list[RankedModel]:
@@ -354,14 +358,11 @@ def _in_details(
     hub: Hub,
     leaderboard: _Leaderboard,
     repository: str,
-    revision: str | None,
-    benchmark: str | None,
-    timestamp: str | None,
-    options: Mapping[str, Any],
+    wanted: _Wanted,
 ) -> list[Submission]:
     """Fetch what is wanted of a model's details, and return the submissions in it."""
     try:
-        commit = hub.commit(repository, revision)
+        commit = hub.commit(repository, wanted.revision)
     except HubMissingError as error:
         owner, _, name = repository.partition("/")
         words = name.removeprefix("details_").removesuffix("-details").rpartition("__")[2]
@@ -373,8 +374,8 @@ def _in_details(
     entries = [entry for one in files if (entry := leaderboard.entry(one))]
     if not entries:
         raise SourceError(f"{repository} holds no details of answers at {commit}")
-    wanted = _of_benchmark(entries, benchmark, repository)
-    chosen = leaderboard.choose(_of_run(wanted, timestamp, repository))
+    entries = _of_benchmark(entries, wanted.benchmark, repository)
+    chosen = leaderboard.choose(_of_run(entries, wanted.timestamp, repository))
     details = [entry for those in chosen.values() for entry in those]
     results = {f"results_{entry.timestamp}.json" for entry in details}
     beside = [
@@ -383,7 +384,7 @@ def _in_details(
     paths = hub.fetch(repository, commit, [*(entry.file for entry in details), *beside])
     path_of = dict(zip(details, paths, strict=False))
     return leaderboard.submissions(
-        {of: [path_of[entry] for entry in those] for of, those in chosen.items()}, options
+        {of: [path_of[entry] for entry in those] for of, those in chosen.items()}, wanted.options
     )
 
 

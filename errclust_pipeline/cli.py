@@ -140,8 +140,9 @@ def ingest(
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, mmlu_pro, realmistake, llm_uncertainty, osq_bench, "
-            "open_llm_leaderboard_v1 or table.  [default: found out from the files]",
+            help="The format: lm_eval, inspect, mmlu_pro, realmistake, llm_uncertainty, osq_bench, "
+            "every_eval_ever, open_llm_leaderboard_v1 or table.  [default: found out from the "
+            "files]",
             show_default=False,
         ),
     ] = None,
@@ -181,6 +182,14 @@ def ingest(
     answer_filter: Annotated[
         str | None, typer.Option("--filter", help="The answer filter to use (lm_eval).")
     ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            help="The scorer that decides what is correct (inspect), or SCORER/VALUE if it gives "
+            "several values.  [default: the first]",
+            show_default=False,
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="A score below this is an error.  [default: 0.5]")
     ] = None,
@@ -193,6 +202,13 @@ def ingest(
             metavar="WHAT=COLUMN",
         ),
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="For tables: a YAML file that says which column holds what, and more."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="For tables: the split, of a dataset that has several.")
+    ] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Keep a copy of the files under the data root.")
     ] = False,
@@ -201,17 +217,19 @@ def ingest(
 ) -> None:
     """Record result files, so that `errclust run` reads them.
 
-    Takes lm-evaluation-harness output folders, MMLU-Pro result zips, and tables (CSV, JSONL,
-    Parquet). Files are recorded where they lie; ingest them again after they change. From the hub
-    they are fetched first: hf:open-llm-leaderboard with --model or --top,
-    hf:open-llm-leaderboard-old likewise, or any hf:owner/dataset.
+    Takes lm-evaluation-harness output folders, Inspect AI logs, MMLU-Pro result zips, and tables
+    (CSV, JSON, Parquet, Arrow, datasets' folders). Files are recorded where they lie; ingest them
+    again after they change. From the hub they are fetched first: hf:open-llm-leaderboard with
+    --model or --top, hf:open-llm-leaderboard-old likewise, or any hf:owner/dataset.
     """
     from errclust_pipeline.hub_ingest import ingest_from_hub
     from errclust_pipeline.ingest import ingest as ingest_paths
     from errclust_pipeline.instance import open_instance
     from errclust_pipeline.partitions import add_partitions
     from errclust_pipeline.resources.hub import HubAddress, is_hub_address
+    from errclust_pipeline.sources.mapping import read_mapping
 
+    mapped = read_mapping(mapping) if mapping is not None else {}
     columns: dict[str, str] = {}
     for pair in column or []:
         what, equals, name = pair.partition("=")
@@ -223,10 +241,14 @@ def ingest(
         "model": model,
         "metric": metric,
         "filter": answer_filter,
+        "scorer": scorer,
         "threshold": threshold,
-        "columns": columns or None,
+        "split": split,
+        "columns": {**mapped.get("columns", {}), **columns} or None,
     }
-    options = {name: value for name, value in given.items() if value is not None}
+    options = mapped | {name: value for name, value in given.items() if value is not None}
+    if mapping is not None and reader is None:
+        reader = "table"
     addresses = [HubAddress.parse(path) for path in paths if is_hub_address(path)]
     local = [Path(path) for path in paths if not is_hub_address(path)]
     of_the_hub = {"--top": top, "--timestamp": timestamp, "--revision": revision}

@@ -43,7 +43,8 @@ MOST_BYTES = 20 << 30
 """A dataset with more than this in result files is not fetched whole."""
 
 _RESULT_ENDINGS = (
-    ".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".zip", ".gz", ".eval", ".pkl",
+    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".zip", ".gz", ".eval",
+    ".pkl",
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[A-Za-z0-9][\w.\-]*)?", re.ASCII)
 _TOP_GROUP = "leaderboard_"

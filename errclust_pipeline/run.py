@@ -222,8 +222,8 @@ def execute_all(
 ) -> Iterator[FinishedRun]:
     """Bring partitions up to date, one phase after another, each planned when its turn comes.
 
-    A partition that failed in one phase is left out of the later ones, and what the models of a
-    benchmark share is left out once it failed, or if none of them can be used: it was said why.
+    What rests on an asset that failed is left out, as is what the models of a benchmark share if
+    none of them can be used: it was said why.
 
     Parameters
     ----------
@@ -237,22 +237,24 @@ def execute_all(
         Of the runs.
     """
     settings = load_settings(warehouse.storage)
-    failed: set[Partition] = set()
+    failed: dict[Partition, str | None] = {}
     for phase in phases:
-        left = [one for one in partitions if not {one, Partition(one.benchmark)} & failed]
+        needed = {*stages.rests_on(PHASES[phase]), None}
+        lost = {partition for partition, asset in failed.items() if asset in needed}
+        left = [one for one in partitions if not {one, Partition(one.benchmark)} & lost]
         if not PHASES[phase][0].by_model:
             # What a benchmark shares is made of the models that are there, whichever failed now.
             left = [
                 one
                 for one in partitions
-                if Partition(one.benchmark) not in failed
+                if Partition(one.benchmark) not in lost
                 and (one in left or stages.models_of(warehouse, one.benchmark))
             ]
         for planned in plan(warehouse, settings, left, [phase]):
             started(planned)
             for finished in execute(definitions, instance, [planned], tags):
                 if finished.failure is not None:
-                    failed.add(planned.partition)
+                    failed[planned.partition] = finished.failed_asset
                 yield finished
 
 

@@ -299,6 +299,18 @@ def provenance(
     return Provenance(stage.asset, stage.code_version, version, inputs, chosen)
 
 
+def rests_on(those: Iterable[Stage]) -> set[str]:
+    """Return the assets that stages are made from, directly or not, and their own."""
+    found: set[str] = set()
+    to_do = [stage.asset for stage in those]
+    while to_do:
+        asset = to_do.pop()
+        if asset not in found:
+            found.add(asset)
+            to_do += _BY_ASSET[asset].upstream
+    return found
+
+
 def models_of(warehouse: Warehouse, benchmark: str) -> list[str]:
     """Return the keys of the models whose results and errors on a benchmark are known, sorted."""
     return _models_with(warehouse, benchmark, (RAW_RESULTS, ERROR_TABLE))

@@ -45,6 +45,7 @@ from errclust_pipeline_tests.leaderboards import (
     details_name,
     details_v1,
     details_v2,
+    parquet,
 )
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.sources.test_open_llm_leaderboard_v1 import COLUMNS
@@ -363,6 +364,38 @@ def test_columns_of_a_dataset_are_mapped(
     options = {"columns": {"input_text": "prompt"}, "benchmark": "mine"}
     [one] = ingest_from_hub(warehouse, HubAddress("me", "evals"), "table", options).ingested
     assert str(one.partition) == "mine|org__model-a"
+
+
+def test_shards_of_a_split_are_one_submission(
+    hub: HubServer, warehouse: Warehouse, instance: dg.DagsterInstance
+) -> None:
+    rows = [{"input_text": f"question {n}", "score": n % 2, "model": "org/m"} for n in range(20)]
+    repository = hub.add(
+        "me/evals",
+        {
+            f"data/train-0000{shard}-of-00002.parquet": parquet(rows[shard * 10 : shard * 10 + 10])
+            for shard in range(2)
+        },
+    )
+    [one] = ingest_from_hub(
+        warehouse, HubAddress("me", "evals"), options={"benchmark": "mine"}
+    ).ingested
+    assert [file.rpartition("/")[2] for file in one.submission.files] == [
+        f"train-0000{shard}-of-00002.parquet" for shard in range(2)
+    ]
+    shutil.rmtree(constants.HF_ASSETS_CACHE)
+    add_partitions(instance, [one.partition])
+    done = dg.materialize(
+        [raw_results],
+        partition_key=partition_key(one.partition),
+        resources={"warehouse": WarehouseResource(root=warehouse.storage.root)},
+        instance=instance,
+    )
+    assert done.success
+    read = warehouse.read(RESPONSES, one.partition).to_pylist()
+    assert {row["source"] for row in read} == set(one.submission.files)
+    assert {row["revision"] for row in read} == {repository.head}
+    assert len(read) == 20
 
 
 def test_a_dataset_without_results_says_what_it_holds(

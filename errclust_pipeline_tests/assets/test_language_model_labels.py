@@ -20,6 +20,7 @@ from errclust_pipeline.tables import (
     DIAGNOSIS_LABELS,
     ERROR_DIAGNOSES,
     ERRORS,
+    HOT_SPOTS,
 )
 from errclust_pipeline_tests.chat_endpoint import MODEL, chat_endpoint
 from errclust_pipeline_tests.result_files import write_table
@@ -149,9 +150,11 @@ def test_an_endpoint_that_breaks_down_fails_the_asset_and_what_was_answered_is_k
     monkeypatch.setattr(language_model, "_FIRST_WAIT_SECONDS", 0.01)
     configure(root, endpoint.settings(calls_at_once=1))
     endpoint.fails_from = 3
-    (failure,) = failures_of(run_phases(ingested, *LABELLING))
+    (failure,) = failures_of(run_phases(ingested))
     assert "does not answer" in failure
     assert ingested.count(CLUSTER_LABELS, A) is None
+    # What does not rest on names was computed all the same.
+    assert ingested.count(HOT_SPOTS, A)
     endpoint.fails_from = None
     before = len(endpoint.asked)
     metadata = metadata_after(ingested, *LABELLING)["cluster_labels"]

@@ -31,7 +31,7 @@ from errclust_pipeline.resources.hub import (
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.sources import SourceError, check_options, find_submissions
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.sources.lm_eval import results_in, task_and_time, time_key
+from errclust_pipeline.sources.lm_eval import name_of_sanitized, results_in, task_and_time, time_key
 from errclust_pipeline.sources.lm_eval_rows import metric_of_task
 from errclust_pipeline.sources.open_llm_leaderboard_v1 import (
     OpenLlmLeaderboardV1Reader,
@@ -450,10 +450,13 @@ def _in_dataset(
     hub.fetch(address.repository, commit, files)
     here = dataclasses.replace(address, revision=commit)
     submissions = find_submissions(hub.local(here), reader=reader, options=options)
-    if nameless := [one for one in submissions if one.model == commit]:
-        raise SourceError(
-            f"{nameless[0].files[0]}: no file says which model it is of: set option model (--model)"
-        )
+    if "model" not in options:
+        for one in submissions:
+            # The harness's samples are called by their folder: here the repository's own.
+            if one.reader == "lm_eval" and one.model == name_of_sanitized(address.name):
+                raise SourceError(
+                    f"{one.files[0]}: no file says which model it is of: set option model (--model)"
+                )
     return submissions
 
 

@@ -117,8 +117,10 @@ CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
     "diagnosis_clusters": WITH_THE_DIAGNOSES,
     "leaderboard": ON_ANY_SUBMISSION_ON_THE_MAP,
     "model_comparison": ON_ANY_SUBMISSION_ON_THE_MAP,
+    "prompt_map": WITH_THE_CHAIN,
+    "ratings": WITH_THE_CHAIN,
 }
-"""When each asset is computed; `raw_results` when a sensor asks for it."""
+"""When each asset is computed; `raw_results` when a sensor asks for it, `battles` by command."""
 
 
 def with_automation(

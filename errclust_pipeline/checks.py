@@ -6,11 +6,16 @@ from collections.abc import Mapping
 import dagster as dg
 import pyarrow as pa
 
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, BENCHMARKS, partition_from_key
+from errclust_pipeline.keys import BattleSet, Partition
+from errclust_pipeline.partitions import (
+    BATTLE_SETS,
+    BENCHMARK_BY_MODEL,
+    BENCHMARKS,
+    partition_from_key,
+)
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
-from errclust_pipeline.stages import RAW_RESULTS, STAGES, Stage
+from errclust_pipeline.stages import BATTLE_STAGES, BATTLES_STAGE, RAW_RESULTS, STAGES, Stage
 from errclust_pipeline.tables import (
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
@@ -28,6 +33,16 @@ _SAME_NUMBER: Mapping[str, tuple[Table, str]] = {
 """By asset, the table that its own must have as many rows as."""
 
 
+def _partitions(stage: Stage) -> dg.PartitionsDefinition[str]:
+    if stage in BATTLE_STAGES:
+        return BATTLE_SETS
+    return BENCHMARK_BY_MODEL if stage.by_model else BENCHMARKS
+
+
+def _partition(stage: Stage, key: str) -> Partition:
+    return BattleSet(key) if stage in BATTLE_STAGES else partition_from_key(key)
+
+
 def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=stage.asset,
@@ -37,12 +52,12 @@ def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:
             "what follows in the same run."
         ),
         blocking=True,
-        partitions_def=BENCHMARK_BY_MODEL if stage.by_model else BENCHMARKS,
+        partitions_def=_partitions(stage),
     )
     def check(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        store, partition = warehouse.open(), partition_from_key(context.partition_key)
+        store, partition = warehouse.open(), _partition(stage, context.partition_key)
         own = {table.name: store.read(table, partition) for table in stage.tables}
         problems = [
             f"{table.name}: {one}"
@@ -87,21 +102,21 @@ def _between_stages(
     return []
 
 
-def _reject_check() -> dg.AssetChecksDefinition:
+def _reject_check(stage: Stage) -> dg.AssetChecksDefinition:
     @dg.asset_check(
-        asset=RAW_RESULTS.asset,
+        asset=stage.asset,
         description=(
             "Share of rows that could not be used: above one limit it warns, above a higher one it "
             "stops what follows in the same run ([submissions] in the settings)."
         ),
         blocking=True,
-        partitions_def=BENCHMARK_BY_MODEL,
+        partitions_def=_partitions(stage),
     )
     def rejects_are_few(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
         """Compare the share of rejects with the limits."""
-        store, partition = warehouse.open(), partition_from_key(context.partition_key)
+        store, partition = warehouse.open(), _partition(stage, context.partition_key)
         limits = warehouse.settings().submissions
         rejects, rows = store.reject_counts(partition)
         share = store.reject_share(partition)
@@ -120,4 +135,7 @@ def _reject_check() -> dg.AssetChecksDefinition:
 with warnings.catch_warnings():
     # That checks have partitions is new in Dagster, and it says so each time.
     warnings.simplefilter("ignore", dg.PreviewWarning)
-    CHECKS = [*map(_soundness_check, STAGES), _reject_check()]
+    CHECKS = [
+        *map(_soundness_check, STAGES),
+        *map(_reject_check, (RAW_RESULTS, BATTLES_STAGE)),
+    ]

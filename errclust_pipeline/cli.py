@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec
 
 import typer
 
 from errclust_pipeline import __version__, terminal
 
 if TYPE_CHECKING:
-    from errclust_pipeline.keys import Partition
+    from errclust_pipeline.keys import BattleSet, Partition
     from errclust_pipeline.resources.warehouse import Warehouse
     from errclust_pipeline.run import FinishedRun
     from errclust_pipeline.settings import Settings
@@ -114,8 +114,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "sql", "forget",
-            "demo", "dev",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "battles", "sql",
+            "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -140,9 +140,9 @@ def ingest(
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, inspect, mmlu_pro, realmistake, llm_uncertainty, osq_bench, "
-            "every_eval_ever, open_llm_leaderboard_v1 or table.  [default: found out from the "
-            "files]",
+            help="The format: lm_eval, open_llm_leaderboard_v1, inspect, mmlu_pro, realmistake, "
+            "llm_uncertainty, osq_bench, every_eval_ever or table.  "
+            "[default: found out from the files]",
             show_default=False,
         ),
     ] = None,
@@ -218,9 +218,11 @@ def ingest(
     """Record result files, so that `errclust run` reads them.
 
     Takes lm-evaluation-harness output folders, Inspect AI logs, MMLU-Pro result zips, and tables
-    (CSV, JSON, Parquet, Arrow, datasets' folders). Files are recorded where they lie; ingest them
-    again after they change. From the hub they are fetched first: hf:open-llm-leaderboard with
-    --model or --top, hf:open-llm-leaderboard-old likewise, or any hf:owner/dataset.
+    (CSV, JSON, Parquet, Arrow, datasets' folders), among others; and battles: MT-bench human
+    judgments, Chatbot Arena conversations, FastChat's pairwise judgments, llmfao, PandaLM
+    (--benchmark then names the battle set). Files are recorded where they lie; ingest them again
+    after they change. From the hub they are fetched first: hf:open-llm-leaderboard with --model or
+    --top, hf:open-llm-leaderboard-old likewise, or any hf:owner/dataset.
     """
     from errclust_pipeline.hub_ingest import ingest_from_hub
     from errclust_pipeline.ingest import ingest as ingest_paths
@@ -288,7 +290,7 @@ def ingest(
     rows = [
         {
             "benchmark": one.partition.benchmark,
-            "model": one.partition.model,
+            "model": one.partition.model or _whose(one.partition),
             "reader": one.submission.reader,
             "change": one.change,
             "file": one.submission.files[0],
@@ -340,7 +342,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     from errclust_pipeline.settings import load_settings
 
     settings = load_settings(warehouse.storage)
-    unknown = sorted(set(settings.benchmarks) - {one.benchmark for one in warehouse.submissions()})
+    known = [*warehouse.submissions(), *warehouse.battle_sets()]
+    unknown = sorted(set(settings.benchmarks) - {one.benchmark for one in known})
     if unknown:
         terminal.messages().print(
             terminal.plain(
@@ -379,7 +382,7 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     rows = [
         {
             "benchmark": one.planned.partition.benchmark,
-            "model": one.planned.partition.model or "(all)",
+            "model": one.planned.partition.model or _whose(one.planned.partition),
             "seconds": sum(one.seconds.values()),
             "longest": _longest(one.seconds),
             "outcome": "done" if one.failure is None else f"failed in {one.failed_asset}",
@@ -428,20 +431,28 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         raise typer.Exit(PARTITION_FAILED)
 
 
+def _whose(partition: Partition) -> str:
+    """Say what stands in a model's place where a partition has none."""
+    from errclust_pipeline.keys import BattleSet
+
+    return "(battles)" if isinstance(partition, BattleSet) else "(all)"
+
+
 def _reject_lines(warehouse: Warehouse, finished: Sequence[FinishedRun]) -> list[str]:
     """Say of what was read how many rows could not be used."""
-    from errclust_pipeline.stages import RAW_RESULTS
+    from errclust_pipeline.stages import BATTLES_STAGE, RAW_RESULTS
 
     lines = []
     for one in finished:
-        if RAW_RESULTS.asset not in one.seconds:
+        read = [stage for stage in (RAW_RESULTS, BATTLES_STAGE) if stage.asset in one.seconds]
+        if not read:
             continue
         where = one.planned.partition
         rejects, rows = warehouse.reject_counts(where)
         if rejects:
             lines.append(
-                f"{where}: {rejects:,} of {rows:,} rows could not be used: table rejects "
-                "says which and why"
+                f"{where}: {rejects:,} of {rows:,} rows could not be used: table "
+                f"{read[0].tables[1].name} says which and why"
             )
     return lines
 
@@ -467,14 +478,21 @@ def status(
     from errclust_pipeline import keys, stages
     from errclust_pipeline import run as runs
     from errclust_pipeline.settings import load_settings
-    from errclust_pipeline.tables import ERRORS, QUESTIONS, REJECTS, RESPONSES
+    from errclust_pipeline.tables import (
+        BATTLE_REJECTS,
+        BATTLES,
+        ERRORS,
+        QUESTIONS,
+        REJECTS,
+        RESPONSES,
+    )
 
     warehouse = _warehouse(root)
     settings = load_settings(warehouse.storage)
     partitions = runs.select_partitions(
         warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
     )
-    rows, shared, reasons, notes = [], [], [], []
+    rows, shared, battle_sets, reasons, notes = [], [], [], [], []
     troubled: list[Partition] = []
     everything = [*partitions, *keys.benchmarks_of(partitions)]
     with warehouse.listing_once():
@@ -497,6 +515,15 @@ def status(
                     f"{partition}: withdrawn, its file is gone; its tables stay until you run "
                     f"errclust forget {partition.benchmark} {partition.model}"
                 )
+        elif isinstance(partition, keys.BattleSet):
+            battle_sets.append(
+                {
+                    "battle_set": partition.benchmark,
+                    **states,
+                    "rows": warehouse.count(BATTLES, partition),
+                    "rejects": warehouse.count(BATTLE_REJECTS, partition),
+                }
+            )
         else:
             questions = warehouse.count(QUESTIONS, partition)
             shared.append({"benchmark": partition.benchmark, **states, "questions": questions})
@@ -515,18 +542,22 @@ def status(
                 "root": warehouse.storage.url,
                 "partitions": rows,
                 "benchmarks": shared,
+                "battle_sets": battle_sets,
                 "reasons": reasons,
                 "failures": failures,
                 "notes": notes,
             }
         )
     else:
-        terminal.print_status(rows, title=f"data root {warehouse.storage.url}")
-        terminal.print_status(shared, title="what the models of a benchmark share")
+        if rows or not battle_sets:
+            terminal.print_status(rows, title=f"data root {warehouse.storage.url}")
+            terminal.print_status(shared, title="what the models of a benchmark share")
+        if battle_sets:
+            terminal.print_status(battle_sets, title=f"battles in {warehouse.storage.url}")
         told = [f"{partition}: {failure}" for partition, failure in failures.items()]
         for line in [*reasons, *told, *notes]:
             terminal.output().print(terminal.plain(line), soft_wrap=True)
-        if not rows:
+        if not rows and not battle_sets:
             terminal.messages().print("nothing was ingested yet: errclust ingest PATH")
     if check and reasons:
         raise typer.Exit(PARTITION_FAILED)
@@ -954,6 +985,100 @@ def compare(
     )
 
 
+@app.command()
+@_explain_errors
+def battles(
+    battle_set: Annotated[str, typer.Argument(help="The battle set.", metavar="SET")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Where this model wins and loses.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Only its battles with this one.", metavar="MODEL")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Rows shown of each table; 0 shows all.")] = 15,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who wins a battle set's battles, and where.
+
+    Ratings of all models, by human judges and by models side by side, and whether they depend on
+    the topic. With --model, the topics where it does better or worse than its rating explains.
+    """
+    from errclust_pipeline.keys import BattleSet
+    from errclust_pipeline.tables import BATTLE_REGIONS, PROMPT_REGIONS, RATINGS, REGIONAL_RATINGS
+
+    warehouse = _warehouse(root)
+    partition = BattleSet(warehouse.known_key("benchmark", battle_set))
+    if against is not None and model is None:
+        _stop("--against needs --model: whose battles with it?")
+    labels = {
+        row["region_id"]: row["label"]
+        for row in warehouse.read(PROMPT_REGIONS, partition, ["region_id", "label"]).to_pylist()
+    }
+    if model is None:
+        ratings = warehouse.read(RATINGS, partition).to_pylist()
+        regions = warehouse.read(BATTLE_REGIONS, partition).to_pylist()
+    elif against is None:
+        ratings, regions = (
+            [row for row in warehouse.read(table, partition).to_pylist() if row["model"] == model]
+            for table in (RATINGS, REGIONAL_RATINGS)
+        )
+    else:
+        ratings, regions = _battles_between(warehouse, partition, model, against)
+    if model is not None and not ratings:
+        known = warehouse.read(RATINGS, partition, ["model"])["model"].unique().to_pylist()
+        what = model if against is None else f"{model} against {against}"
+        _stop(f"there is no battle of {what}. Known models: {', '.join(sorted(known)[:20])}")
+    for row in regions:
+        row["label"] = labels.get(row["region_id"]) if row["level"] else row["region_id"]
+    if as_json:
+        terminal.print_json({"ratings": ratings, "regions": regions})
+        return
+    terminal.print_battles(ratings, regions, model, against, limit or None)
+
+
+def _battles_between(
+    warehouse: Warehouse, partition: BattleSet, model: str, against: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rate two models by their battles with each other alone, overall and by region."""
+    from errclust_pipeline import verdicts
+    from errclust_pipeline.analysis.ratings import regional_ratings
+
+    prompts = verdicts.read_prompt_map(warehouse, partition)
+    ratings: list[dict[str, Any]] = []
+    regions: list[dict[str, Any]] = []
+    for kind, everyone in verdicts.read_verdicts(warehouse, partition, prompts).items():
+        own = everyone.between(model, against)
+        if own is None:
+            continue
+        overall = own.rate()
+        gap = overall.difference(model, against)
+        wins = own.wins_of(model)
+        ratings.append(
+            {
+                "judge_kind": kind,
+                "battles": len(own.battles),
+                "wins": wins.count(1.0),
+                "ties": wins.count(0.5),
+                "win_rate": sum(wins) / len(wins),
+                "difference": gap.estimate,
+                "low": gap.low,
+                "high": gap.high,
+                "bounded": bool(overall.bounded.all()),
+            }
+        )
+        levels = [own.subjects(), *verdicts.regions_at_levels(prompts)]
+        for level, names in enumerate(levels):
+            found = regional_ratings(own.battles, overall, names, permutations=0).models
+            chosen = found[found["model"] == model].rename(columns={"region": "region_id"})
+            regions += [
+                {"judge_kind": kind, "level": level}
+                | {str(name): value for name, value in row.items()}
+                for row in chosen.to_dict("records")
+            ]
+    return ratings, regions
+
+
 class SqlFormat(enum.StrEnum):
     """How rows are printed."""
 
@@ -1018,8 +1143,10 @@ def _told_apart(names: Sequence[str]) -> list[str]:
 @app.command()
 @_explain_errors
 def forget(
-    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
-    model: Annotated[str, typer.Argument(help="The model.")],
+    benchmark: Annotated[str, typer.Argument(help="The benchmark, or the battle set.")],
+    model: Annotated[
+        str | None, typer.Argument(help="The model; a battle set has none.", show_default=False)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     root: Root = None,
 ) -> None:
@@ -1029,12 +1156,17 @@ def forget(
     date then: `errclust run` computes it anew.
     """
     from errclust_pipeline.instance import open_instance
+    from errclust_pipeline.keys import BattleSet
     from errclust_pipeline.partitions import remove_partition
 
     warehouse = _warehouse(root)
-    partition = _partition(warehouse, benchmark, model)
+    if model is None:
+        partition: Partition = BattleSet(warehouse.known_key("benchmark", benchmark))
+    else:
+        partition = _partition(warehouse, benchmark, model)
     if not warehouse.has_submission(partition):
-        _stop(f"there is no submission {partition}")
+        what = "submission" if model else "battle set"
+        _stop(f"there is no {what} {partition}" + ("" if model else ": name a model as well"))
     if not yes:
         typer.confirm(f"Remove {partition} and its tables?", abort=True)
     removed = warehouse.forget(partition)
@@ -1127,7 +1259,7 @@ def dev(
     warehouse = _warehouse(root)
     home = dagster_home(warehouse.storage)
     with open_instance(warehouse.storage) as instance:
-        add_partitions(instance, warehouse.submissions())
+        add_partitions(instance, [*warehouse.submissions(), *warehouse.battle_sets()])
         fail_abandoned_runs(instance)
     settings = load_settings(warehouse.storage)
     folders = [

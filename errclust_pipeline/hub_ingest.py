@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errclust_pipeline.ingest import Ingested, record
+from errclust_pipeline.ingest import Ingested, find_all, record
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.hub import (
     Fetched,
@@ -28,7 +28,7 @@ from errclust_pipeline.resources.hub import (
     HubFile,
     HubMissingError,
 )
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.resources.warehouse import Warehouse, partition_of_submission
 from errclust_pipeline.sources import SourceError, check_options, find_submissions
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.lm_eval import name_of_sanitized, results_in, task_and_time, time_key
@@ -43,8 +43,8 @@ MOST_BYTES = 20 << 30
 """A dataset with more than this in result files is not fetched whole."""
 
 _RESULT_ENDINGS = (
-    ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".zip", ".gz", ".eval",
-    ".pkl",
+    ".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".zip", ".gz", ".eval", ".pkl",
+    ".tsv", ".arrow", ".feather",
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[A-Za-z0-9][\w.\-]*)?", re.ASCII)
 _TOP_GROUP = "leaderboard_"
@@ -449,7 +449,7 @@ def _in_dataset(
         )
     hub.fetch(address.repository, commit, files)
     here = dataclasses.replace(address, revision=commit)
-    submissions = find_submissions(hub.local(here), reader=reader, options=options)
+    submissions = find_all(hub.local(here), reader, options)
     if "model" not in options:
         for one in submissions:
             # The harness's samples are called by their folder: here the repository's own.
@@ -465,11 +465,11 @@ def _record_all(
 ) -> list[Ingested]:
     found: dict[Partition, Submission] = {}
     for submission in submissions:
-        partition = Partition.of_names(submission.benchmark, submission.model)
+        partition = partition_of_submission(submission)
         if partition in found:
             raise SourceError(
-                f"{submission.files[0]} and {found[partition].files[0]} are both results of "
-                f"{submission.model} on {submission.benchmark}: ingest only one of them"
+                f"{submission.files[0]} and {found[partition].files[0]} are both of {partition}: "
+                "ingest only one of them"
             )
         found[partition] = submission
     return [record(warehouse, *one, copy) for one in found.items()]

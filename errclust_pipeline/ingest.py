@@ -15,10 +15,14 @@ from typing import Any
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.resources.hub import as_recorded
-from errclust_pipeline.resources.storage import hive_folder
-from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline.sources import SourceError, find_submissions
+from errclust_pipeline.resources.warehouse import (
+    Warehouse,
+    partition_of_submission,
+    submission_folder,
+)
+from errclust_pipeline.sources import READERS, SourceError, UnknownFormatError, find_submissions
 from errclust_pipeline.sources.base import Submission, file_fingerprint
+from errclust_pipeline.sources.battles import BATTLE_READERS, expected_battles, find_battle_sets
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ def ingest(
     options: Mapping[str, Any] | None = None,
     copy: bool = False,
 ) -> list[Ingested]:
-    """Find the submissions in files or folders and record them.
+    """Find the submissions and the battle sets in files or folders and record them.
 
     Nothing is recorded unless all paths can be used.
 
@@ -60,13 +64,17 @@ def ingest(
     for path in paths:
         if not path.exists():
             raise SourceError(f"{path} does not exist")
-        for submission in find_submissions(path.resolve(), reader=reader, options=options or {}):
-            partition = Partition.of_names(submission.benchmark, submission.model)
+        for submission in find_all(path.resolve(), reader, options or {}):
+            partition = partition_of_submission(submission)
             if partition in found:
+                both = (
+                    f"{submission.files[0]} and {found[partition].files[0]} are both "
+                    f"{_what(submission)}: ingest only one of them, "
+                )
                 raise SourceError(
-                    f"{submission.files[0]} and {found[partition].files[0]} are both results of "
-                    f"model {submission.model} on benchmark {submission.benchmark}: ingest only one"
-                    " of them, or name one otherwise with --model"
+                    f"{both}or name one otherwise with --model"
+                    if submission.model
+                    else f"{both}a folder that holds both, or name one with --benchmark"
                 )
             found[partition] = submission
     counter = ProgressCounter("recording", len(found), "submissions")
@@ -75,6 +83,63 @@ def ingest(
         ingested.append(record(warehouse, partition, submission, copy))
         counter.advance(1)
     return ingested
+
+
+def find_all(path: Path, reader: str | None, options: Mapping[str, Any]) -> list[Submission]:
+    """List what is in a file or folder: results, battles or, in a folder, both.
+
+    Raises
+    ------
+    SourceError
+        If nothing there can be used.
+    """
+    if reader is not None and reader not in {**READERS, **BATTLE_READERS}:
+        known = ", ".join([*READERS, *BATTLE_READERS])
+        raise SourceError(f"there is no reader {reader!r}; there are: {known}")
+    battles = (
+        find_battle_sets(path, reader=reader, options=options) if reader not in READERS else []
+    )
+    if reader is not None and reader in BATTLE_READERS and not battles:
+        expected = BATTLE_READERS[reader].expects
+        raise UnknownFormatError(f"{path} holds no battles of that format. Expected {expected}")
+    if reader in BATTLE_READERS or (battles and not path.is_dir()):
+        return battles
+    try:
+        return battles + find_submissions(path, reader=reader, options=options)
+    except UnknownFormatError as error:
+        if battles:
+            return battles
+        if reader is not None:
+            raise
+        raise UnknownFormatError(f"{error}\nor, of battles:\n{expected_battles()}") from error
+
+
+def _what(submission: Submission) -> str:
+    """Say whose results a submission holds."""
+    if not submission.model:
+        return f"battles of battle set {submission.benchmark}"
+    return f"results of model {submission.model} on benchmark {submission.benchmark}"
+
+
+def check_unchanged(submission: Submission, fingerprint: str) -> None:
+    """Make sure that a submission's files are those that were ingested.
+
+    Raises
+    ------
+    SourceError
+        If one is gone, or their content is another.
+    """
+    files = [Path(file) for file in submission.files]
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise SourceError(
+            f"{missing[0]} is gone since it was ingested: put it back, or ingest the submission "
+            "from where it is now (`errclust ingest PATH`; --copy keeps a copy)"
+        )
+    if file_fingerprint(*files) != fingerprint:
+        raise SourceError(
+            f"{files[0]} changed since it was ingested: run `errclust ingest` on it again"
+        )
 
 
 def record(
@@ -114,7 +179,7 @@ def _copied(
         raise SourceError(
             "--copy needs a local data root: put the files where all workers see them"
         )
-    folder = hive_folder(benchmark=partition.benchmark, model=partition.model)
+    folder = submission_folder(partition)
     copies = []
     for number, file in enumerate(submission.files):
         # Numbered folders keep equal names apart, and the names as they are: readers go by them.

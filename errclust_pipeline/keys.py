@@ -141,6 +141,19 @@ class Partition:
         return f"{self.benchmark}|{self.model}" if self.model else self.benchmark
 
 
+@dataclass(frozen=True, order=True)
+class BattleSet(Partition):
+    """A battle set by its key: battles among any number of models, over a set of prompts.
+
+    Its key stands where a benchmark's would, so that prompts can be mapped like questions.
+    """
+
+    @classmethod
+    def of_name(cls, name: str) -> BattleSet:
+        """Encode the true name of a battle set."""
+        return cls(encode_key(name))
+
+
 def benchmarks_of(partitions: Iterable[Partition]) -> list[Partition]:
     """Return the partitions of the benchmarks that models' partitions belong to, sorted."""
-    return [Partition(name) for name in sorted({one.benchmark for one in partitions})]
+    return [Partition(name) for name in sorted({one.benchmark for one in partitions if one.model})]

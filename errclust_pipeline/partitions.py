@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.keys import BattleSet, Partition
 
 BENCHMARKS = dg.DynamicPartitionsDefinition(name="benchmark")
 MODELS = dg.DynamicPartitionsDefinition(name="model")
 BENCHMARK_BY_MODEL = dg.MultiPartitionsDefinition({"benchmark": BENCHMARKS, "model": MODELS})
 """All pairs of a known benchmark and a known model; only those with a submission are computed."""
+BATTLE_SETS = dg.DynamicPartitionsDefinition(name="battle_set")
 
 
 def partition_key(partition: Partition) -> str:
@@ -36,7 +37,10 @@ def partition_from_key(key: str) -> Partition:
 
 def add_partitions(instance: dg.DagsterInstance, partitions: Iterable[Partition]) -> None:
     """Make partitions known to a Dagster instance; those it knows are left as they are."""
-    wanted = list(partitions)
+    everything = list(partitions)
+    battle_sets = [one.benchmark for one in everything if isinstance(one, BattleSet)]
+    instance.add_dynamic_partitions("battle_set", list(dict.fromkeys(battle_sets)))
+    wanted = [one for one in everything if not isinstance(one, BattleSet)]
     instance.add_dynamic_partitions(
         "benchmark", list(dict.fromkeys(partition.benchmark for partition in wanted))
     )
@@ -49,6 +53,9 @@ def remove_partition(
     instance: dg.DagsterInstance, partition: Partition, left: Iterable[Partition]
 ) -> None:
     """Make an instance forget a partition's keys, unless one of those left has them too."""
+    if isinstance(partition, BattleSet):
+        instance.delete_dynamic_partition("battle_set", partition.benchmark)
+        return
     others = list(left)
     for dimension in ("benchmark", "model"):
         key = getattr(partition, dimension)

@@ -19,7 +19,7 @@ from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.utils import make_new_run_id
 
 from errclust_pipeline import stages
-from errclust_pipeline.keys import Partition, benchmarks_of
+from errclust_pipeline.keys import BattleSet, Partition, benchmarks_of
 from errclust_pipeline.partitions import add_partitions, partition_key
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings, load_settings
@@ -54,12 +54,14 @@ def select_partitions(
 ) -> list[Partition]:
     """Return the partitions with a submission, of one benchmark or model if given (by key).
 
-    One that was withdrawn before it was ever read is left out: there is nothing to compute.
+    Battle sets are among them; one stands where a benchmark does, and is of no one model. A
+    submission that was withdrawn before it was ever read is left out: there is nothing to compute.
     """
     read = set(warehouse.partitions(RESPONSES, benchmark))
+    known: list[Partition] = [*warehouse.submissions(), *warehouse.battle_sets()]
     return [
         partition
-        for partition in warehouse.submissions()
+        for partition in known
         if benchmark in (None, partition.benchmark)
         and model in (None, partition.model)
         and (partition in read or not warehouse.is_withdrawn(partition))
@@ -77,22 +79,31 @@ def plan(
     Parameters
     ----------
     partitions : sequence of Partition
-        Of models; what all models of their benchmarks share is planned too.
+        Of models and battle sets; what all models of a benchmark share is planned too.
     phases : sequence of str
         Jobs to plan. What a later phase has to do may change by what an earlier one does: to run
         several, plan and execute one after another.
     """
-    benchmarks = benchmarks_of(partitions)
     planned = []
     for phase in phases:
         names = [stage.asset for stage in PHASES[phase]]
         with warehouse.listing_once():
-            for partition in partitions if PHASES[phase][0].by_model else benchmarks:
+            for partition in _partitions_of(phase, partitions):
                 found = stages.status(warehouse, settings, partition)
                 assets = tuple(name for name in names if found[name].state is not State.FRESH)
                 if assets:
                     planned.append(PlannedRun(partition, assets, phase))
     return planned
+
+
+def _partitions_of(phase: str, partitions: Sequence[Partition]) -> Sequence[Partition]:
+    """Return the partitions that a phase is computed for."""
+    first = PHASES[phase][0]
+    if first in stages.BATTLE_STAGES:
+        return [one for one in partitions if isinstance(one, BattleSet)]
+    if first.by_model:
+        return [one for one in partitions if one.model]
+    return benchmarks_of(partitions)
 
 
 def out_of_date(
@@ -228,7 +239,7 @@ def execute_all(
     Parameters
     ----------
     partitions : sequence of Partition
-        Of models.
+        Of models and battle sets.
     started : callable
         Called with each run before it starts.
     phases : sequence of str

@@ -21,11 +21,14 @@ from typing import Any
 
 from errclust_pipeline.analysis.language import FailureKind
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.keys import BattleSet, Partition
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse, WarehouseError
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
+    BATTLE_REGIONS,
+    BATTLE_REJECTS,
+    BATTLES,
     CLUSTER_LABELS,
     DIAGNOSIS_CLUSTERS,
     DIAGNOSIS_LABELS,
@@ -40,9 +43,13 @@ from errclust_pipeline.tables import (
     MODEL_PAIRS,
     MODEL_SIGNATURES,
     PAIR_AUTOCORRELATION,
+    PROMPT_MAP,
+    PROMPT_REGIONS,
     QUESTION_MAP,
     QUESTIONS,
+    RATINGS,
     REGION_LABELS,
+    REGIONAL_RATINGS,
     REJECTS,
     RESPONSES,
     Table,
@@ -208,6 +215,20 @@ MODEL_COMPARISON_STAGE = Stage(
     _statistics_settings("scales", "alpha", "leave_out_artefacts", "most_pairs"),
 )
 
+BATTLES_STAGE = Stage("battles", (BATTLES, BATTLE_REJECTS), (), "1", lambda *_: {})
+PROMPT_MAP_STAGE = Stage(
+    "prompt_map", (PROMPT_MAP, PROMPT_REGIONS), ("battles",), "1", _map_settings
+)
+RATINGS_STAGE = Stage(
+    "ratings",
+    (RATINGS, BATTLE_REGIONS, REGIONAL_RATINGS),
+    ("battles", "prompt_map"),
+    "1",
+    lambda *_: {},
+)
+BATTLE_STAGES = (BATTLES_STAGE, PROMPT_MAP_STAGE, RATINGS_STAGE)
+"""Of a battle set."""
+
 PHASES: Mapping[str, tuple[Stage, ...]] = {
     "label_error_clusters": (
         RAW_RESULTS,
@@ -216,6 +237,8 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
         ERROR_CLUSTERS_STAGE,
         CLUSTER_LABELS_STAGE,
     ),
+    # Of battle sets, which have no part in the others.
+    "rate_battles": BATTLE_STAGES,
     "map_questions": (QUESTIONS_STAGE, QUESTION_MAP_STAGE, REGION_LABELS_STAGE),
     "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE),
     "diagnose_errors": (ERROR_DIAGNOSES_STAGE, DIAGNOSIS_CLUSTERS_STAGE),
@@ -257,7 +280,7 @@ def provenance(
     WarehouseError
         If something it reads does not exist.
     """
-    if stage is RAW_RESULTS:
+    if not stage.upstream:
         submission, _ = warehouse.submission(partition)
         inputs = {
             "submission": submission.revision,
@@ -336,11 +359,13 @@ def _doublings(models: int) -> str:
 def status(warehouse: Warehouse, settings: Settings, partition: Partition) -> dict[str, Status]:
     """Return how each stage of a partition stands, in flow order, by the asset's name.
 
-    A model's partition has a model's stages, a benchmark's partition a benchmark's.
+    A model's partition has a model's stages, a benchmark's a benchmark's, a battle set its own.
     """
     found: dict[str, Status] = {}
     for stage in STAGES:
         if stage.by_model != bool(partition.model):
+            continue
+        if (stage in BATTLE_STAGES) != isinstance(partition, BattleSet):
             continue
         found[stage.asset] = stage_status(stage, warehouse, settings, partition, found)
     return found

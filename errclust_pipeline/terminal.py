@@ -349,6 +349,120 @@ def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
     return table
 
 
+def print_battles(
+    ratings: Sequence[Mapping[str, Any]],
+    regions: Sequence[Mapping[str, Any]],
+    model: str | None,
+    against: str | None,
+    limit: int | None,
+) -> None:
+    """Print a battle set's ratings, or one model's, and what depends on the topic."""
+    kinds = list(dict.fromkeys(row["judge_kind"] for row in ratings))
+    if model is None:
+        output().print(_rating_table(ratings, kinds, limit))
+        if any(not row["bounded"] for row in ratings):
+            output().print(
+                Text("*: it never lost, or never won; its rating rests on a prior.", style="dim")
+            )
+        if len({row["component"] for row in ratings}) > 1:
+            output().print(
+                "Not all models met, even through others: ratings compare only those of one group "
+                "(column component of table ratings)."
+            )
+    for row in ratings if model is not None else ():
+        output().print(_standing(row, model or "", against))
+    for kind in kinds:
+        own = [row for row in regions if row["judge_kind"] == kind]
+        found = sum(row["q"] < _TOPIC_ALPHA for row in own)
+        what = "regions and subjects" if model is None else "of its regions and subjects"
+        output().print(
+            f"By {kind} judges: {found} of {len(own)} {what} depart from the overall ratings "
+            f"(q < {_TOPIC_ALPHA})."
+        )
+        own.sort(key=lambda row: row["p"])
+        if own:
+            output().print(_topic_table(own[:limit], kind, model))
+
+
+_TOPIC_ALPHA = 0.05
+
+
+def _standing(row: Mapping[str, Any], model: str, against: str | None) -> Text:
+    name = (str(plain(model)), "bold")
+    if against is None:
+        text = (
+            f" by {row['judge_kind']} judges: {row['rating']:.0f} ({row['low']:.0f} to "
+            f"{row['high']:.0f}) from {row['battles']:,} battles, {row['win_rate']:.0%} won"
+        )
+        if row["moran_z"] is not None:
+            text += (
+                "; Moran's I of its score less what ratings expect: "
+                f"{row['moran']:.3f} (z {row['moran_z']:.1f})"
+            )
+        text += "."
+    else:
+        text = (
+            f" against {plain(against)} by {row['judge_kind']} judges: {row['wins']} won, "
+            f"{row['ties']} ties of {row['battles']:,}; {row['difference']:+.0f} points "
+            f"({row['low']:+.0f} to {row['high']:+.0f})."
+        )
+    return Text.assemble(name, text if row["bounded"] else f"{text[:-1]}, by a prior.")
+
+
+def _rating_table(
+    ratings: Sequence[Mapping[str, Any]], kinds: Sequence[str], limit: int | None
+) -> Table:
+    columns = [("", True), ("model", False)]
+    for kind in kinds:
+        columns += [(f"by {kind}s", True), ("95 % interval", True), ("battles", True)]
+    table = _table("Ratings (Bradley-Terry, mean 1000)", columns)
+    by_model: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in ratings:
+        by_model.setdefault(row["model"], {})[row["judge_kind"]] = row
+    for place, (model, rows) in enumerate(list(by_model.items())[:limit], 1):
+        cells: list[str] = []
+        for kind in kinds:
+            one = rows.get(kind)
+            cells += (
+                ["-", "-", "-"]
+                if one is None
+                else [
+                    f"{one['rating']:.0f}{'' if one['bounded'] else '*'}",
+                    f"{one['low']:.0f} to {one['high']:.0f}",
+                    f"{one['battles']:,}",
+                ]
+            )
+        table.add_row(str(place), plain(model), *cells)
+    return table
+
+
+def _topic_table(rows: Sequence[Mapping[str, Any]], kind: str, model: str | None) -> Table:
+    columns = [("where", False), ("prompts", True), ("battles", True)]
+    if model is None:
+        columns += [("p", True), ("q", True)]
+        title = f"Where ratings differ, by {kind} judges"
+    else:
+        columns += [("won", True), ("95 % interval", True), ("expected", True)]
+        columns += [("shift", True), ("q", True)]
+        title = f"Where it does better or worse than its rating says, by {kind} judges"
+    table = _table(title, columns)
+    for row in rows:
+        place = row["label"] if not row["level"] else f"{row['region_id']} {row['label'] or ''}"
+        cells: list[Text | str] = [plain(place), f"{row['prompts']:,}", f"{row['battles']:,}"]
+        if model is None:
+            cells += [_p_value(row["p"]), _p_value(row["q"])]
+        else:
+            cells += [
+                f"{row['win_rate']:.0%}",
+                f"{row['low']:.0%} to {row['high']:.0%}",
+                f"{row['expected']:.0%}",
+                f"{row['shift']:+.0f}",
+                _p_value(row["q"]),
+            ]
+        table.add_row(*cells)
+    return table
+
+
 def artefact_note(left_out: bool) -> str:
     """Return the words that say whether unreadable responses count, for the end of a sentence."""
     if left_out:

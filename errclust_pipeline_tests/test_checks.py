@@ -12,6 +12,7 @@ from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.stages import PHASES, STAGES
 from errclust_pipeline.tables import (
+    BATTLES,
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
     ERROR_EMBEDDINGS,
@@ -22,6 +23,7 @@ from errclust_pipeline.tables import (
     TABLES,
 )
 from errclust_pipeline.tables.soundness import problems_of
+from errclust_pipeline_tests.battle_files import write_lmsys
 from errclust_pipeline_tests.result_files import write_table
 
 A = Partition("trivia", "org__model-a")
@@ -31,6 +33,12 @@ def rows_of(table, records):
     """Make rows of a table from what matters; the rest is null."""
     schema = pa.schema([field.with_nullable(True) for field in table.schema])
     return pa.Table.from_pylist(records, schema=schema)
+
+
+def battle(**changed):
+    """What matters of a battle."""
+    good = {"model_a": "a", "model_b": "b", "winner": "tie", "judge_kind": "human"}
+    return {"battle_id": "1", **good, **changed}
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
@@ -58,6 +66,9 @@ def test_a_table_without_rows_is_sound(table):
             "different lengths",
         ),
         (LEADERBOARD, [{"model": "m", "accuracy": -0.1}], "accuracy are outside"),
+        (BATTLES, [battle(winner="left")], "unknown winner: left"),
+        (BATTLES, [battle(judge_kind="oracle")], "unknown judge_kind: oracle"),
+        (BATTLES, [battle(model_b="a")], "1 battles are of a model against itself"),
     ],
 )
 def test_what_is_not_sound_is_said(table, records, problem):
@@ -73,7 +84,7 @@ def computed(warehouse, phases=tuple(PHASES)):
                 warehouse,
                 build_defs(warehouse.storage.url),
                 instance,
-                warehouse.submissions(),
+                runs.select_partitions(warehouse),
                 phases=phases,
             )
         )
@@ -88,7 +99,8 @@ def computed(warehouse, phases=tuple(PHASES)):
 
 
 def test_every_asset_is_checked_and_good_tables_pass(warehouse, tmp_path):
-    ingest(warehouse, [write_table(tmp_path / "results.csv", ["org/model-a", "org/model-b"])])
+    results = write_table(tmp_path / "results.csv", ["org/model-a", "org/model-b"])
+    ingest(warehouse, [results, write_lmsys(tmp_path / "battles.jsonl")])
     outcomes, failures = computed(warehouse)
     assert failures == []
     assert {asset for asset, name in outcomes if name == "tables_are_sound"} == {

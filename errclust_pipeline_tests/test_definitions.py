@@ -40,6 +40,9 @@ def test_the_asset_graph_is_the_documented_one(root):
         "diagnosis_clusters": {"error_diagnoses", "error_table"},
         "leaderboard": {"question_map", "raw_results", "error_table"},
         "model_comparison": {"question_map", "raw_results", "error_table"},
+        "battles": set(),
+        "prompt_map": {"battles"},
+        "ratings": {"battles", "prompt_map"},
     }
 
 

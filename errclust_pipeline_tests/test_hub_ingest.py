@@ -17,6 +17,7 @@ from huggingface_hub import constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from errclust_pipeline.assets.battles import battles
 from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.hub_ingest import ingest_from_hub, top_models
 from errclust_pipeline.ingest import ingest
@@ -32,7 +33,8 @@ from errclust_pipeline.resources.hub import (
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources import SourceError, read_submission
-from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, RESPONSES
+from errclust_pipeline_tests.battle_files import mt_bench_row, write_lmsys
 from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.hub_server import HubServer, hub_environment, hub_server
 from errclust_pipeline_tests.leaderboards import (
@@ -395,6 +397,29 @@ def test_shards_of_a_split_are_one_submission(
     assert {row["source"] for row in read} == set(one.submission.files)
     assert {row["revision"] for row in read} == {repository.head}
     assert len(read) == 20
+
+
+def test_battles_come_from_the_hub_too(
+    hub: HubServer, warehouse: Warehouse, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    rows = [mt_bench_row(), mt_bench_row(82), mt_bench_row(83, winner="nobody")]
+    judgments = write_lmsys(tmp_path / "human.jsonl", rows).read_bytes()
+    repository = hub.add("lmsys/mt_bench_human_judgments", {"data/human.jsonl": judgments})
+    address = HubAddress("lmsys", "mt_bench_human_judgments")
+    [one] = ingest_from_hub(warehouse, address).ingested
+    assert (str(one.partition), one.change) == ("mt_bench_human_judgments", "new")
+    shutil.rmtree(constants.HF_ASSETS_CACHE)
+    add_partitions(instance, [one.partition])
+    done = dg.materialize(
+        [battles],
+        partition_key=str(one.partition),
+        resources={"warehouse": WarehouseResource(root=warehouse.storage.root)},
+        instance=instance,
+    )
+    assert done.success
+    source = f"hf://datasets/lmsys/mt_bench_human_judgments@{repository.head}/data/human.jsonl"
+    for table, count in ((BATTLES, 2), (BATTLE_REJECTS, 1)):
+        assert warehouse.read(table, one.partition)["source"].to_pylist() == [source] * count
 
 
 def test_a_dataset_without_results_says_what_it_holds(

@@ -1,6 +1,7 @@
 """Software-defined assets, one file a stage: read tables, call the analysis, write tables."""
 
 from errclust_pipeline.assets.autocorrelation import autocorrelation
+from errclust_pipeline.assets.battles import battles
 from errclust_pipeline.assets.cluster_labels import cluster_labels
 from errclust_pipeline.assets.diagnosis_clusters import diagnosis_clusters
 from errclust_pipeline.assets.error_clusters import error_clusters
@@ -10,8 +11,10 @@ from errclust_pipeline.assets.error_table import error_table
 from errclust_pipeline.assets.hot_spots import hot_spots
 from errclust_pipeline.assets.leaderboard import leaderboard
 from errclust_pipeline.assets.model_comparison import model_comparison
+from errclust_pipeline.assets.prompt_map import prompt_map
 from errclust_pipeline.assets.question_map import question_map
 from errclust_pipeline.assets.questions import questions
+from errclust_pipeline.assets.ratings import ratings
 from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.assets.region_labels import region_labels
 
@@ -30,12 +33,16 @@ ASSETS = [
     diagnosis_clusters,
     leaderboard,
     model_comparison,
+    battles,
+    prompt_map,
+    ratings,
 ]
 """In flow order."""
 
 __all__ = [
     "ASSETS",
     "autocorrelation",
+    "battles",
     "cluster_labels",
     "diagnosis_clusters",
     "error_clusters",
@@ -45,8 +52,10 @@ __all__ = [
     "hot_spots",
     "leaderboard",
     "model_comparison",
+    "prompt_map",
     "question_map",
     "questions",
+    "ratings",
     "raw_results",
     "region_labels",
 ]

@@ -3,6 +3,7 @@
 ::
 
     <root>/submissions/benchmark=<b>/model=<m>/submission.json   what was ingested, and from where
+    <root>/submissions/battle_set=<b>/submission.json            the same of battles
     <root>/lake/<table>/benchmark=<b>/model=<m>/part-0.parquet   tables of a model's results
     <root>/lake/<table>/benchmark=<b>/part-0.parquet             tables that all models share
     <root>/embedding_store/<embedder>/…                          every text's embedding, once
@@ -30,10 +31,18 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errclust_pipeline.keys import Partition, encode_key
+from errclust_pipeline.keys import BattleSet, Partition, encode_key
 from errclust_pipeline.resources.storage import Storage, hive_folder, hive_values
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.tables import REJECTS, RESPONSES, TABLES, Table
+from errclust_pipeline.tables import (
+    BATTLE_REJECTS,
+    BATTLE_TABLES,
+    BATTLES,
+    REJECTS,
+    RESPONSES,
+    TABLES,
+    Table,
+)
 
 _METADATA_PREFIX = "errclust."
 _ROW_GROUP_ROWS = 50_000
@@ -144,7 +153,7 @@ class Warehouse:
         bool
             Whether the record is new or says something else than before.
         """
-        path = self._submission_path(Partition.of_names(submission.benchmark, submission.model))
+        path = self._submission_path(partition_of_submission(submission))
         record = {**json.loads(submission.to_json()), "files_fingerprint": files_fingerprint}
         known = self._read_record_or_nothing(path)
         if known == record:
@@ -187,11 +196,15 @@ class Warehouse:
         """
         others = [one for one in self.submissions() if one.benchmark == partition.benchmark]
         shared = [Partition(partition.benchmark)] if others == [partition] else []
-        paths = [
-            self.path(table, where)
-            for table in TABLES.values()
-            for where in ([partition] if table.by_model else shared)
-        ]
+        if isinstance(partition, BattleSet):
+            paths = [self.path(table, partition) for table in BATTLE_TABLES]
+        else:
+            paths = [
+                self.path(table, where)
+                for table in TABLES.values()
+                if table not in BATTLE_TABLES
+                for where in ([partition] if table.by_model else shared)
+            ]
         paths = [path for path in paths if self.storage.exists(path)]
         for path in paths:
             self.storage.remove(path)
@@ -230,9 +243,10 @@ class Warehouse:
         """
         record = self._read_record(self._submission_path(partition))
         if not record:
+            what = f"model {partition.model} on benchmark" if partition.model else "battle set"
             raise WarehouseError(
-                f"nothing was ingested for model {partition.model} on benchmark "
-                f"{partition.benchmark}: run `errclust ingest` on its result files first"
+                f"nothing was ingested for {what} {partition.benchmark}: run `errclust ingest` on "
+                "its files first"
             )
         fingerprint = record.pop("files_fingerprint")
         record.pop("withdrawn", None)
@@ -246,20 +260,26 @@ class Warehouse:
         """Return the partitions that have a submission, sorted."""
         return _partitions(self.storage.glob("submissions/benchmark=*/model=*/submission.json"))
 
+    def battle_sets(self) -> list[BattleSet]:
+        """Return the battle sets that were ingested, sorted."""
+        paths = self.storage.glob("submissions/battle_set=*/submission.json")
+        return sorted(BattleSet(hive_values(path.split("/")[-2])["battle_set"]) for path in paths)
+
     def known_key(self, dimension: str, name: str) -> str:
         """Return the key of a benchmark or a model that was ingested, by its key or true name.
 
         Parameters
         ----------
         dimension : str
-            ``benchmark`` or ``model``.
+            ``benchmark``, which may be a battle set, or ``model``.
 
         Raises
         ------
         WarehouseError
             If there is none; the message names those that it could be.
         """
-        known = sorted({getattr(partition, dimension) for partition in self.submissions()})
+        partitions: list[Partition] = [*self.submissions(), *self.battle_sets()]
+        known = sorted({getattr(one, dimension) for one in partitions} - {""})
         for candidate in (name, encode_key(name)):
             if candidate in known:
                 return candidate
@@ -268,7 +288,7 @@ class Warehouse:
         raise WarehouseError(f"there is no {dimension} {name!r}. Known here: {listed}")
 
     def _submission_path(self, partition: Partition) -> str:
-        return self.storage.path("submissions", _folder(partition), "submission.json")
+        return self.storage.path("submissions", submission_folder(partition), "submission.json")
 
     # Tables ------------------------------------------------------------------------------------
 
@@ -398,7 +418,9 @@ class Warehouse:
 
     def reject_counts(self, partition: Partition) -> tuple[int, int]:
         """Return how many of a submission's rows could not be used, and how many there were."""
-        rejects, usable = (self.count(table, partition) or 0 for table in (REJECTS, RESPONSES))
+        of_battles = isinstance(partition, BattleSet)
+        tables = (BATTLE_REJECTS, BATTLES) if of_battles else (REJECTS, RESPONSES)
+        rejects, usable = (self.count(table, partition) or 0 for table in tables)
         return rejects, rejects + usable
 
     def reject_share(self, partition: Partition) -> float:
@@ -522,6 +544,20 @@ class Warehouse:
         )
         # Files that an earlier version wrote may lack a column, which is null there.
         return f"SELECT {columns} FROM ({files} UNION ALL BY NAME {no_rows})"  # noqa: S608
+
+
+def partition_of_submission(submission: Submission) -> Partition:
+    """Return the partition that a submission is recorded as; one without a model is of battles."""
+    if submission.model:
+        return Partition.of_names(submission.benchmark, submission.model)
+    return BattleSet.of_name(submission.benchmark)
+
+
+def submission_folder(partition: Partition) -> str:
+    """Return the folder, below ``submissions``, of a partition's record."""
+    if isinstance(partition, BattleSet):
+        return hive_folder(battle_set=partition.benchmark)
+    return _folder(partition)
 
 
 def _footer(file: pa.NativeFile) -> pq.FileMetaData | None:

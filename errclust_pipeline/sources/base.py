@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from errclust_pipeline.tables import REJECTS, RESPONSES
+from errclust_pipeline.tables import REJECTS, RESPONSES, Table
 
 BATCH_ROWS = 1_000
 EXCERPT_CHARACTERS = 500
@@ -45,7 +45,7 @@ class UnknownFormatError(SourceError):
 
 @dataclass(frozen=True)
 class Submission:
-    """One model's results on one benchmark at one revision.
+    """One model's results on one benchmark at one revision; or a battle set, with no model.
 
     `options` are the reader's own settings (a metric, a filter, a column mapping, a threshold):
     plain JSON values, kept with the submission so that reading it again gives the same rows.
@@ -97,17 +97,21 @@ def with_sources(
     batches: Iterable[Batch], files: Sequence[str], names: Sequence[str]
 ) -> Iterator[Batch]:
     """Yield batches whose rows name their files by other names, e.g. by addresses on the hub."""
-    named = dict(zip(files, names, strict=True))
     for batch in batches:
-        if tuple(files) == tuple(names):
-            yield batch
-            continue
         yield Batch(
-            _renamed(batch.responses, named), _renamed(batch.rejects, named), batch.passed_over
+            renamed_sources(batch.responses, files, names),
+            renamed_sources(batch.rejects, files, names),
+            batch.passed_over,
         )
 
 
-def _renamed(rows: pa.RecordBatch, named: Mapping[str, str]) -> pa.RecordBatch:
+def renamed_sources(
+    rows: pa.RecordBatch, files: Sequence[str], names: Sequence[str]
+) -> pa.RecordBatch:
+    """Return rows with other names of files in their column `source`."""
+    if tuple(files) == tuple(names):
+        return rows
+    named = dict(zip(files, names, strict=True))
     sources = [named.get(source, source) for source in rows.column("source").to_pylist()]
     number = rows.schema.get_field_index("source")
     return rows.set_column(number, rows.schema.field(number), pa.array(sources, pa.string()))
@@ -174,29 +178,134 @@ def file_fingerprint(*paths: Path) -> str:
     return digest.hexdigest()
 
 
-class BatchBuilder:
-    """Collects rows and rejects of one submission and hands them out as `Batch` objects.
+class RowCollector:
+    """Collects the rows of a table and their rejects, and hands them out a batch at a time.
 
-    It fills in what is the same for every row (names, revision, the question's id), refuses a
-    second row with the same `example_id`, and counts, so that a reader's loop only has to map
-    fields. Unusable text (lone surrogates) is replaced before it reaches Arrow, and a row that
-    Arrow cannot hold at all (a choice number beyond 32 bits) becomes a reject.
+    Unusable text (lone surrogates) is replaced before it reaches Arrow, and a row that Arrow cannot
+    hold at all (a choice number beyond 32 bits) becomes a reject.
+
+    Parameters
+    ----------
+    table, rejects : Table
+        Their schemas.
+    same : mapping
+        Columns that are the same in every row of the table.
     """
 
-    def __init__(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> None:
-        self._submission = submission
+    def __init__(
+        self,
+        table: Table,
+        rejects: Table,
+        revision: str,
+        same: Mapping[str, str],
+        batch_rows: int = BATCH_ROWS,
+    ) -> None:
+        self._table = table
+        self._reject_schema = rejects.schema
+        self._revision = revision
+        self._same = {name: _storable(text) for name, text in same.items()} | {"revision": revision}
         self._batch_rows = batch_rows
-        self._threshold = float(submission.options.get("threshold", DEFAULT_THRESHOLD))
-        self._responses: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
         self._rejects: list[dict[str, Any]] = []
-        self._passed_over = 0
-        self._seen: set[str] = set()
         self.usable = 0
         self.rejected = 0
         self.reasons: Counter[str] = Counter()
         """How often each reason for rejecting a row came up."""
         self.first_reject = ""
         """What was wrong with the first row rejected."""
+
+    def reject(
+        self,
+        reason: str,
+        detail: str,
+        *,
+        source: str,
+        position: int,
+        row: object = None,
+        judge: str | None = None,
+    ) -> None:
+        """Keep a row that cannot be used, with the reason.
+
+        Parameters
+        ----------
+        judge : str, optional
+            Whose verdict it is, in a row of battles.
+        """
+        if not self.rejected:
+            self.first_reject = f"row {position}: {detail[:DETAIL_CHARACTERS]}"
+        self.rejected += 1
+        self.reasons[reason] += 1
+        self._rejects.append(
+            {
+                "source": source,
+                "position": position,
+                "reason": reason,
+                "detail": _storable(detail[:DETAIL_CHARACTERS]),
+                "excerpt": None if row is None else _storable(_excerpt(row)),
+                "judge": _storable(judge),
+                "revision": self._revision,
+            }
+        )
+
+    def full(self) -> bool:
+        """Whether a batch's worth has been collected."""
+        return len(self._rows) + len(self._rejects) >= self._batch_rows
+
+    def take_rows(self) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        """Hand out the rows and the rejects collected since the last call, possibly none."""
+        try:
+            rows = self._record_batch(self._rows)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            rows = self._record_batch(self._storable_rows())
+        rejects = pa.RecordBatch.from_pylist(self._rejects, schema=self._reject_schema)
+        self._rows, self._rejects = [], []
+        return rows, rejects
+
+    def _record_batch(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+        same = self._same
+        # Column by column: several times as fast as handing Arrow whole rows.
+        values = _columns(rows)
+        columns = [
+            pa.repeat(pa.scalar(same[column.name], column.type), len(rows))
+            if column.name in same
+            else pa.array(values[column.name], column.type)
+            if column.name in values
+            else pa.nulls(len(rows), column.type)
+            for column in self._table.schema
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._table.schema)
+
+    def _storable_rows(self) -> list[dict[str, Any]]:
+        """Repair the collected rows one by one, and reject those that cannot be repaired."""
+        kept = []
+        for row in self._rows:
+            repaired = {name: _storable(value) for name, value in row.items()}
+            try:
+                self._record_batch([repaired])
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                self.usable -= 1
+                place = {"source": row["source"], "position": row["position"]}
+                judge = repaired.get("judge")
+                self.reject("unstorable_value", str(error), **place, row=row, judge=judge)
+            else:
+                kept.append(repaired)
+        return kept
+
+
+class BatchBuilder(RowCollector):
+    """Collects rows and rejects of one submission and hands them out as `Batch` objects.
+
+    It fills in what is the same for every row (names, revision, the question's id), refuses a
+    second row with the same `example_id`, and counts, so that a reader's loop only has to map
+    fields.
+    """
+
+    def __init__(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> None:
+        same = {"model_name": submission.model, "benchmark_name": submission.benchmark}
+        super().__init__(RESPONSES, REJECTS, submission.revision, same, batch_rows)
+        self._threshold = float(submission.options.get("threshold", DEFAULT_THRESHOLD))
+        self._passed_over = 0
+        self._seen: set[str] = set()
 
     def add(self, row: Mapping[str, Any], *, source: str, position: int) -> None:
         """Add a usable row: columns of `responses`, less those that the builder fills in.
@@ -220,7 +329,7 @@ class BatchBuilder:
         self._seen.add(example_id)
         self.usable += 1
         score = float(score)
-        self._responses.append(
+        self._rows.append(
             {
                 **row,
                 "example_id": example_id,
@@ -232,79 +341,16 @@ class BatchBuilder:
             }
         )
 
-    def reject(
-        self, reason: str, detail: str, *, source: str, position: int, row: object = None
-    ) -> None:
-        """Keep a row that cannot be used, with the reason."""
-        if not self.rejected:
-            self.first_reject = f"row {position}: {detail[:DETAIL_CHARACTERS]}"
-        self.rejected += 1
-        self.reasons[reason] += 1
-        self._rejects.append(
-            {
-                "source": source,
-                "position": position,
-                "reason": reason,
-                "detail": _storable(detail[:DETAIL_CHARACTERS]),
-                "excerpt": None if row is None else _storable(_excerpt(row)),
-                "revision": self._submission.revision,
-            }
-        )
-
     def pass_over(self, rows: int = 1) -> None:
         """Count rows that are fine but not this submission's to use."""
         self._passed_over += rows
 
-    def full(self) -> bool:
-        """Whether a batch's worth has been collected."""
-        return len(self._responses) + len(self._rejects) >= self._batch_rows
-
     def take(self) -> Batch:
         """Hand out what was collected since the last call, possibly nothing."""
-        try:
-            responses = self._record_batch(self._responses)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            responses = self._record_batch(self._storable_rows())
-        batch = Batch(
-            responses,
-            pa.RecordBatch.from_pylist(self._rejects, schema=REJECTS.schema),
-            self._passed_over,
-        )
-        self._responses, self._rejects, self._passed_over = [], [], 0
+        responses, rejects = self.take_rows()
+        batch = Batch(responses, rejects, self._passed_over)
+        self._passed_over = 0
         return batch
-
-    def _record_batch(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
-        same = {
-            "model_name": _storable(self._submission.model),
-            "benchmark_name": _storable(self._submission.benchmark),
-            "revision": self._submission.revision,
-        }
-        # Column by column: several times as fast as handing Arrow whole rows.
-        values = _columns(rows)
-        columns = [
-            pa.repeat(pa.scalar(same[column.name], column.type), len(rows))
-            if column.name in same
-            else pa.array(values[column.name], column.type)
-            if column.name in values
-            else pa.nulls(len(rows), column.type)
-            for column in RESPONSES.schema
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=RESPONSES.schema)
-
-    def _storable_rows(self) -> list[dict[str, Any]]:
-        """Repair the collected rows one by one, and reject those that cannot be repaired."""
-        kept = []
-        for row in self._responses:
-            repaired = {name: _storable(value) for name, value in row.items()}
-            try:
-                self._record_batch([repaired])
-            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-                self.usable -= 1
-                place = {"source": row["source"], "position": row["position"]}
-                self.reject("unstorable_value", str(error), **place, row=row)
-            else:
-                kept.append(repaired)
-        return kept
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:

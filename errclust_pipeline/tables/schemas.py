@@ -15,6 +15,12 @@ from errclust_pipeline.analysis.causes import CAUSES
 FAILURE_FORMS = ("wrong_answer", "no_answer", "truncated", "repetition", "refusal", "empty")
 """How a response fails on its face; `analysis.errors` has the rules."""
 
+WINNERS = ("model_a", "model_b", "tie", "tie_bothbad")
+"""How a battle ends; in the last, the judge found both responses bad."""
+
+JUDGE_KINDS = ("human", "model")
+"""Who judges a battle."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -593,6 +599,158 @@ MODEL_COMPARISON = Table(
     by_model=False,
 )
 
+BATTLES = Table(
+    "battles",
+    "one verdict of one judge on two models' responses to one prompt",
+    ("battle_id",),
+    pa.schema(
+        [
+            _key("battle_id", pa.string(), "of the verdict, unique in the battle set"),
+            _key("question_id", pa.string(), "hash of the normalised prompt"),
+            _column("subject", pa.string(), "category of the prompt inside the battle set"),
+            _key(
+                "prompt",
+                pa.string(),
+                "the user's messages up to the turn that is judged, with blank lines between",
+            ),
+            _column("response_a", pa.string(), "what model A answered to them; null if not known"),
+            _column("response_b", pa.string(), "what model B answered"),
+            _key("model_a", pa.string(), "the model shown first, by its true name"),
+            _key("model_b", pa.string(), "the other, never the same"),
+            _key("winner", pa.string(), "the verdict: " + ", ".join(WINNERS)),
+            _column("judge", pa.string(), "who judged, by the source's id; null if not known"),
+            _key("judge_kind", pa.string(), "what the judge is: " + " or ".join(JUDGE_KINDS)),
+            _key("turn", pa.int32(), "the user's message up to which is judged, from 1"),
+            _column("language", pa.string(), "of the prompt, as the source names it"),
+            _column("time", pa.timestamp("us"), "when it was judged, UTC"),
+            _column("metadata", pa.string(), "what else the source says of it, a JSON object"),
+            _key("battle_set_name", pa.string(), "the battle set's true name, before encoding"),
+            _key("source", pa.string(), "the file the verdict was read from"),
+            _key("position", pa.int64(), "its row's position in that file, from 0"),
+            _key("revision", pa.string(), "content fingerprint of what was ingested"),
+        ]
+    ),
+    by_model=False,
+)
+
+BATTLE_REJECTS = Table(
+    "battle_rejects",
+    "one verdict, or a whole row of a file of battles, that could not be used",
+    ("source", "position", "judge"),
+    pa.schema(
+        [
+            *(column for column in REJECTS.schema if column.name != "revision"),
+            _column("judge", pa.string(), "whose verdict, in a row that holds several"),
+            REJECTS.schema.field("revision"),
+        ]
+    ),
+    by_model=False,
+)
+
+PROMPT_MAP = Table(
+    "prompt_map",
+    "one prompt's place on the map of the battle set's prompts",
+    QUESTION_MAP.key,
+    QUESTION_MAP.schema,
+    by_model=False,
+)
+
+PROMPT_REGIONS = Table(
+    "prompt_regions",
+    "one region of the map of the battle set's prompts, named",
+    REGION_LABELS.key,
+    REGION_LABELS.schema,
+    by_model=False,
+)
+
+_JUDGED_BY = _key("judge_kind", pa.string(), "whose verdicts: " + " or ".join(JUDGE_KINDS))
+
+RATINGS = Table(
+    "ratings",
+    "one model of the battle set, rated by one kind of judge",
+    ("judge_kind", "model"),
+    pa.schema(
+        [
+            _JUDGED_BY,
+            _key("model", pa.string(), "its true name"),
+            _key("battles", pa.int64(), "that it fought"),
+            _key("win_rate", pa.float64(), "share won, ties half; depends on whom it met"),
+            _key("rating", pa.float64(), "Bradley-Terry on the Elo scale, a tie being half a win"),
+            _key("standard_error", pa.float64(), "by prompt, and judge if there are many"),
+            _column("low", pa.float64(), "95 % interval: lower end; null for a single prompt"),
+            _column("high", pa.float64(), "upper end"),
+            _key("clusters", pa.int64(), "prompts or judges that the interval rests on"),
+            _key("component", pa.int32(), "ratings compare only models with the same number"),
+            _key("bounded", pa.bool_(), "false if it never lost, or never won"),
+            _column("style_rating", pa.float64(), "rating were all of one style"),
+            _key("k", pa.int32(), "neighbours of a prompt, for the next"),
+            _column(
+                "moran",
+                pa.float64(),
+                "Moran's I over prompts of its score less what ratings expect: above 0, whether "
+                "it wins depends on the topic",
+            ),
+            _column("moran_z", pa.float64(), "its standard score, by exact permutation moments"),
+        ]
+    ),
+    by_model=False,
+)
+
+BATTLE_REGIONS = Table(
+    "battle_regions",
+    "one region or subject of the prompts, by one kind of judge: are models as good as elsewhere?",
+    ("judge_kind", "level", "region_id"),
+    pa.schema(
+        [
+            _JUDGED_BY,
+            _key("region_id", pa.string(), "a region of prompt_map, or a subject"),
+            _key("level", pa.int32(), "its level, tested by itself; 0: subjects by the source"),
+            _key("battles", pa.int64(), "there"),
+            _key("prompts", pa.int64(), "there, near-duplicates counted once"),
+            _key("models", pa.int64(), "that fought there"),
+            _key("likelihood_ratio", pa.float64(), "of ratings of its own, against overall ones"),
+            _key("degrees_of_freedom", pa.int64(), "of that"),
+            _column("p_independent", pa.float64(), "its p if all battles were independent"),
+            _key("p", pa.float64(), "by permutation of prompts: wins do not depend on the region"),
+            _key("q", pa.float64(), "Benjamini-Hochberg q value of that, over the level's regions"),
+            _key("spread", pa.float64(), "of regional about overall ratings at this level, points"),
+        ]
+    ),
+    by_model=False,
+)
+
+REGIONAL_RATINGS = Table(
+    "regional_ratings",
+    "one model in one region or subject of the prompts, by one kind of judge",
+    ("judge_kind", "level", "region_id", "model"),
+    pa.schema(
+        [
+            _JUDGED_BY,
+            _key("region_id", pa.string(), "a region of prompt_map, or a subject"),
+            _key("level", pa.int32(), "its level; 0: subjects by the source"),
+            _key("model", pa.string(), "the model's true name"),
+            _key("battles", pa.int64(), "that it fought there"),
+            _key("prompts", pa.int64(), "on which"),
+            _key("win_rate", pa.float64(), "share won, a tie being half"),
+            _key("low", pa.float64(), "95 % interval, clustered by prompt: lower end"),
+            _key("high", pa.float64(), "upper end"),
+            _key("expected", pa.float64(), "the same by overall ratings against whom it met there"),
+            _key("rating", pa.float64(), "there, shrunk toward the overall one"),
+            _key("shift", pa.float64(), "the rating there less the overall one"),
+            _key("standard_error", pa.float64(), "of the shift"),
+            _key("z", pa.float64(), "of winning more than expected, over permutations of prompts"),
+            _key("p", pa.float64(), "two-sided, cautious where prompts are few"),
+            _key("q", pa.float64(), "Benjamini-Hochberg q value, over the level's rows"),
+        ]
+    ),
+    by_model=False,
+)
+
+BATTLE_TABLES = (
+    BATTLES, BATTLE_REJECTS, PROMPT_MAP, PROMPT_REGIONS, RATINGS, BATTLE_REGIONS, REGIONAL_RATINGS,
+)  # fmt: skip
+"""Those of battle sets."""
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -616,5 +774,6 @@ TABLES: dict[str, Table] = {
         MODEL_PAIRS,
         PAIR_AUTOCORRELATION,
         MODEL_COMPARISON,
+        *BATTLE_TABLES,
     )
 }

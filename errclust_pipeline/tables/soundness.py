@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from errclust_pipeline.analysis.causes import CAUSES
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
+    BATTLE_REGIONS,
+    BATTLES,
     CLUSTER_LABELS,
     DIAGNOSIS_CLUSTERS,
     DIAGNOSIS_LABELS,
@@ -22,9 +24,13 @@ from errclust_pipeline.tables.schemas import (
     FAILURE_FORMS,
     HOT_REGIONS,
     HOT_SPOTS,
+    JUDGE_KINDS,
     LEADERBOARD,
     MODEL_COMPARISON,
+    RATINGS,
+    REGIONAL_RATINGS,
     RESPONSES,
+    WINNERS,
     Table,
 )
 
@@ -45,6 +51,9 @@ _SHARES: Mapping[str, tuple[str, ...]] = {
     AUTOCORRELATION.name: ("p",),
     LEADERBOARD.name: ("accuracy", "low", "high", "artefacts", "response_accuracy"),
     MODEL_COMPARISON.name: ("p_a_worse", "p_b_worse", "p_gap", "q_worse", "q_gap"),
+    RATINGS.name: ("win_rate",),
+    BATTLE_REGIONS.name: ("p_independent", "p", "q"),
+    REGIONAL_RATINGS.name: ("win_rate", "low", "high", "expected", "p", "q"),
 }  # fmt: skip
 """Columns that hold probabilities or shares."""
 
@@ -94,6 +103,16 @@ def _failure_forms(rows: pa.Table) -> list[str]:
     return [f"unknown failure forms: {', '.join(sorted(map(str, unknown)))}"] if unknown else []
 
 
+def _battles(rows: pa.Table) -> list[str]:
+    problems = []
+    for name, known in (("winner", WINNERS), ("judge_kind", JUDGE_KINDS)):
+        unknown = set(rows[name].unique().to_pylist()) - set(known)
+        if unknown:
+            problems.append(f"unknown {name}: {', '.join(sorted(map(str, unknown)))}")
+    own = int(pc.sum(pc.equal(rows["model_a"], rows["model_b"])).as_py() or 0)
+    return problems + ([f"{own:,} battles are of a model against itself"] if own else [])
+
+
 def _embeddings(rows: pa.Table) -> list[str]:
     if not rows.num_rows:
         return []
@@ -139,5 +158,6 @@ _OWN: Mapping[str, Callable[[pa.Table], list[str]]] = MappingProxyType(
         CLUSTER_LABELS.name: _labels,
         DIAGNOSIS_LABELS.name: _labels,
         ERROR_DIAGNOSES.name: _diagnoses,
+        BATTLES.name: _battles,
     }
 )

@@ -1,0 +1,274 @@
+"""What a reader of battles is: from files of verdicts to batches of `battles`, and rejects.
+
+Like a reader of results it writes nothing and knows no warehouse. A battle set (MT-bench's, the
+Arena's) is recorded as a `Submission` without a model, since each of its rows names two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from errclust_pipeline.sources.base import (
+    BATCH_ROWS,
+    RowCollector,
+    SourceError,
+    Submission,
+    question_id,
+)
+from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.rows import first_row
+from errclust_pipeline.sources.table_files import column_names, csv_rows, parquet_rows
+from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, WINNERS
+
+BATTLE_FILES = "battle_files"
+"""Option of a battle set: so many of its files, the first ones, hold battles; the others what
+battles refer to."""
+
+_JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+_CSV = (".csv", ".csv.gz")
+_PARQUET = ".parquet"
+_LAST_SECOND = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+_prompt_id = lru_cache(maxsize=4_096)(question_id)
+"""Many battles are on the same prompt."""
+
+
+@dataclass(frozen=True)
+class BattleBatch:
+    """Some battles of a battle set, and what could not be used."""
+
+    battles: pa.RecordBatch
+    rejects: pa.RecordBatch
+
+
+class BattleReader(Protocol):
+    """A format of battles that this project can read."""
+
+    name: str
+    expects: str
+    """One line on the files it takes, for error messages."""
+
+    def takes(self, fields: frozenset[str]) -> bool:
+        """Whether a file is in this format, by the names of its columns or its first row's keys."""
+        ...
+
+    def battle_sets(
+        self, files: Mapping[Path, frozenset[str]], name: str | None
+    ) -> list[Submission]:
+        """Put files that it takes together to battle sets.
+
+        Parameters
+        ----------
+        files : mapping from path to names
+            With the names that `takes` was shown.
+        name : str, optional
+            Of the battle set, in place of the format's own.
+
+        Raises
+        ------
+        SourceError
+            If a file that is needed beside them is missing.
+        """
+        ...
+
+    def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
+        """Stream a battle set, file after file, rows in file order.
+
+        Raises
+        ------
+        SourceError
+            If a file is missing or damaged, or if not one battle is usable.
+        """
+        ...
+
+
+class BattleBuilder(RowCollector):
+    """Collects battles and rejects of one battle set.
+
+    It fills in what is the same for every row and the prompt's id, and rejects what says nothing
+    about who is better or would count twice: a model against itself, a verdict that is none, an id
+    that came before, and a second verdict of the same judge on the same two responses to the same
+    prompt, whichever stood first. A verdict by another judge, or on other responses, is no
+    duplicate. Where the judge is not known, only ids tell.
+    """
+
+    def __init__(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> None:
+        same = {"battle_set_name": submission.benchmark}
+        super().__init__(BATTLES, BATTLE_REJECTS, submission.revision, same, batch_rows)
+        self._ids: set[str] = set()
+        self._votes: set[int] = set()
+
+    def add(self, battle: dict[str, Any], *, source: str, position: int) -> None:
+        """Add a battle: columns of `battles`, less those that the builder fills in."""
+        problem = self._problem(battle)
+        if problem is not None:
+            reason, detail = problem
+            self.reject(
+                reason,
+                detail,
+                source=source,
+                position=position,
+                row=battle,
+                judge=battle.get("judge"),
+            )
+            return
+        self.usable += 1
+        battle["source"] = source
+        battle["position"] = position
+        self._rows.append(battle)
+
+    def _problem(self, battle: dict[str, Any]) -> tuple[str, str] | None:
+        """Say why a battle cannot be used; note it, and give it its prompt's id, if it can."""
+        model_a, model_b, prompt = battle["model_a"], battle["model_b"], battle["prompt"]
+        for name in (model_a, model_b):
+            if not isinstance(name, str) or not name or name.isspace():
+                return "missing_model", f"a model is named {name!r}: expected its name"
+        if model_a == model_b:
+            return "self_battle", f"{model_a} is both models: a battle needs two"
+        winner = battle["winner"]
+        if winner not in WINNERS:
+            return "unknown_winner", f"the verdict is {winner!r}, expected who wins, or a tie"
+        if not isinstance(prompt, str) or not prompt or prompt.isspace():
+            return "missing_prompt", "the prompt is empty"
+        identity = battle["battle_id"]
+        if identity in self._ids:
+            return "duplicate_id", f"battle {identity!r} stands in an earlier row, which was kept"
+        battle["question_id"] = prompt_id = _prompt_id(prompt, None)
+        judge = battle["judge"]
+        if judge is not None:
+            first, second = (model_a, battle["response_a"]), (model_b, battle["response_b"])
+            if model_b < model_a:
+                first, second = second, first
+            # Hashes, since texts of all rows would not fit into memory.
+            vote = hash((prompt_id, judge, battle["turn"], first, second))
+            if vote in self._votes:
+                return "duplicate_vote", (
+                    f"{judge} judged the same two responses in an earlier row, which was kept"
+                )
+            self._votes.add(vote)
+        self._ids.add(identity)
+        return None
+
+    def take(self) -> BattleBatch:
+        """Hand out what was collected since the last call, possibly nothing."""
+        return BattleBatch(*self.take_rows())
+
+
+def battle_batches(
+    submission: Submission,
+    batch_rows: int,
+    rows: Iterable[tuple[str, int, Any]],
+    to_battles: Callable[[str, Any], Sequence[dict[str, Any]] | Fault],
+    expects: str,
+) -> Iterator[BattleBatch]:
+    """Turn the rows of a battle set's files into batches.
+
+    Parameters
+    ----------
+    rows : iterable of (source, position, value)
+        A `Fault` is rejected as it stands.
+    to_battles : callable
+        Maps a source and a row, which is an object, to its battles: columns of `battles`. Any value
+        may stand for a model, a winner or a prompt: what is none is rejected.
+    expects : str
+        What the reader takes, for the message if nothing is usable.
+
+    Raises
+    ------
+    SourceError
+        If not one battle is usable.
+    """
+    builder = BattleBuilder(submission, batch_rows)
+    count = 0
+    for source, position, value in rows:
+        count += 1
+        found: Sequence[dict[str, Any]] | Fault
+        try:
+            if isinstance(value, dict):
+                found = to_battles(source, value)
+            elif isinstance(value, Fault):
+                found = value
+            else:
+                found = Fault("not_an_object", f"the row is a {type(value).__name__}")
+        except RecursionError:
+            found = Fault("nested_too_deeply", "lists or objects stand too deeply in each other")
+        except (ValueError, OverflowError) as error:
+            found = Fault("unreadable_value", f"a value of the row cannot be used: {error}")
+        if isinstance(found, Fault):
+            shown = value if found.excerpt is None and found is not value else found.excerpt
+            builder.reject(found.reason, found.detail, source=source, position=position, row=shown)
+        else:
+            for battle in found:
+                builder.add(battle, source=source, position=position)
+        if builder.full():
+            yield builder.take()
+    # Taking may reject rows that Arrow cannot hold: the count is final only after it.
+    last = builder.take()
+    if last.battles.num_rows or last.rejects.num_rows:
+        yield last
+    if not builder.usable:
+        reasons = ", ".join(f"{reason} {times}x" for reason, times in builder.reasons.items())
+        held = f"{reasons}; first, {builder.first_reject}" if reasons else "nothing in it"
+        raise SourceError(
+            f"{submission.files[0]}: none of {count:,} rows can be used as battles ({held}). "
+            f"Expected {expects}"
+        )
+
+
+def field_names(path: Path) -> frozenset[str]:
+    """Return the names of a file's columns, or its first object's keys; none if there are none.
+
+    A file that cannot be read has none either: whoever takes it after all says what is wrong.
+    """
+    name = path.name.lower()
+    try:
+        if name.endswith((*_CSV, _PARQUET)):
+            return frozenset(column_names(path))
+        if name.endswith(_JSON):
+            return frozenset(first_row(rows_of_json_file(path)) or ())
+    except SourceError:
+        pass
+    return frozenset()
+
+
+def rows_of_battle_file(path: str, columns: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
+    """Yield source, position and value of each row of a JSON, CSV or Parquet file.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Those to read of a Parquet file, as far as it has them.
+    """
+    file, name = Path(path), path.lower()
+    if name.endswith(_PARQUET):
+        there = set(column_names(file))
+        rows = parquet_rows(file, [column for column in columns if column in there])
+    elif name.endswith(_CSV):
+        rows = csv_rows(file)
+    else:
+        rows = rows_of_json_file(file)
+    for position, value in rows:
+        yield path, position, value
+
+
+def whole_number(value: Any) -> int | None:
+    """Return a whole number above 0 that 32 bits hold, else None."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value < 2**31 else None
+
+
+def time_of(seconds: Any) -> int | None:
+    """Return microseconds since 1970, UTC, of seconds; None if they are none."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    if not math.isfinite(seconds) or not 0 < seconds < _LAST_SECOND:
+        return None
+    return round(seconds * 1_000_000)

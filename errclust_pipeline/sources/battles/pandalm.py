@@ -1,0 +1,95 @@
+"""Reader of PandaLM's test set: pairs of responses, each judged by three people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from errclust_pipeline.sources.base import BATCH_ROWS, Submission, file_fingerprint
+from errclust_pipeline.sources.battles.base import (
+    BATTLE_FILES,
+    BattleBatch,
+    battle_batches,
+    rows_of_battle_file,
+)
+from errclust_pipeline.sources.json_stream import Fault
+from errclust_pipeline.sources.rows import text_of
+
+_NEEDED = frozenset({"cmp_key", "instruction", "response1", "response2"})
+_ANNOTATOR = re.compile(r"annotator\d+")
+_WINNERS = {0: "tie", 1: "model_a", 2: "model_b"}
+
+
+class PandalmReader:
+    """One battle for each annotator of a pair; the prompt is instruction and input."""
+
+    name = "pandalm"
+    expects = "PandaLM's testset-v1.json: pairs with cmp_key, instruction, responses and annotators"
+
+    def takes(self, fields: frozenset[str]) -> bool:
+        """Whether there is a pair of responses with an annotator's verdict."""
+        return fields >= _NEEDED and any(map(_ANNOTATOR.fullmatch, fields))
+
+    def battle_sets(
+        self, files: Mapping[Path, frozenset[str]], name: str | None
+    ) -> list[Submission]:
+        """Return all files as one battle set."""
+        paths = sorted(files)
+        return [
+            Submission(
+                benchmark=name or "pandalm",
+                model="",
+                reader=self.name,
+                files=tuple(map(str, paths)),
+                revision=file_fingerprint(*paths),
+                options={BATTLE_FILES: len(paths)},
+            )
+        ]
+
+    def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
+        """Stream the pairs' verdicts."""
+        rows = (row for file in submission.files for row in rows_of_battle_file(file, ()))
+        return battle_batches(submission, batch_rows, rows, _to_battles, self.expects)
+
+
+def _to_battles(_source: str, row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+    pair = row.get("cmp_key")
+    models = pair.split("_") if isinstance(pair, str) else []
+    if len(models) != 2:
+        return Fault("missing_model", f"cmp_key is {pair!r}, expected two models joined by _")
+    instruction, given = row.get("instruction"), row.get("input")
+    if not isinstance(instruction, str):
+        return Fault("missing_prompt", "the row's instruction is no text")
+    judges = [name for name in row if _ANNOTATOR.fullmatch(name)]
+    if not judges:
+        return Fault("missing_field", "no annotator judged the pair")
+    identity = text_of(row.get("idx"))
+    if identity is None:
+        return Fault("missing_id", "the row's idx is empty")
+    shared = {
+        "subject": text_of(row.get("motivation_app")),
+        "prompt": f"{instruction}\n\n{given}" if isinstance(given, str) and given else instruction,
+        # The published file has a bare true where a model answered so.
+        "response_a": text_of(row.get("response1")),
+        "response_b": text_of(row.get("response2")),
+        "model_a": models[0],
+        "model_b": models[1],
+        "judge_kind": "human",
+        "turn": 1,
+    }
+    return [
+        {
+            **shared,
+            "battle_id": f"{identity}|{judge}",
+            "judge": judge,
+            "winner": _winner(row[judge]),
+        }
+        for judge in judges
+    ]
+
+
+def _winner(verdict: Any) -> Any:
+    whole = isinstance(verdict, int) and not isinstance(verdict, bool)
+    return _WINNERS.get(verdict, verdict) if whole else verdict

@@ -1,8 +1,9 @@
 """How fast are the readers, beside merely parsing the same file with the fastest library for it?
 
 Real files where there are any; else real texts in a source's documented shape, written to a
-temporary folder: the harness's ten real rows a thousand times (with ids of their own), GSM8K's
-solutions as tables and as OSQ-bench, MMLU-Pro's questions with made-up logits.
+temporary folder: the harness's ten real rows a thousand times and Inspect's three samples (with ids
+of their own), GSM8K's solutions as tables, as OSQ-bench and as Every Eval Ever, MMLU-Pro's
+questions with made-up logits.
 
 Reading ends in checked rows of the `responses` schema, each with its question's hash; parsing ends
 in Python objects or Arrow columns of what stands in the file; a pickle is taken apart but not
@@ -38,6 +39,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from errclust_pipeline.sources import find_submissions, read_submission
+from errclust_pipeline.sources.archive import zipfile as archive_zipfile
 from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE
 
 Result = TypeVar("Result")
@@ -109,6 +111,14 @@ def cases(data: Path, folder: Path) -> Iterator[Case]:
     yield Case("lm_eval", harness(data, folder), "orjson", parse_lines)
     mmlu_pro = data / "mmlu_pro" / "model_outputs_Qwen1.5-110B_5shots.zip"
     yield Case("mmlu_pro", mmlu_pro, "zipfile, orjson", parse_zip)
+    for log in inspect_logs(data, folder):
+        is_archive = log.suffix == ".eval"
+        yield Case(
+            f"inspect, {log.suffix}",
+            log,
+            "zipfile, orjson" if is_archive else "orjson",
+            parse_members if is_archive else parse_list,
+        )
     gsm8k = solutions(data)
     table = pa.Table.from_pylist([one for one in gsm8k if one["model"] == GSM8K_MODELS[0]])
     csv, jsonl, parquet = (folder / f"gsm8k.{ending}" for ending in ("csv", "jsonl", "parquet"))
@@ -125,6 +135,10 @@ def cases(data: Path, folder: Path) -> Iterator[Case]:
     judged.parent.mkdir()
     judged.write_bytes(orjson.dumps([judged_answer(one) for one in gsm8k]))
     yield Case("osq_bench", judged, "orjson", parse_list)
+    instances = folder / "abc_samples.jsonl"
+    one_model = enumerate(table.to_pylist())
+    instances.write_bytes(b"".join(orjson.dumps(instance(*one)) + b"\n" for one in one_model))
+    yield Case("every_eval_ever", instances, "orjson", parse_lines)
 
 
 def harness(data: Path, folder: Path) -> Path:
@@ -138,6 +152,42 @@ def harness(data: Path, folder: Path) -> Path:
                 row["doc_id"] += 1_000 * bool(number)
                 file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     return path
+
+
+def inspect_logs(data: Path, folder: Path) -> list[Path]:
+    """Write Inspect's real samples many times, as JSON and as an archive compressed as today."""
+    log = json.loads((data / "inspect" / "data_arc_qwen.json").read_bytes())
+    log["samples"] = [
+        {**sample, "id": f"{sample['id']}-{number}"}
+        for number in range(600)
+        for sample in log["samples"]
+    ]
+    whole, archive = folder / "log.json", folder / "log.eval"
+    whole.write_bytes(orjson.dumps(log))
+    samples = log.pop("samples")
+    with archive_zipfile.ZipFile(archive, "w", archive_zipfile.ZIP_ZSTANDARD) as file:
+        for sample in samples:
+            name = f"samples/{sample['id']}_epoch_{sample['epoch']}.json"
+            file.writestr(name, orjson.dumps(sample))
+        file.writestr("header.json", orjson.dumps(log))
+    return [archive, whole]
+
+
+def instance(number: int, solution: dict[str, Any]) -> dict[str, Any]:
+    """Return a solution in Every Eval Ever's shape."""
+    return {
+        "schema_version": "instance_level_eval_0.2.2",
+        "evaluation_id": "gsm8k/model/1",
+        "model_id": solution["model"],
+        "evaluation_name": "gsm8k",
+        "sample_id": str(number),
+        "interaction_type": "single_turn",
+        "input": {"raw": solution["input_text"], "reference": [solution["correct_answer"]]},
+        "output": {"raw": [solution["output_text"]]},
+        "answer_attribution": [{"extracted_value": "42", "is_terminal": True}],
+        "evaluation": {"score": solution["score"], "is_correct": bool(solution["score"])},
+        "metadata": {"subject": "sums"},
+    }
 
 
 def solutions(data: Path) -> list[dict[str, Any]]:
@@ -211,6 +261,12 @@ def parse_zip(path: Path) -> object:
     """Parse the JSON list in a zip."""
     with zipfile.ZipFile(path) as archive:
         return orjson.loads(archive.read(archive.namelist()[0]))
+
+
+def parse_members(path: Path) -> object:
+    """Parse the samples of an Inspect archive."""
+    with archive_zipfile.ZipFile(path) as archive:
+        return [orjson.loads(archive.read(name)) for name in archive.namelist()]
 
 
 def parse_encrypted(path: Path) -> object:

@@ -135,7 +135,9 @@ def ingest(
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, mmlu_pro or table.  [default: found out from the files]",
+            help="The format: lm_eval, inspect, mmlu_pro, realmistake, llm_uncertainty, osq_bench, "
+            "every_eval_ever or table; of battles lmsys, fastchat, llmfao or pandalm.  "
+            "[default: found out from the files]",
             show_default=False,
         ),
     ] = None,
@@ -152,6 +154,14 @@ def ingest(
     answer_filter: Annotated[
         str | None, typer.Option("--filter", help="The answer filter to use (lm_eval).")
     ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            help="The scorer that decides what is correct (inspect), or SCORER/VALUE if it gives "
+            "several values.  [default: the first]",
+            show_default=False,
+        ),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="A score below this is an error.  [default: 0.5]")
     ] = None,
@@ -164,6 +174,13 @@ def ingest(
             metavar="WHAT=COLUMN",
         ),
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="For tables: a YAML file that says which column holds what, and more."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="For tables: the split, of a dataset that has several.")
+    ] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Keep a copy of the files under the data root.")
     ] = False,
@@ -172,15 +189,17 @@ def ingest(
 ) -> None:
     """Record result files, so that `errclust run` reads them.
 
-    Takes lm-evaluation-harness output folders, MMLU-Pro result zips, and tables (CSV, JSONL,
-    Parquet); and battles: MT-bench human judgments, Chatbot Arena conversations, FastChat's
-    pairwise judgments, llmfao, PandaLM (--benchmark then names the battle set). Files are recorded
-    where they lie; ingest them again after they change.
+    Takes lm-evaluation-harness output folders, Inspect AI logs, MMLU-Pro result zips, and tables
+    (CSV, JSON, Parquet, Arrow, datasets' folders); and battles: MT-bench human judgments, Chatbot
+    Arena conversations, FastChat's pairwise judgments, llmfao, PandaLM (--benchmark then names the
+    battle set). Files are recorded where they lie; ingest them again after they change.
     """
     from errclust_pipeline.ingest import ingest as ingest_paths
     from errclust_pipeline.instance import open_instance
     from errclust_pipeline.partitions import add_partitions
+    from errclust_pipeline.sources.mapping import read_mapping
 
+    mapped = read_mapping(mapping) if mapping is not None else {}
     columns: dict[str, str] = {}
     for pair in column or []:
         what, equals, name = pair.partition("=")
@@ -192,10 +211,14 @@ def ingest(
         "model": model,
         "metric": metric,
         "filter": answer_filter,
+        "scorer": scorer,
         "threshold": threshold,
-        "columns": columns or None,
+        "split": split,
+        "columns": {**mapped.get("columns", {}), **columns} or None,
     }
-    options = {name: value for name, value in given.items() if value is not None}
+    options = mapped | {name: value for name, value in given.items() if value is not None}
+    if mapping is not None and reader is None:
+        reader = "table"
     warehouse = _warehouse(root)
     with terminal.run_progress(len(paths)):
         ingested = ingest_paths(warehouse, paths, reader, options, copy)

@@ -57,6 +57,8 @@ class Deployment:
         configuration = dagster_home(self.warehouse.storage) / "dagster.yaml"
         quick = configuration.read_text().replace("_seconds: 120", "_seconds: 20")
         configuration.write_text(quick.replace("interval_seconds: 30", "interval_seconds: 5"))
+        # Made before both start, as `errclust dev` does: together they would damage it.
+        self.runs()
 
     def start(self, *names):
         commands = {

@@ -17,6 +17,8 @@ from errclust_pipeline.sources.base import (
     Submission,
     UnknownFormatError,
 )
+from errclust_pipeline.sources.every_eval_ever import EveryEvalEverReader
+from errclust_pipeline.sources.inspect_ai import InspectReader
 from errclust_pipeline.sources.llm_uncertainty import LlmUncertaintyReader
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
@@ -42,10 +44,12 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         reader.name: reader
         for reader in (
             LmEvalReader(),
+            InspectReader(),
             RealMistakeReader(),
             MmluProReader(),
             LlmUncertaintyReader(),
             OsqBenchReader(),
+            EveryEvalEverReader(),
             TableReader(),
         )
     }

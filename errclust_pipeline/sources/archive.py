@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gzip
 import io
-import zipfile
+import lzma
+import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from errclust_pipeline.sources.base import SourceError
+
+# Members compressed by Zstandard, as Inspect AI writes its logs today, are read by Python from
+# 3.14 on; before, by the same code made available for older versions.
+if sys.version_info >= (3, 14):
+    import zipfile
+
+    from compression.zstd import ZstdError
+else:
+    from backports.zstd import ZstdError, zipfile
 
 MAX_DECOMPRESSED_BYTES = 8 << 30
 """More than this out of one compressed file is refused."""
@@ -28,8 +39,18 @@ RATIO_MATTERS_FROM_BYTES = 32 << 20
 """A file that decompresses to no more than this is harmless, whatever its ratio."""
 
 MAX_ZIP_MEMBERS = 10_000
+MAX_LOG_MEMBERS = 500_000
+"""A log holds a file for each sample, and some a few more."""
 
-_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    ZstdError,
+    struct.error,
+    EOFError,
+)
 
 
 class _GuardedStream(io.RawIOBase):
@@ -48,7 +69,7 @@ class _GuardedStream(io.RawIOBase):
     def readinto(self, target: Any) -> int:
         try:
             data = self._stream.read(len(target))
-        except _DAMAGE as error:
+        except (*_DAMAGE, ValueError) as error:
             raise SourceError(
                 f"{self._path} is damaged ({error or 'it ends too early'}): fetch it again"
             ) from error
@@ -62,6 +83,61 @@ class _GuardedStream(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+class OpenZip:
+    """An open zip file of many members, guarded as `open_result_file` guards one.
+
+    Of several members of one name the last counts, as for whoever appends to an archive.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
+        _look_at_members(archive, path, MAX_LOG_MEMBERS)
+        self._archive, self._path = archive, path
+        self._members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+        self._left = MAX_DECOMPRESSED_BYTES
+
+    @property
+    def names(self) -> list[str]:
+        """The members' names, in the archive's order."""
+        return list(self._members)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._members
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """Return a member's content.
+
+        Raises
+        ------
+        SourceError
+            If it is damaged, encrypted, larger than `most_bytes`, or decompresses to more than is
+            believable.
+        """
+        info = self._members[name]
+        with _told(self._path), _open_member(self._archive, info, self._path) as stream:
+            content = stream.read(most_bytes + 1)
+        self._left -= len(content)
+        if self._left < 0:
+            raise SourceError(_too_large(self._path))
+        if len(content) > most_bytes:
+            raise SourceError(
+                f"{self._path}: {name[:200]!r} in it holds more than {most_bytes >> 20} MiB"
+            )
+        return content
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[OpenZip]:
+    """Open a zip file of many members.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or damaged, or holds too many members or one of an unsafe name.
+    """
+    with _told(path), _zip_file(path) as archive:
+        yield OpenZip(archive, path)
 
 
 @contextmanager
@@ -79,12 +155,11 @@ def open_result_file(path: Path, member: str | None = None) -> Iterator[io.Buffe
         If the file is missing, damaged, encrypted, or decompresses to more than is believable;
         also from a read in the middle of the file.
     """
-    try:
+    with _told(path):
         if path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
+            with _zip_file(path) as archive:
                 info = _json_member(archive, path, member)
-                stream = _GuardedStream(archive.open(info), path, info.compress_size)
-                with io.BufferedReader(stream, 1 << 20) as buffered:
+                with _open_member(archive, info, path) as buffered:
                     yield buffered
         elif path.suffix.lower() == ".gz":
             with gzip.open(path) as file:
@@ -94,6 +169,13 @@ def open_result_file(path: Path, member: str | None = None) -> Iterator[io.Buffe
         else:
             with path.open("rb") as plain:
                 yield plain
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with a file in the block into a message that names it."""
+    try:
+        yield
     except _DAMAGE as error:
         raise SourceError(f"{path} is damaged ({error}): fetch it again") from error
     except (NotImplementedError, RuntimeError) as error:
@@ -105,12 +187,44 @@ def open_result_file(path: Path, member: str | None = None) -> Iterator[io.Buffe
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _json_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> zipfile.ZipInfo:
-    """Choose the member to read, having looked at all of them."""
-    members = archive.infolist()
-    if len(members) > MAX_ZIP_MEMBERS:
+def _zip_file(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except UnicodeDecodeError as error:
         raise SourceError(
-            f"{path} holds {len(members):,} files, more than {MAX_ZIP_MEMBERS:,}: "
+            f"{path} holds a member whose name is not valid UTF-8: pack it again"
+        ) from error
+    except ValueError as error:
+        raise SourceError(f"{path} is damaged ({error}): fetch it again") from error
+
+
+@contextmanager
+def _open_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path
+) -> Iterator[io.BufferedReader[Any]]:
+    if info.flag_bits & 0x1:
+        raise SourceError(
+            f"{path} is encrypted: unpack it with its password and give the result file"
+        )
+    believable = max(RATIO_MATTERS_FROM_BYTES, MAX_RATIO * info.compress_size)
+    if info.file_size > min(MAX_DECOMPRESSED_BYTES, believable):
+        raise SourceError(_too_large(path))
+    try:
+        member = archive.open(info)
+    except ValueError as error:
+        # Its name as the member itself has it is not that of the archive's list, or no text.
+        raise SourceError(f"{path} is damaged ({error}): fetch it again") from error
+    with io.BufferedReader(_GuardedStream(member, path, info.compress_size), 1 << 20) as stream:
+        yield stream
+
+
+def _look_at_members(
+    archive: zipfile.ZipFile, path: Path, most_members: int
+) -> list[zipfile.ZipInfo]:
+    members = archive.infolist()
+    if len(members) > most_members:
+        raise SourceError(
+            f"{path} holds {len(members):,} files, more than {most_members:,}: "
             "unpack it yourself and give the result file"
         )
     for info in members:
@@ -119,6 +233,12 @@ def _json_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> zi
                 f"{path} holds a member named {info.filename[:200]!r}, which would be written "
                 "outside the folder it is unpacked in: do not trust this file"
             )
+    return members
+
+
+def _json_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> zipfile.ZipInfo:
+    """Choose the member to read, having looked at all of them."""
+    members = _look_at_members(archive, path, MAX_ZIP_MEMBERS)
     found = [info for info in members if _is_json(info)]
     if member is not None:
         found = [info for info in found if info.filename == member]
@@ -130,15 +250,7 @@ def _json_member(archive: zipfile.ZipFile, path: Path, member: str | None) -> zi
             f"{path} holds {len(found)} JSON files ({names}), expected one: unpack it and give "
             "the one meant"
         )
-    [info] = found
-    if info.flag_bits & 0x1:
-        raise SourceError(
-            f"{path} is encrypted: unpack it with its password and give the JSON file"
-        )
-    believable = max(RATIO_MATTERS_FROM_BYTES, MAX_RATIO * info.compress_size)
-    if info.file_size > min(MAX_DECOMPRESSED_BYTES, believable):
-        raise SourceError(_too_large(path))
-    return info
+    return found[0]
 
 
 def _is_json(info: zipfile.ZipInfo) -> bool:

@@ -298,7 +298,7 @@ class BatchBuilder(RowCollector):
         if not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
             detail = (
                 f"score {score!r} is not a number from 0 to 1: rescale it, or take another "
-                "metric (--metric) or column (--column score=...)"
+                "metric (--metric), scorer (--scorer) or column (--column score=...)"
             )
             self.reject("score_out_of_range", detail, source=source, position=position, row=row)
             return

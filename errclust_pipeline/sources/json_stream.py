@@ -31,7 +31,6 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
 # Single character classes, each character looked at once: no pattern here can backtrack.
 _SEPARATORS = re.compile(r"[ \t\r\n,]*")
-_SCALAR_END = re.compile(r"[ \t\r\n,\]]")
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
@@ -116,6 +115,32 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
         yield from _read_lines(stream, line)
 
 
+def read_json_object(
+    stream: io.BufferedReader[Any], rows_of: str
+) -> Iterator[tuple[str, int, Any]]:
+    """Yield the entries of a JSON object, one of them, a list, row by row.
+
+    Parameters
+    ----------
+    rows_of : str
+        The entry that is a list of rows.
+
+    Yields
+    ------
+    tuple of str, int and any
+        An entry's name, 0 and its value; of the list, its name and the position and value of each
+        row. A value is a `Fault` where it cannot be read, as in `read_json_rows`; after a
+        `truncated_file` nothing follows.
+
+    Raises
+    ------
+    WrongEncodingError
+        If the file is in UTF-16.
+    """
+    skip_byte_order_mark(stream)
+    yield from _ObjectEntries(stream, rows_of)
+
+
 def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[int, Any]]:
     while raw := stream.readline(MAX_ROW_BYTES + 1):
         if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
@@ -124,7 +149,7 @@ def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[i
                 pass
             yield number, _too_large(excerpt)
         elif raw.strip(_WHITE_SPACE):
-            row = _parse_line(raw)
+            row = parse_json_row(raw)
             if isinstance(row, Fault) and row.reason == "invalid_json" and raw[-1:] != b"\n":
                 detail = f"the file breaks off in this line ({row.detail}): fetch it again"
                 row = Fault("truncated_file", detail, row.excerpt)
@@ -132,7 +157,8 @@ def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[i
         number += 1
 
 
-def _parse_line(raw: bytes) -> Any:
+def parse_json_row(raw: bytes) -> Any:
+    """Return the value of a JSON text, or a `Fault` as `read_json_rows` gives it."""
     try:
         return _decode_fast(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -154,15 +180,15 @@ def _parse(text: str) -> Any:
         return Fault("invalid_json", f"not valid JSON: {error}", text[:EXCERPT_CHARACTERS])
 
 
-class _ListRows:
-    """The elements of a JSON list, from the character after its opening bracket.
+class _Elements:
+    """The elements of a JSON list or object, decoded one by one from a stream.
 
     Most elements are decoded straight from the buffer by the standard decoder. An element that
     it fails on is incomplete or faulty, and only looking for its end tells which; that search
     never goes back, so no character is looked at more than a few times.
     """
 
-    def __init__(self, stream: io.BufferedReader[Any]) -> None:
+    def __init__(self, stream: io.BufferedReader[Any], ends: str) -> None:
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._buffer = ""
@@ -171,19 +197,34 @@ class _ListRows:
         self._any_invalid = False
         # Whether a chunk has just been added, of which many elements may be decoded at once.
         self._many = False
+        # What may stand after an element; anything else is glued to it, e.g. 12abc or {}{}.
+        self._ends = " \t\r\n" + ends
+        self._broken_off = False
 
-    def __iter__(self) -> Iterator[tuple[int, Any]]:
-        number = 0
+    def _next_character(self) -> str:
+        """Skip to the next element and return its first character; empty at the file's end."""
         while True:
             self._start = _SEPARATORS.match(self._buffer, self._start).end()  # type: ignore[union-attr]
-            if self._start == len(self._buffer):
-                if not self._more():
-                    yield number, _truncated("after this row the closing bracket is missing")
-                    return
-                continue
-            if self._buffer[self._start] == "]":
-                self._start += 1
-                yield from self._after_list(number)
+            if self._start < len(self._buffer):
+                return self._buffer[self._start]
+            if not self._more():
+                return ""
+
+    def _element(self) -> Any:
+        """Return the element at the start, or a `Fault`; `_broken_off` is set if it has no end."""
+        value, end = self._decode()
+        if end < 0:
+            return self._decode_slowly()
+        self._start = end
+        return value
+
+    def _rows(self) -> Iterator[tuple[int, Any]]:
+        """Yield the elements of a list, from after its opening to after its closing bracket."""
+        number = 0
+        while (first := self._next_character()) != "]":
+            if not first:
+                self._broken_off = True
+                yield number, _truncated("after this row the closing bracket is missing")
                 return
             if self._many:
                 self._many = False
@@ -191,15 +232,12 @@ class _ListRows:
                     yield number, value
                     number += 1
                 continue
-            value, end = self._decode()
-            if end < 0:
-                value = yield from self._decode_slowly(number)
-                if value is _ENDED:
-                    return
-            else:
-                self._start = end
+            value = self._element()
             yield number, value
+            if self._broken_off:
+                return
             number += 1
+        self._start += 1
 
     def _decode_many(self) -> list[Any]:
         """Decode the elements that the buffer holds whole, all at once; none if that fails.
@@ -231,17 +269,16 @@ class _ListRows:
         # At the buffer's end a number may go on in the next chunk.
         if end == len(self._buffer) and not isinstance(value, dict | list | str):
             return None, -1
-        # Glued to what follows, e.g. 12abc or {}{}: not one element.
-        if end < len(self._buffer) and self._buffer[end] not in " \t\r\n,]":
+        if end < len(self._buffer) and self._buffer[end] not in self._ends:
             return None, -1
         if self._any_invalid and (bad := _INVALID_BYTE.search(self._buffer, self._start, end)):
             excerpt = self._buffer[self._start : self._start + EXCERPT_CHARACTERS]
             return _invalid_utf8(excerpt, f"byte 0x{ord(bad[0]) - 0xDC00:02x}"), end
         return value, end
 
-    def _decode_slowly(self, number: int) -> Any:
-        """Find the element's end first, reading on as needed; a generator for `yield from`."""
-        pieces = _ElementEnd()
+    def _decode_slowly(self) -> Any:
+        """Find the element's end first, reading on as needed."""
+        pieces = _ElementEnd(self._ends)
         kept: list[str] = []
         size = 0
         while True:
@@ -257,26 +294,14 @@ class _ListRows:
             if pieces.complete:
                 break
             if not self._more():
-                excerpt = "".join(kept)[:EXCERPT_CHARACTERS]
-                yield number, _truncated("it ends inside this row", excerpt)
-                return _ENDED
+                self._broken_off = True
+                return _truncated("it ends inside this row", "".join(kept)[:EXCERPT_CHARACTERS])
         if size > MAX_ROW_BYTES:
             return _too_large(kept[0][:EXCERPT_CHARACTERS])
         text = "".join(kept)
         if self._any_invalid and (bad := _INVALID_BYTE.search(text)):
             return _invalid_utf8(text[:EXCERPT_CHARACTERS], f"byte 0x{ord(bad[0]) - 0xDC00:02x}")
         return _parse(text)
-
-    def _after_list(self, number: int) -> Iterator[tuple[int, Any]]:
-        while True:
-            rest = self._buffer[self._start :].strip(" \t\r\n")
-            if rest:
-                detail = "more follows after the list's closing bracket, and was not read"
-                yield number, Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])
-                return
-            self._start = len(self._buffer)
-            if not self._more():
-                return
 
     def _more(self) -> bool:
         """Drop what has been used and add a chunk; False at the end of the file."""
@@ -295,14 +320,69 @@ class _ListRows:
         return bool(text) or not self._ended
 
 
-_ENDED = object()
+class _ListRows(_Elements):
+    """The rows of a JSON list, from the character after its opening bracket."""
+
+    def __init__(self, stream: io.BufferedReader[Any]) -> None:
+        super().__init__(stream, ",]")
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        number = -1
+        for number, value in self._rows():
+            yield number, value
+        if self._broken_off:
+            return
+        while True:
+            rest = self._buffer[self._start :].strip(" \t\r\n")
+            if rest:
+                detail = "more follows after the list's closing bracket, and was not read"
+                yield number + 1, Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])
+                return
+            self._start = len(self._buffer)
+            if not self._more():
+                return
+
+
+class _ObjectEntries(_Elements):
+    """The entries of a JSON object, from its opening brace."""
+
+    def __init__(self, stream: io.BufferedReader[Any], rows_of: str) -> None:
+        super().__init__(stream, ",]}:")
+        self._rows_of = rows_of
+
+    def __iter__(self) -> Iterator[tuple[str, int, Any]]:
+        if self._next_character() != "{":
+            yield "", 0, Fault("not_an_object", "the file does not begin with an object")
+            return
+        self._start += 1
+        while (first := self._next_character()) != "}":
+            name = self._element() if first == '"' else None
+            between = self._next_character()
+            if not between:
+                yield "", 0, _truncated("an entry has no value")
+                return
+            if not isinstance(name, str) or between != ":":
+                detail = "not valid JSON: an entry of the object has no name"
+                yield "", 0, Fault("invalid_json", detail)
+                return
+            self._start += 1
+            first = self._next_character()
+            if name == self._rows_of and first == "[":
+                self._start += 1
+                for number, value in self._rows():
+                    yield name, number, value
+            else:
+                yield name, 0, self._element()
+            if self._broken_off:
+                return
 
 
 class _ElementEnd:
     """Finds where an element of a list ends, over any number of pieces of text."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends: str) -> None:
         self.complete = False
+        self._scalar_end = re.compile(f"[{re.escape(ends)}]")
         self._depth = 0
         self._in_string = False
         self._escaped = False
@@ -314,10 +394,10 @@ class _ElementEnd:
         if not self._started and at < len(text):
             self._started = True
             self._scalar = text[at] not in '"[{'
-            if text[at] == "}":
-                at += 1  # A stray brace: it must not count as a closing one.
+            if self._scalar:
+                at += 1  # Even if it is a stray brace or colon: nothing is stepped on twice.
         if self._scalar:
-            match = _SCALAR_END.search(text, at)
+            match = self._scalar_end.search(text, at)
             self.complete = match is not None
             return match.start() if match else len(text)
         while at < len(text):

@@ -27,7 +27,7 @@ from errclust_pipeline.sources.rows import (
     metadata_json,
     text_of,
 )
-from errclust_pipeline.sources.table import column_names, parquet_rows
+from errclust_pipeline.sources.table_files import column_names, parquet_rows
 
 DATASETS = frozenset(
     {

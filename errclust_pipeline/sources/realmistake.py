@@ -44,7 +44,7 @@ from errclust_pipeline.sources.rows import (
     metadata_json,
     text_of,
 )
-from errclust_pipeline.sources.table import column_names, parquet_rows
+from errclust_pipeline.sources.table_files import column_names, parquet_rows
 
 PASSWORD_VARIABLE = "ERRCLUST_REALMISTAKE_PASSWORD"  # noqa: S105
 """The environment variable that holds the zip's password; the data's own README tells it."""

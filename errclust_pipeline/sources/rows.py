@@ -44,13 +44,29 @@ def batches(
     SourceError
         If no row is usable.
     """
+    of_file = ((submission.files[0], position, value) for position, value in rows)
+    return batches_of_files(
+        submission, batch_rows, of_file, lambda _, position, value: to_row(position, value), expects
+    )
+
+
+def batches_of_files(
+    submission: Submission,
+    batch_rows: int,
+    rows: Iterable[tuple[str, int, Any]],
+    to_row: Callable[[str, int, Any], Mapping[str, Any] | Fault | None],
+    expects: str,
+) -> Iterator[Batch]:
+    """Turn the rows of a submission of several files into batches; see `batches`.
+
+    A row's first item is the file that it stands in, and `to_row` is told it.
+    """
     builder = BatchBuilder(submission, batch_rows)
-    source = submission.files[0]
     count = 0
-    for position, value in rows:
+    for source, position, value in rows:
         count += 1
         try:
-            row = value if isinstance(value, Fault) else to_row(position, value)
+            row = value if isinstance(value, Fault) else to_row(source, position, value)
         except RecursionError:
             row = Fault("nested_too_deeply", "lists or objects stand inside each other too deeply")
         except (ValueError, OverflowError) as error:
@@ -69,6 +85,7 @@ def batches(
     last = builder.take()
     if last.responses.num_rows or last.rejects.num_rows or last.passed_over:
         yield last
+    source = submission.files[0]
     outside = builder.reasons["score_out_of_range"]
     if outside >= _FEWEST_OUTSIDE and outside > _MOST_OUTSIDE * count and builder.usable:
         raise SourceError(
@@ -89,6 +106,8 @@ def text_of(value: Any) -> str | None:
     """Return text as it is, anything else as JSON; None stays None."""
     if value is None or isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

@@ -1,40 +1,31 @@
-"""Reader of tables: CSV, JSON lines and Parquet files with a column for each thing known."""
+"""Reader of tables: any file with a column for each thing known, and datasets of the hub's layout.
+
+Which column holds what is said by option `columns`; a mapping file (`sources.mapping`) says that
+and more, for classifiers too.
+"""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from errclust_pipeline.sources.archive import open_result_file
 from errclust_pipeline.sources.base import BATCH_ROWS, Batch, SourceError, Submission
-from errclust_pipeline.sources.json_stream import (
-    CHUNK_BYTES,
-    MAX_ROW_BYTES,
-    Fault,
-    WrongEncodingError,
-    rows_of_json_file,
-    skip_byte_order_mark,
+from errclust_pipeline.sources.json_stream import Fault
+from errclust_pipeline.sources.rows import batches_of_files, constant_option, text_of
+from errclust_pipeline.sources.table_files import (
+    Table,
+    cell,
+    column_names,
+    is_json,
+    label_names,
+    rows_of_table,
+    tables_at,
 )
-from errclust_pipeline.sources.rows import (
-    batches,
-    constant_option,
-    files_below,
-    metadata_json,
-    text_of,
-    texts_of,
-)
+from errclust_pipeline.sources.table_rows import RowConversion
 
 DEFAULT_COLUMNS = {
     "example_id": "example_id",
@@ -63,24 +54,18 @@ OTHER_NAMES = {
 }
 """Names of the `responses` table that option `columns` takes too."""
 
-REQUIRED = ("input_text", "score")
+LABELLED = ("correct_answer", "prediction")
+"""What may be a class label."""
 
-_CSV = (".csv", ".csv.gz")
-_JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-_PARQUET = (".parquet",)
-_INVALID_BYTE = re.compile("[\udc80-\udcff]")
-_TRUE, _FALSE = ("true", "yes"), ("false", "no")
-
-# The module's limit on a field is small (128 KiB) and holds for the whole process; responses are
-# longer. The reader's own limit, on a row, is what bounds memory.
-csv.field_size_limit(MAX_ROW_BYTES)
+_FEWEST_COMPARED = 20
+_MOST_LABELS = 1_000
 
 
 @dataclass(frozen=True)
 class _Names:
     """Where a table's rows say what they are of, and what to take where they do not."""
 
-    columns: Mapping[str, str]
+    columns: Mapping[str, Any]
     benchmark: str
     model: str | None
 
@@ -88,8 +73,10 @@ class _Names:
         """Return the benchmark and model of a row."""
         benchmark: str | None = self.benchmark
         if "dataset" in self.columns:
-            benchmark = _name(row.get(self.columns["dataset"]))
-        model = self.model if "model" not in self.columns else _name(row.get(self.columns["model"]))
+            benchmark = _name(cell(row, self.columns["dataset"]))
+        model = (
+            self.model if "model" not in self.columns else _name(cell(row, self.columns["model"]))
+        )
         if not benchmark or not model:
             missing = "dataset" if not benchmark else "model"
             return Fault("missing_name", f"the row's {missing} is empty: no submission can own it")
@@ -97,49 +84,74 @@ class _Names:
 
 
 class TableReader:
-    """Tables of results: one submission for each pair of dataset and model in the file.
+    """Tables of results: one submission for each pair of dataset and model in a table.
 
     A row that belongs to nobody (not readable, or without a model's name) is rejected in every
-    submission of the file. A table without ids is numbered by its rows.
+    submission of the table. A table without ids is numbered by its rows. Where no column holds a
+    score, a row is right if its prediction is the right answer.
     """
 
     name = "table"
     expects = (
-        "a table (.csv, .jsonl, .parquet) with the columns input_text and score, and if there are: "
-        "example_id, model, output_text, correct_answer, dataset (option columns maps other names)"
+        "a table (.csv, .tsv, .json, .jsonl, .parquet, .arrow) with the columns input_text and "
+        "score, and if there are: example_id, model, output_text, correct_answer, dataset (option "
+        "columns, or a mapping file, says other names)"
     )
-    options = frozenset({"benchmark", "model", "columns", "threshold"})
+    options = frozenset({"benchmark", "model", "columns", "threshold", "split", "labels", "models"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the pairs of dataset and model in a file, or in a folder's tables.
 
-        In a folder, tables without the columns needed are left out; a single file without them is
-        an error.
+        In a folder, tables without the columns needed are left out, as is a JSON file unless
+        option `columns` says that it is a table; any other file without them is an error.
         """
-        if not path.is_dir():
-            return self._find_in_file(path, options) if _is_table(path) else []
+        tables = tables_at(path)
+        # Most JSON files are something else.
+        if path.is_dir() or (tables and is_json(path) and not options.get("columns")):
+            tables = [table for table in tables if _has_columns(table, options)]
         found = []
-        for file in files_below(path):
-            if _is_table(file) and _has_columns(file, options):
-                found += self._find_in_file(file, options)
+        for table in _of_split(path, tables, constant_option(options, "split")):
+            found += self._find_in_table(table, options)
         return found
 
-    def _find_in_file(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
-        if path.stat().st_size == 0:
+    def _find_in_table(self, table: Table, options: Mapping[str, Any]) -> list[Submission]:
+        models = _given_models(options)
+        if models is None:
+            return self._find_models(table, options)
+        if constant_option(options, "model") is not None:
+            raise SourceError("options model and models are both given: leave one out")
+        base = {name: value for name, value in options.items() if name != "models"}
+        found = []
+        for model, own in models.items():
+            columns = {**_given_columns(base), **own}
+            if "model" in columns:
+                raise SourceError("options models and columns both say what model a row is of")
+            found += self._find_models(table, {**base, "model": model, "columns": columns})
+        return found
+
+    def _find_models(self, table: Table, options: Mapping[str, Any]) -> list[Submission]:
+        path = table.path
+        if not any(file.stat().st_size for file in table.files):
             raise SourceError(f"{path} is empty. Expected {self.expects}")
-        names = _names(path, options)
+        names, labels = _names(table, options)
+        comparison = None if "score" in names.columns else _Comparison(names.columns, labels)
         digests: dict[tuple[str, str], Any] = {}
         first_fault: Fault | None = None
-        for _, row in _rows(path, names.columns):
-            pair = row if isinstance(row, Fault) else names.pair(row)
-            if isinstance(pair, Fault):
-                first_fault = first_fault or pair
-                continue
-            digest = digests.setdefault(pair, hashlib.blake2b(digest_size=16))
-            digest.update(_canonical(row, names.columns))
+        for file in table.files:
+            for _, row in rows_of_table(file, used_columns(names.columns)):
+                pair = row if isinstance(row, Fault) else names.pair(row)
+                if isinstance(pair, Fault):
+                    first_fault = first_fault or pair
+                    continue
+                digest = digests.setdefault(pair, hashlib.blake2b(digest_size=16))
+                digest.update(_canonical(row, names.columns))
+                if comparison is not None:
+                    comparison.add(row)
         if not digests:
             why = first_fault.detail if first_fault else "it holds no rows"
             raise SourceError(f"{path} holds no results ({why}). Expected {self.expects}")
+        if comparison is not None:
+            comparison.check(path)
         renamed = [constant_option(options, name) for name in ("benchmark", "model")]
         for option, values, given in (
             ("benchmark", {pair[0] for pair in digests}, renamed[0]),
@@ -155,7 +167,7 @@ class TableReader:
                 benchmark=renamed[0] or benchmark,
                 model=renamed[1] or model,
                 reader=self.name,
-                files=(str(path),),
+                files=tuple(map(str, table.files)),
                 revision=digest.hexdigest(),
                 # What the file calls them, and how it is read, whatever the file's name then.
                 options={
@@ -163,6 +175,7 @@ class TableReader:
                     "owner": [benchmark, model],
                     "columns": dict(names.columns),
                     "defaults": [names.benchmark, names.model],
+                    "label_names": labels,
                 },
             )
             for (benchmark, model), digest in digests.items()
@@ -170,69 +183,199 @@ class TableReader:
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
         """Stream the submission's rows; other models' and datasets' rows are passed over."""
-        path = Path(submission.files[0])
-        names = _Names(submission.options["columns"], *submission.options["defaults"])
+        columns = submission.options["columns"]
+        names = _Names(columns, *submission.options["defaults"])
         owner = tuple(submission.options["owner"])
+        conversion = RowConversion(columns, submission.options.get("label_names", {}))
+        several = len(submission.files) > 1
+        # Positions begin anew in each shard.
+        prefix = {
+            file: f"{number}-" if several else "" for number, file in enumerate(submission.files)
+        }
+        rows = (
+            (file, position, row)
+            for file in submission.files
+            for position, row in rows_of_table(Path(file), used_columns(columns))
+        )
 
-        def convert(position: int, row: Any) -> dict[str, Any] | Fault | None:
+        def convert(file: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
             pair = names.pair(row)
             if isinstance(pair, Fault):
                 return pair
-            return _to_row(position, row, names.columns) if pair == owner else None
+            return conversion.to_row(f"{prefix[file]}{position}", row) if pair == owner else None
 
-        return batches(submission, batch_rows, _rows(path, names.columns), convert, self.expects)
-
-
-def _is_table(path: Path) -> bool:
-    return path.name.lower().endswith(_CSV + _JSON_LINES + _PARQUET)
+        return batches_of_files(submission, batch_rows, rows, convert, self.expects)
 
 
-def _has_columns(path: Path, options: Mapping[str, Any]) -> bool:
+class _Comparison:
+    """Whether right answers and predictions are written alike: else every row would be wrong."""
+
+    def __init__(self, columns: Mapping[str, Any], labels: Mapping[str, Sequence[str]]) -> None:
+        self._conversion = RowConversion(columns, labels)
+        self._rows = 0
+        self._labels: tuple[dict[str, None], dict[str, None]] = ({}, {})
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take note of a row's labels."""
+        try:
+            converted = self._conversion.to_row("", row)
+        except (RecursionError, ValueError, OverflowError):
+            return
+        if isinstance(converted, Fault):
+            return
+        answers = converted["gold"], converted["prediction"]
+        self._rows += None not in answers
+        for labels, answer in zip(self._labels, answers, strict=True):
+            if answer is not None and len(labels) < _MOST_LABELS:
+                labels[answer] = None
+
+    def check(self, path: Path) -> None:
+        """Raise a `SourceError` if no prediction of many is among the right answers."""
+        gold, predicted = self._labels
+        if self._rows < _FEWEST_COMPARED or gold.keys() & predicted.keys():
+            return
+        shown = [
+            ", ".join(repr(label[:40]) for label in list(labels)[:5])
+            for labels in (gold, predicted)
+        ]
+        raise SourceError(
+            f"{path}: no prediction is one of the right answers ({shown[0]}; predicted: "
+            f"{shown[1]}). If they are numbers and names of labels, give the names with labels in "
+            "the mapping; if answers are judged otherwise, name the column of the score"
+        )
+
+
+def used_columns(columns: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a table that something is read from."""
+    used = [[one] if isinstance(one, str) else one for one in columns.values()]
+    return sorted({column for some in used for column in some})
+
+
+def _of_split(path: Path, tables: list[Table], split: str | None) -> list[Table]:
+    """Choose the tables of a split; a dataset with several needs the choice."""
+    splits: dict[Path | None, list[str]] = {}
+    for table in tables:
+        if table.split is not None:
+            splits.setdefault(table.dataset, []).append(table.split)
+    if split is None:
+        for dataset, there in splits.items():
+            if len(there) > 1:
+                raise SourceError(
+                    f"{dataset} has the splits {', '.join(sorted(there))}: choose one with option "
+                    "split (--split)"
+                )
+        return tables
+    chosen = [table for table in tables if table.split == split]
+    if tables and not chosen:
+        there = sorted({name for names in splits.values() for name in names})
+        raise SourceError(
+            f"{path} has no split {split!r}; "
+            + (f"there are: {', '.join(there)}" if there else "leave option split out")
+        )
+    return chosen
+
+
+def _has_columns(table: Table, options: Mapping[str, Any]) -> bool:
     try:
-        there = column_names(path)
+        there = set(column_names(table.files[0]))
     except SourceError:
         return False
-    wanted = {**DEFAULT_COLUMNS, **_given_columns(options)}
-    return all(wanted[name] in there for name in REQUIRED)
+    models = _given_models(options) or {"": {}}
+    return all(
+        _missing({**_given_columns(options), **own}, there) is None for own in models.values()
+    )
+
+
+def _missing(given: Mapping[str, Any], there: set[str]) -> str | None:
+    """Return what a table lacks to be one of results, if anything."""
+    wanted = {**DEFAULT_COLUMNS, **given}
+    if not set(used_columns({"input_text": wanted["input_text"]})) <= there:
+        return "input_text"
+    # Answers may be judged in many ways: they are compared only if that is asked for.
+    compared = all(name in given for name in LABELLED)
+    return None if wanted["score"] in there or compared else "score"
 
 
 def _given_columns(options: Mapping[str, Any]) -> dict[str, Any]:
-    given = options.get("columns") or {}
+    return _checked_columns("option columns", options.get("columns") or {})
+
+
+def _given_models(options: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
+    given = options.get("models")
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not given:
+        raise SourceError(f"option models is {given!r}: expected models' names, with their columns")
+    return {
+        str(model): _checked_columns(f"option models: {model}", own) for model, own in given.items()
+    }
+
+
+def _checked_columns(where: str, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
-        raise SourceError(
-            f"option columns is {given!r}: expected names of columns by what they hold"
-        )
+        raise SourceError(f"{where} is {given!r}: expected names of columns by what they hold")
     columns = {OTHER_NAMES.get(str(name), str(name)): what for name, what in given.items()}
     for name, column in columns.items():
         if name not in DEFAULT_COLUMNS:
             raise SourceError(
-                f"option columns: {name!r} is not known; known are {', '.join(DEFAULT_COLUMNS)}"
+                f"{where}: {name!r} is not known; known are {', '.join(DEFAULT_COLUMNS)}"
             )
-        if not isinstance(column, str):
-            raise SourceError(f"option columns: {name} is {column!r}, expected a column's name")
+        several = isinstance(column, list) and column and name == "input_text"
+        if not all(isinstance(one, str) for one in (column if several else [column])):
+            raise SourceError(f"{where}: {name} is {column!r}, expected a column's name")
     return columns
 
 
-def _names(path: Path, options: Mapping[str, Any]) -> _Names:
-    """Settle which columns of the file are used, and what stands in for missing names."""
+def _names(table: Table, options: Mapping[str, Any]) -> tuple[_Names, dict[str, list[str]]]:
+    """Settle which columns of the table are used, and what stands in for missing names.
+
+    Returns
+    -------
+    tuple of _Names and dict
+        With the names of class labels, of the columns that hold some.
+    """
+    path = table.files[0]
     given = _given_columns(options)
-    there = column_names(path)
-    listing = ", ".join(there[:40]) or "none"
+    names = column_names(path)
+    there = set(names)
+    listing = ", ".join(names[:40]) or "none"
     for name, column in given.items():
-        if column not in there:
-            raise SourceError(
-                f"{path} has no column {column!r}, which option columns names for {name}; its "
-                f"columns: {listing}"
-            )
+        for one in used_columns({name: column}):
+            if one not in there:
+                raise SourceError(
+                    f"{path} has no column {one!r}, which option columns names for "
+                    f"{_called(name)}; its columns: {listing}"
+                )
     wanted = {**DEFAULT_COLUMNS, **given}
-    columns = {name: column for name, column in wanted.items() if column in there}
-    for name in REQUIRED:
-        if name not in columns:
+    columns = {
+        name: column
+        for name, column in wanted.items()
+        if set(used_columns({name: column})) <= there
+    }
+    missing = _missing(given, there)
+    if missing is not None:
+        compared = (
+            ", or which hold the right answer and the prediction, to be compared (gold, prediction)"
+            if missing == "score"
+            else ""
+        )
+        raise SourceError(
+            f"{path} has no column {wanted[missing]!r}; its columns: {listing}. Say with option "
+            f"columns which of them holds {missing} (on the command line: --column {missing}=...)"
+            f"{compared}"
+        )
+    labels = _label_names(table, columns, options)
+    if "score" not in given and "score" in columns and given.keys() >= set(LABELLED):
+        # A classifier's column of this name is how sure it was, not whether it was right.
+        if not labels:
             raise SourceError(
-                f"{path} has no column {wanted[name]!r}; its columns: {listing}. Say with option "
-                f"columns which of them holds {name} (on the command line: --column {name}=...)"
+                f"{path} has a column 'score', and columns for the right answer and the prediction "
+                "were named too. If the score decides what is right, name it as well (--column "
+                "score=score); if it is how sure a classifier was, give the labels' names in a "
+                "mapping, and the two are compared"
             )
-    twice = [column for column in columns.values() if there.count(column) > 1]
+        del columns["score"]
+    twice = [column for column in used_columns(columns) if names.count(column) > 1]
     if twice:
         raise SourceError(f"{path} has two columns named {twice[0]!r}: rename one of them")
     model = constant_option(options, "model")
@@ -241,174 +384,39 @@ def _names(path: Path, options: Mapping[str, Any]) -> _Names:
             f"{path} has no column 'model'; its columns: {listing}. Set option model to the "
             "model's name (--model), or say with option columns which column holds it"
         )
-    benchmark = constant_option(options, "benchmark") or path.name.split(".")[0] or path.name
-    return _Names(columns, benchmark, model)
+    return _Names(columns, constant_option(options, "benchmark") or table.name, model), labels
 
 
-def column_names(path: Path) -> list[str]:
-    """Return the names of the columns of a table, or of what its first rows hold."""
-    lower = path.name.lower()
-    if lower.endswith(_PARQUET):
-        with _parquet(path) as file:
-            return [str(name) for name in file.schema_arrow.names]
-    if lower.endswith(_CSV):
-        with open_result_file(path) as stream:
-            return _header(path, _csv_lines(path, stream))
-    # Rows may leave out what they do not have; a few thousand show all the columns there are.
-    names: dict[str, None] = {}
-    for _, (_, row) in zip(range(2_000), rows_of_json_file(path), strict=False):
-        if isinstance(row, dict):
-            names.update(dict.fromkeys(map(str, row)))
-    return list(names)
+def _called(name: str) -> str:
+    """Return what a column may also be called in options, beside its name."""
+    others = [other for other, known in OTHER_NAMES.items() if known == name]
+    return f"{name} ({others[0]})" if others else name
 
 
-def _rows(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Any]]:
-    lower = path.name.lower()
-    if lower.endswith(_PARQUET):
-        yield from parquet_rows(path, sorted(set(columns.values())))
-    elif lower.endswith(_CSV):
-        yield from csv_rows(path)
-    else:
-        for position, row in rows_of_json_file(path):
-            if not isinstance(row, dict | Fault):
-                row = Fault("not_an_object", f"the row is a {type(row).__name__}")
-            yield position, row
+def _label_names(
+    table: Table, columns: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Return the names of class labels in the columns that hold some, as given or as stated."""
+    given = options.get("labels")
+    if given is not None:
+        is_names = isinstance(given, list) and all(isinstance(name, str) for name in given)
+        if not is_names or not given:
+            raise SourceError(f"option labels is {given!r}: expected the labels' names in a list")
+        return {name: given for name in LABELLED if name in columns}
+    stated = {
+        name: label_names(table.files[0], columns[name]) for name in LABELLED if name in columns
+    }
+    # A classifier's numbers are usually written as plain ones.
+    known = [names for names in stated.values() if names]
+    return {name: names or known[0] for name, names in stated.items()} if known else {}
 
 
-class _CsvLines:
-    """The lines of a CSV file for the csv module, in bounded memory, and what was wrong in them."""
-
-    def __init__(self, stream: io.BufferedReader[Any]) -> None:
-        skip_byte_order_mark(stream)
-        self._stream = stream
-        self.start_row()
-
-    def start_row(self) -> None:
-        """Forget what was noted of the row before."""
-        self.too_large = False
-        self.invalid = False
-        self._size = 0
-        self._quotes = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        raw = self._stream.readline(MAX_ROW_BYTES + 1)
-        if not raw:
-            raise StopIteration
-        # A row may go on over many lines inside quotes.
-        self._size += len(raw)
-        self._quotes += raw.count(b'"')
-        if self._size > MAX_ROW_BYTES:
-            self.too_large = True
-            # Its end is the end of a line by which every quote is closed.
-            while raw and not (raw.endswith(b"\n") and self._quotes % 2 == 0):
-                raw = self._stream.readline(CHUNK_BYTES)
-                self._quotes += raw.count(b'"')
-            raise csv.Error(f"the row is longer than {MAX_ROW_BYTES >> 20} MiB: shorten its texts")
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:
-            self.invalid = True
-            return raw.decode("utf-8", "surrogateescape")
-
-
-def _csv_lines(path: Path, stream: io.BufferedReader[Any]) -> _CsvLines:
-    try:
-        return _CsvLines(stream)
-    except WrongEncodingError as error:
-        raise SourceError(f"{path} {error}") from error
-
-
-def _header(path: Path, lines: _CsvLines) -> list[str]:
-    try:
-        header = next(csv.reader(lines), None)
-    except csv.Error as error:
-        raise SourceError(
-            f"{path}: its first line is not the names of columns ({error})"
-        ) from error
-    if not header:
-        raise SourceError(f"{path} is empty, or its first line: expected the names of columns")
-    if lines.invalid:
-        raise SourceError(f"{path}: its first line is not valid UTF-8: convert it to UTF-8")
-    return header
-
-
-def csv_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the position and fields of each row of a CSV file; a `Fault` where it is unreadable."""
-    with open_result_file(path) as stream:
-        lines = _csv_lines(path, stream)
-        header = _header(path, lines)
-        reader = csv.reader(lines)
-        position = 0
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                reason = "row_too_large" if lines.too_large else "invalid_csv"
-                value: Any = Fault(reason, f"near line {reader.line_num + 1}: {error}")
-            else:
-                if not row:
-                    lines.start_row()
-                    continue
-                value = _csv_row(row, header, lines)
-            lines.start_row()
-            yield position, value
-            position += 1
-
-
-def _csv_row(row: list[str], header: list[str], lines: _CsvLines) -> dict[str, str] | Fault:
-    shown = ",".join(row)
-    if lines.invalid and _INVALID_BYTE.search(shown):
-        return Fault("invalid_utf8", "the row is not valid UTF-8: convert the file", shown)
-    if len(row) != len(header):
-        detail = f"the row has {len(row)} fields, expected {len(header)}: quote texts with commas"
-        return Fault("wrong_field_count", detail, shown)
-    return dict(zip(header, row, strict=True))
-
-
-def _parquet(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"{path} is not a Parquet file that can be read: {error}") from error
-
-
-def parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
-    """Yield the position and some columns of each row of a Parquet file."""
-    position = 0
-    with _parquet(path) as file:
-        try:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-                for row in _batch_rows(batch):
-                    yield position, row
-                    position += 1
-        except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{path} is damaged ({error}): fetch it again") from error
-
-
-def _batch_rows(batch: pa.RecordBatch) -> Iterable[Any]:
-    try:
-        return list(batch.to_pylist())
-    except (UnicodeDecodeError, ValueError, OverflowError):
-        return [_one_row(batch.slice(number, 1)) for number in range(batch.num_rows)]
-
-
-def _one_row(batch: pa.RecordBatch) -> Any:
-    try:
-        return batch.to_pylist()[0]
-    except UnicodeDecodeError as error:
-        return Fault("invalid_utf8", f"the row is not valid UTF-8 ({error})")
-    except (ValueError, OverflowError) as error:
-        return Fault("unreadable_row", f"a value of the row cannot be read ({error})")
-
-
-def _canonical(row: Mapping[str, Any], columns: Mapping[str, str]) -> bytes:
+def _canonical(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bytes:
     """Write what is used of a row in one way only, for the revision."""
-    values = [[name, row.get(columns[name])] for name in sorted(columns)]
+    values = [
+        [name, cell(row, column) if isinstance(column, str) else [cell(row, one) for one in column]]
+        for name, column in sorted(columns.items())
+    ]
     try:
         return json.dumps(values, default=str).encode()
     except (RecursionError, ValueError, TypeError):
@@ -421,94 +429,3 @@ def _name(value: Any) -> str | None:
     except RecursionError:
         return None
     return text if text and text.strip() else None
-
-
-def _to_row(position: int, row: Mapping[str, Any], columns: Mapping[str, str]) -> Any:
-    def cell(name: str) -> Any:
-        value = row.get(columns[name]) if name in columns else None
-        return None if value == "" else value
-
-    score = _score(cell("score"))
-    if isinstance(score, Fault):
-        return score
-    question = text_of(cell("input_text"))
-    if question is None or not question.strip():
-        return Fault("missing_question", "the row's question is empty")
-    identity = cell("example_id")
-    if identity is None and "example_id" in columns:
-        return Fault("missing_id", "the row's example_id is empty")
-    choices = _choices(cell("choices"))
-    if isinstance(choices, Fault):
-        return choices
-    gold, prediction = text_of(cell("correct_answer")), text_of(cell("prediction"))
-    metadata = cell("metadata")
-    return {
-        "example_id": str(position) if identity is None else text_of(identity),
-        "subject": text_of(cell("subject")),
-        "question": question,
-        "choices": choices,
-        "gold": gold,
-        "gold_choice": choices.index(gold) if choices and gold in choices else None,
-        # What is null in a column that is there was empty; of a missing column nothing is known.
-        "response": text_of(row.get(columns["output_text"])) or ""
-        if "output_text" in columns
-        else None,
-        "prediction": prediction,
-        "extraction_recorded": "prediction" in columns,
-        "predicted_choice": choices.index(prediction)
-        if choices and prediction in choices
-        else None,
-        "score": score,
-        "metric": columns["score"],
-        "finish_reason": text_of(cell("finish_reason")),
-        "metadata": _metadata(metadata),
-    }
-
-
-def _score(value: Any) -> float | int | Fault:
-    if value is None:
-        return Fault("missing_score", "the row's score is empty")
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if text in _TRUE or text in _FALSE:
-            return 1.0 if text in _TRUE else 0.0
-        try:
-            value = float(text)
-        except ValueError:
-            return Fault(
-                "unreadable_score", f"score {value[:100]!r} is neither a number nor true or false"
-            )
-    elif isinstance(value, Decimal):
-        value = float(value)
-    if not isinstance(value, bool | int | float):
-        return Fault("unreadable_score", f"score is a {type(value).__name__}, expected a number")
-    if isinstance(value, float) and math.isnan(value):
-        return Fault("missing_score", "the row's score is not a number (NaN)")
-    return value
-
-
-def _choices(value: Any) -> list[str] | Fault | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            value = None
-    if not isinstance(value, list):
-        return Fault(
-            "unreadable_choices",
-            'choices are not a list: write them as a JSON list, e.g. ["yes", "no"]',
-        )
-    return texts_of(value)
-
-
-def _metadata(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return metadata_json({"metadata": value})
-    return metadata_json(value if isinstance(value, dict) else {"metadata": value})

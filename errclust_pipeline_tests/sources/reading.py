@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from errclust_pipeline.sources import Submission, read_submission
+from errclust_pipeline.sources import SourceError, Submission, read_submission
+
+_Result = TypeVar("_Result")
 
 
 class Read:
@@ -44,3 +47,11 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
         for name, content in members.items():
             archive.writestr(name, content)
     return path
+
+
+def result_or_refusal(action: Callable[[], _Result]) -> _Result | SourceError:
+    """What an action gives, or the clear error that it may end in; any other error is let out."""
+    try:
+        return action()
+    except SourceError as error:
+        return error

@@ -1,13 +1,17 @@
 import gzip
 import struct
+import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from errclust_pipeline.sources import SourceError, archive
-from errclust_pipeline.sources.archive import open_result_file
-from errclust_pipeline_tests.sources.reading import write_zip
+from errclust_pipeline.sources.archive import open_result_file, open_zip
+from errclust_pipeline_tests.sources.reading import result_or_refusal, write_zip
 
 
 def read(path: Path) -> bytes:
@@ -116,3 +120,82 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for name in ("a.json", "a.zip", "a.json.gz"):
         with pytest.raises(SourceError, match="cannot be read: No such file"):
             read(tmp_path / name)
+
+
+CONTENT = b'[{"question_id": 1, "question": "which?"}]' * 3
+METHODS = {"stored": 0, "deflate": 8, "bzip2": 12, "lzma": 14, "zstandard": 93}
+
+
+def write_with(path: Path, method: str, members: dict[str, bytes]) -> Path:
+    with archive.zipfile.ZipFile(path, "w", METHODS[method]) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_compression_that_tools_write_is_read(tmp_path: Path, method: str) -> None:
+    path = write_with(tmp_path / "a.zip", method, {"a.json": CONTENT})
+    assert read(path) == CONTENT
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_damage_to_an_archive_ends_in_a_traceback(tmp_path: Path, method: str) -> None:
+    good = write_with(tmp_path / "a.zip", method, {"a.json": CONTENT, "é.txt": b"x"}).read_bytes()
+
+    @settings(max_examples=120, deadline=None)
+    @given(
+        changes=st.lists(
+            st.tuples(st.integers(0, len(good) - 1), st.integers(0, 255)), min_size=1, max_size=4
+        ),
+        cut=st.integers(0, len(good)) | st.none(),
+    )
+    def is_read_or_refused(changes: list[tuple[int, int]], cut: int | None) -> None:
+        raw = bytearray(good)
+        for at, byte in changes:
+            raw[at] = byte
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "a.zip")
+            path.write_bytes(raw[:cut])
+            for reading in (read, read_all):
+                found = result_or_refusal(partial(reading, path))
+                assert not isinstance(found, SourceError) or str(path) in str(found)
+
+    is_read_or_refused()
+
+
+def read_all(path: Path) -> dict[str, bytes]:
+    with open_zip(path) as opened:
+        return {name: opened.read(name, 1 << 20) for name in opened.names}
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"é.json": b"[]"})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xfe"))
+    for reading in (read, read_all):
+        with pytest.raises(SourceError, match="not valid UTF-8"):
+            reading(path)
+
+
+def test_the_members_of_an_archive_together_are_no_larger_than_believable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_DECOMPRESSED_BYTES", 3_000)
+    path = write_zip(tmp_path / "a.zip", {f"{n}.json": b" " * 1_000 for n in range(4)})
+    with pytest.raises(SourceError, match="more than is believable"):
+        read_all(path)
+    with open_zip(path) as opened, pytest.raises(SourceError, match="holds more than"):
+        opened.read("0.json", 999)
+
+
+def test_of_two_members_of_one_name_the_last_counts(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.json": b"1"})
+    with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("a.json", b"2")
+    assert read_all(path) == {"a.json": b"2"}
+
+
+def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MAX_LOG_MEMBERS", 2)
+    with pytest.raises(SourceError, match="3 files, more than 2"):
+        read_all(write_zip(tmp_path / "a.zip", {f"{n}.json": b"" for n in range(3)}))

@@ -11,7 +11,7 @@ from errclust_pipeline.sources import (
     read_submission,
 )
 from errclust_pipeline_tests.result_files import write_table
-from errclust_pipeline_tests.sources import test_lm_eval, test_mmlu_pro
+from errclust_pipeline_tests.sources import test_inspect_ai, test_lm_eval, test_mmlu_pro
 from errclust_pipeline_tests.sources.reading import Read
 
 
@@ -19,9 +19,10 @@ def test_a_folder_of_several_formats_gives_all_its_submissions(tmp_path: Path) -
     test_lm_eval.samples(tmp_path / "org__m", "task", [test_lm_eval.generated(1)])
     test_mmlu_pro.write(tmp_path, [test_mmlu_pro.row(1)])
     write_table(tmp_path / "results.csv", models=["a", "b"])
+    test_inspect_ai.write_json(tmp_path / "log.json", [test_inspect_ai.sample(1)])
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
     found = find_submissions(tmp_path)
-    assert [one.reader for one in found] == ["lm_eval", "mmlu_pro", "table", "table"]
+    assert [one.reader for one in found] == ["lm_eval", "inspect", "mmlu_pro", "table", "table"]
     assert all(Read(one).rows for one in found)
     assert len(find_submissions(tmp_path, reader="table")) == 2
 
@@ -40,7 +41,7 @@ def test_an_unknown_file_is_met_with_what_each_reader_expects(tmp_path: Path) ->
         with pytest.raises(SourceError) as error:
             find_submissions(path)
         assert name in str(error.value)
-        assert all(f"{reader}:" in str(error.value) for reader in ("lm_eval", "mmlu_pro"))
+        assert all(f"{reader}:" in str(error.value) for reader in ("lm_eval", "inspect"))
     with pytest.raises(SourceError, match=r"a\.txt, b\.json, c\.jsonl"):
         find_submissions(tmp_path)
 
@@ -70,6 +71,7 @@ def test_links_out_of_a_folder_are_not_followed_and_this_is_said(tmp_path: Path)
 def test_a_submission_restored_from_its_record_reads_the_same(tmp_path: Path) -> None:
     test_lm_eval.samples(tmp_path / "org__m", "task", [test_lm_eval.generated(1)])
     test_mmlu_pro.write(tmp_path, [test_mmlu_pro.row(1)])
+    test_inspect_ai.write_eval(tmp_path / "log.eval", [test_inspect_ai.sample(1)])
     write_table(tmp_path / "results.csv", models=["a|b/ü" + "x" * 300])
     for one in find_submissions(tmp_path):
         assert Read(Submission.from_json(one.to_json())).rows == Read(one).rows
@@ -83,7 +85,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path, name: str) -> None:
         "defaults": ["b", "m"],
         "dataset": "d",
     }
-    for ending in ("zip", "csv", "jsonl", "parquet"):
+    for ending in ("zip", "csv", "jsonl", "parquet", "eval"):
         gone = tmp_path / f"gone.{ending}"
         with pytest.raises(SourceError, match=r"gone\."):
             list(read_submission(Submission("b", "m", name, (str(gone),) * 2, "r", options)))

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errclust_pipeline.sources import json_stream
-from errclust_pipeline.sources.json_stream import Fault, WrongEncodingError, read_json_rows
+from errclust_pipeline.sources.json_stream import (
+    Fault,
+    WrongEncodingError,
+    read_json_object,
+    read_json_rows,
+)
 
 
 def read(content: bytes) -> list[Any]:
@@ -17,6 +22,10 @@ def read(content: bytes) -> list[Any]:
 
 def reasons(values: list[Any]) -> list[str | None]:
     return [value.reason if isinstance(value, Fault) else None for value in values]
+
+
+def read_entries(content: bytes) -> list[tuple[str, int, Any]]:
+    return list(read_json_object(io.BufferedReader(io.BytesIO(content)), "rows"))
 
 
 VALUES = st.recursive(
@@ -41,6 +50,53 @@ def test_a_list_reads_the_same_in_any_chunks(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_stream, "CHUNK_BYTES", chunk)
         assert read(content) == json.loads(content)
+
+
+@given(
+    entries=st.dictionaries(st.text().filter(lambda name: name != "rows"), VALUES, max_size=4),
+    rows=st.lists(VALUES, max_size=5),
+    chunk=st.integers(1, 40),
+    indent=st.sampled_from([None, 1]),
+)
+def test_an_objects_entries_are_read_and_its_rows_one_by_one(
+    entries: dict[str, Any], rows: list[Any], chunk: int, indent: int | None
+) -> None:
+    content = json.dumps(entries | {"rows": rows, "last": 1}, indent=indent).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "CHUNK_BYTES", chunk)
+        found = read_entries(content)
+    expected = json.loads(content)
+    assert [(number, row) for name, number, row in found if name == "rows"] == list(enumerate(rows))
+    assert {name: value for name, _, value in found if name != "rows"} == {
+        name: value for name, value in expected.items() if name != "rows"
+    }
+
+
+@given(
+    pieces=st.lists(
+        st.sampled_from(
+            ["{", "}", "[", "]", ":", ",", '"rows":[', '"a"', '"', "\\", "1", " ", "x", "\xff"]
+        ),
+        max_size=20,
+    ),
+    chunk=st.integers(1, 9),
+)
+def test_no_pieces_of_an_object_make_reading_fail_or_hang(pieces: list[str], chunk: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "CHUNK_BYTES", chunk)
+        found = read_entries("".join(["{", *pieces]).encode("latin-1"))
+        assert len(found) <= len(pieces) + 1
+        read("".join(["[", *pieces]).encode("latin-1"))
+
+
+def test_an_object_cut_in_its_rows_keeps_those_before_the_break() -> None:
+    content = json.dumps({"a": {"b": 1}, "rows": [{"n": number} for number in range(5)]}).encode()
+    for cut in range(1, len(content)):
+        found = read_entries(content[:cut])
+        assert isinstance(found[-1][2], Fault)
+        assert found[-1][2].reason == "truncated_file"
+        rows = [row for name, _, row in found if name == "rows" and not isinstance(row, Fault)]
+        assert rows == [{"n": number} for number in range(len(rows))]
 
 
 TRAPS = st.sampled_from(["},", "}, {", '"},', "}],", "\\},", "{", "[", "]", "x"])

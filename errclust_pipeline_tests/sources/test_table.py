@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from errclust_pipeline.sources import SourceError, find_submissions, json_stream, table
+from errclust_pipeline.sources import SourceError, find_submissions, json_stream, table_files
 from errclust_pipeline_tests.sources.reading import Read, write_lines
 
 COLUMNS = [
@@ -228,8 +228,8 @@ def test_dirty_csv_rows_are_rejected_and_all_are_accounted_for(tmp_path: Path) -
 def test_a_csv_row_too_large_is_rejected_and_reading_goes_on(
     tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "MAX_ROW_BYTES", 1 << 16)
-    monkeypatch.setattr(table, "CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(table_files, "MAX_ROW_BYTES", 1 << 16)
+    monkeypatch.setattr(table_files, "CHUNK_BYTES", 1 << 12)
     large = "x" * (1 << 18) if shape == "one field" else "line\n" * (1 << 13) * 2
     path = write(tmp_path / "t.csv", [row(1), row(2, output_text=large), row(3)])
     found = read(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import os
 import sys
@@ -129,23 +130,51 @@ def _main(
 @_explain_errors
 def ingest(
     paths: Annotated[
-        list[Path],
-        typer.Argument(help="Result files, or folders of them.", metavar="PATH..."),
+        list[str],
+        typer.Argument(
+            help="Result files, folders of them, or datasets of the hub: hf:owner/dataset, "
+            "hf:open-llm-leaderboard.",
+            metavar="PATH...",
+        ),
     ],
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, inspect, mmlu_pro, realmistake, llm_uncertainty, osq_bench, "
-            "every_eval_ever or table; of battles lmsys, fastchat, llmfao or pandalm.  "
+            help="The format: lm_eval, open_llm_leaderboard_v1, inspect, mmlu_pro, realmistake, "
+            "llm_uncertainty, osq_bench, every_eval_ever or table; of battles lmsys, fastchat, "
+            "llmfao or pandalm.  "
             "[default: found out from the files]",
             show_default=False,
         ),
     ] = None,
     benchmark: Annotated[
-        str | None, typer.Option("--benchmark", "-b", help="The benchmark, where no file says it.")
+        str | None,
+        typer.Option(
+            "--benchmark",
+            "-b",
+            help="The benchmark, where no file says it; of a leaderboard, which one is wanted.",
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model, where no file says it.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="The model, where no file says it; of a leaderboard, which one is wanted.",
+        ),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(help="Of a leaderboard: so many models, the best by average.")
+    ] = None,
+    timestamp: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a leaderboard: the run of this time.  [default: latest, of each benchmark]",
+            show_default=False,
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Of a hub dataset: a branch, tag or commit.")
     ] = None,
     metric: Annotated[
         str | None,
@@ -190,13 +219,17 @@ def ingest(
     """Record result files, so that `errclust run` reads them.
 
     Takes lm-evaluation-harness output folders, Inspect AI logs, MMLU-Pro result zips, and tables
-    (CSV, JSON, Parquet, Arrow, datasets' folders); and battles: MT-bench human judgments, Chatbot
-    Arena conversations, FastChat's pairwise judgments, llmfao, PandaLM (--benchmark then names the
-    battle set). Files are recorded where they lie; ingest them again after they change.
+    (CSV, JSON, Parquet, Arrow, datasets' folders), among others; and battles: MT-bench human
+    judgments, Chatbot Arena conversations, FastChat's pairwise judgments, llmfao, PandaLM
+    (--benchmark then names the battle set). Files are recorded where they lie; ingest them again
+    after they change. From the hub they are fetched first: hf:open-llm-leaderboard with --model or
+    --top, hf:open-llm-leaderboard-old likewise, or any hf:owner/dataset.
     """
+    from errclust_pipeline.hub_ingest import ingest_from_hub
     from errclust_pipeline.ingest import ingest as ingest_paths
     from errclust_pipeline.instance import open_instance
     from errclust_pipeline.partitions import add_partitions
+    from errclust_pipeline.resources.hub import HubAddress, is_hub_address
     from errclust_pipeline.sources.mapping import read_mapping
 
     mapped = read_mapping(mapping) if mapping is not None else {}
@@ -219,9 +252,36 @@ def ingest(
     options = mapped | {name: value for name, value in given.items() if value is not None}
     if mapping is not None and reader is None:
         reader = "table"
+    addresses = [HubAddress.parse(path) for path in paths if is_hub_address(path)]
+    local = [Path(path) for path in paths if not is_hub_address(path)]
+    of_the_hub = {"--top": top, "--timestamp": timestamp, "--revision": revision}
+    misplaced = [name for name, value in of_the_hub.items() if value is not None and local]
+    if misplaced:
+        _stop(f"{misplaced[0]} is for what comes from the hub (hf:…), and {local[0]} does not")
     warehouse = _warehouse(root)
-    with terminal.run_progress(len(paths)):
-        ingested = ingest_paths(warehouse, paths, reader, options, copy)
+    problems: dict[str, str] = {}
+    fetched: list[str] = []
+    with terminal.run_progress(len(paths)) as progress:
+        ingested = ingest_paths(warehouse, local, reader, options, copy) if local else []
+        for address in addresses:
+            found = ingest_from_hub(
+                warehouse,
+                address if revision is None else dataclasses.replace(address, revision=revision),
+                reader,
+                options,
+                copy,
+                timestamp=timestamp,
+                top=top,
+                on_model=progress.start_partition,
+            )
+            ingested += found.ingested
+            problems |= found.problems
+            for number, one in enumerate(found.best, 1):
+                when = f", submitted {one.submitted}" if one.submitted else ""
+                line = f"{number}. {one.name}: average {one.average:.2f}{when}"
+                terminal.messages().print(terminal.plain(line))
+            megabytes = found.fetched.size / 1e6
+            fetched.append(f"{found.fetched.files:,} files fetched ({megabytes:,.1f} MB)")
         with open_instance(warehouse.storage) as instance:
             add_partitions(instance, [one.partition for one in ingested])
         warehouse.publish_catalog()
@@ -235,11 +295,16 @@ def ingest(
         }
         for one in ingested
     ]
+    for name, reason in problems.items():
+        terminal.print_error(f"{name} is left out: {reason}")
     if as_json:
         terminal.print_json(rows)
-        return
-    terminal.print_rows(rows)
-    terminal.messages().print(f"{len(rows)} submissions recorded. Next: errclust run")
+    else:
+        terminal.print_rows(rows)
+        done = [*fetched, f"{len(rows)} submissions recorded"]
+        terminal.messages().print(f"{', '.join(done)}. Next: errclust run")
+    if problems:
+        raise typer.Exit(PARTITION_FAILED)
 
 
 @app.command()

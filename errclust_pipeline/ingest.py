@@ -14,6 +14,7 @@ from typing import Any
 
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.progress import ProgressCounter
+from errclust_pipeline.resources.hub import as_recorded
 from errclust_pipeline.resources.warehouse import (
     Warehouse,
     partition_of_submission,
@@ -140,6 +141,8 @@ def record(
 ) -> Ingested:
     """Record a submission that was found, so that `raw_results` can read it.
 
+    One whose files were fetched from the hub is recorded by their addresses there.
+
     Parameters
     ----------
     copy : bool
@@ -151,12 +154,15 @@ def record(
         If a file cannot be read.
     """
     fingerprint = file_fingerprint(*(Path(file) for file in submission.files))
-    if copy:
-        submission = _copied(warehouse, partition, submission, fingerprint)
     known = warehouse.has_submission(partition)
-    revised = warehouse.register(submission, fingerprint)
+    before, fingerprint_before = warehouse.submission(partition) if known else (None, "")
+    recorded = as_recorded(submission, before, fingerprint == fingerprint_before)
+    if copy:
+        copies = _copied(warehouse, partition, submission, fingerprint).files
+        recorded = dataclasses.replace(recorded, files=copies)
+    revised = warehouse.register(recorded, fingerprint)
     change = "unchanged" if not revised else "revised" if known else "new"
-    return Ingested(submission, partition, change)
+    return Ingested(recorded, partition, change)
 
 
 def _copied(

@@ -10,7 +10,8 @@
     revision = "…"
 
     [submissions]
-    folders = ["drop"]            # where they arrive: below the root, absolute, or fsspec URLs
+    folders = ["drop"]            # where they arrive: below the root, absolute, or fsspec URLs,
+                                  # or datasets of the hub: "hf:org/name"
 
     [language_model]              # without it, clusters are named by key phrases
     model = "…"                   # as the endpoint calls it
@@ -57,6 +58,7 @@ from errclust_pipeline.analysis.errors import DEFAULT_TEXT, ErrorText
 from errclust_pipeline.analysis.question_map import QuestionMapSettings
 from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
 from errclust_pipeline.resources.embedder import EMBEDDED_MODEL, embedder_identity
+from errclust_pipeline.resources.hub import is_hub_address
 from errclust_pipeline.resources.storage import Storage
 
 SETTINGS_FILE = "errclust.toml"
@@ -148,7 +150,7 @@ class SubmissionSettings(_Section):
 
     folders: tuple[str, ...] = ("drop",)
     """Paths, those that are not absolute below the data root, or fsspec URLs such as
-    ``s3://bucket/results`` or ``hf://datasets/org/name``."""
+    ``s3://bucket/results``, or datasets of the hub, ``hf:org/name``."""
     seconds_between_looks: Annotated[int, pydantic.Field(ge=1)] = 30
     """Of the sensors; a file is taken in when two looks found it unchanged."""
     warn_after_days: Annotated[int, pydantic.Field(ge=1)] = 7
@@ -162,7 +164,7 @@ class SubmissionSettings(_Section):
 
     def url(self, folder: str, storage: Storage) -> str:
         """Return a folder as a full path or URL."""
-        is_full = "://" in folder or Path(folder).is_absolute()
+        is_full = "://" in folder or is_hub_address(folder) or Path(folder).is_absolute()
         return folder if is_full else f"{storage.url}/{folder}"
 
 

@@ -16,6 +16,7 @@ import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline_tests.hub_server import HubServer, hub_server
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -50,6 +51,29 @@ def root(tmp_path: Path) -> Path:
 def warehouse(root: Path) -> Warehouse:
     """The warehouse at the data root."""
     return Warehouse(str(root))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
+    """A hub on loopback, which the hub's client in this process asks, with no token."""
+    from huggingface_hub import close_session, constants
+
+    with hub_server() as server:
+        template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        for name, value in {
+            "ENDPOINT": server.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": template,
+            "HF_URL_HOSTS": frozenset({"127.0.0.1"}),
+            "HF_HUB_OFFLINE": False,
+            "HF_ASSETS_CACHE": str(tmp_path / "hub" / "assets"),
+            "HF_HUB_CACHE": str(tmp_path / "hub" / "hub"),
+            "HF_TOKEN_PATH": str(tmp_path / "hub" / "token"),
+        }.items():
+            monkeypatch.setattr(constants, name, value)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        close_session()
+        yield server
+        close_session()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from errclust_pipeline.arrivals.listing import FolderListing, ListedFile, ListingError
+from errclust_pipeline.arrivals.hub_listing import listing_of
+from errclust_pipeline.arrivals.listing import ListedFile, Listing, ListingError
 from errclust_pipeline.ingest import record
 from errclust_pipeline.keys import KeyCodecError, Partition
 from errclust_pipeline.resources.warehouse import Warehouse
@@ -109,7 +110,7 @@ class DropFolder:
     ----------
     warehouse : Warehouse
     url : str
-        A local path or fsspec URL.
+        A local path, an fsspec URL, or a dataset of the hub (``hf:owner/name``).
     files_a_look : int
         Files taken in at most by one look.
     seconds_a_look : float
@@ -123,7 +124,7 @@ class DropFolder:
         files_a_look: int = FILES_A_LOOK,
         seconds_a_look: float = SECONDS_A_LOOK,
     ) -> None:
-        self.listing = FolderListing(url, warehouse.storage)
+        self.listing = listing_of(url, warehouse.storage)
         self._warehouse = warehouse
         self._files_a_look = files_a_look
         self._seconds_a_look = seconds_a_look
@@ -216,7 +217,7 @@ def _pair(partition: Partition) -> tuple[str, str]:
 class _Look:
     """One look: takes in what is new and notes what it found."""
 
-    def __init__(self, memory: _Memory, warehouse: Warehouse, listing: FolderListing) -> None:
+    def __init__(self, memory: _Memory, warehouse: Warehouse, listing: Listing) -> None:
         self._memory = memory
         self._files = memory.files
         self._warehouse = warehouse

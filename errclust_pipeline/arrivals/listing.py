@@ -1,12 +1,12 @@
-"""What files a folder holds, and in which version: a local folder, a bucket, a hub dataset."""
+"""What files a folder holds, and in which version: a local folder, or a bucket."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 import fsspec
 
@@ -29,11 +29,43 @@ class ListedFile:
     """A file in a folder.
 
     `path` is relative to the folder, with slashes; `version` changes when the content does: it is
-    the store's own tag of the content (a hub's blob, a bucket's ETag) or else size and time.
+    the store's own tag of the content (a hub's hash, a bucket's ETag) or else size and time.
     """
 
     path: str
     version: str
+
+
+class Listing(Protocol):
+    """A place that submissions arrive in: what files it holds, and in which version."""
+
+    url: str
+    key: str
+    """Names the place in the data root."""
+
+    def exists(self) -> bool:
+        """Whether the place is there."""
+        ...
+
+    def files(self) -> list[ListedFile]:
+        """List all files, sorted; hidden and unfinished ones are left out.
+
+        Raises
+        ------
+        ListingError
+            If the place is not there, or does not answer.
+        """
+        ...
+
+    def local(self, file: ListedFile) -> Path:
+        """Return a path to read a file from, fetched if it has to be.
+
+        Raises
+        ------
+        OSError
+            If it cannot be fetched.
+        """
+        ...
 
 
 class FolderListing:
@@ -42,8 +74,7 @@ class FolderListing:
     Parameters
     ----------
     url : str
-        A local path or any URL that fsspec can list, such as ``s3://bucket/results`` or
-        ``hf://datasets/org/name``.
+        A local path or any URL that fsspec can list, such as ``s3://bucket/results``.
     storage : Storage
         The data root, under which files of a remote folder are kept once they are fetched.
     """
@@ -83,22 +114,9 @@ class FolderListing:
         except Exception as error:
             # Each store has exceptions of its own.
             raise ListingError(f"{self.url} cannot be listed: {error}") from error
-        listed = [
-            ListedFile(path, _version(details))
+        return finished(
+            ListedFile(name[len(self._root) :].lstrip("/"), _version(details))
             for name, details in found.items()
-            if _is_finished(path := name[len(self._root) :].lstrip("/"))
-        ]
-        # The results file next to samples says which model they are of.
-        names: dict[str, list[str]] = {}
-        for file in listed:
-            if PurePosixPath(file.path).name.startswith("results_"):
-                names.setdefault(_folder(file.path), []).append(f"{file.path} {file.version}")
-        return sorted(
-            (
-                ListedFile(file.path, _with_neighbours(file, names.get(_folder(file.path), [])))
-                for file in listed
-            ),
-            key=lambda file: file.path,
         )
 
     def local(self, file: ListedFile) -> Path:
@@ -143,6 +161,26 @@ class FolderListing:
     def _siblings(self, path: str) -> list[str]:
         folder = "/".join([self._root, *PurePosixPath(path).parts[:-1]])
         return list(self._filesystem.ls(folder, detail=False))
+
+
+def finished(files: Iterable[ListedFile]) -> list[ListedFile]:
+    """Return the files that are neither hidden nor unfinished, sorted.
+
+    The version of samples depends on the results files beside them, which say of which model they
+    are.
+    """
+    listed = [file for file in files if _is_finished(file.path)]
+    names: dict[str, list[str]] = {}
+    for file in listed:
+        if PurePosixPath(file.path).name.startswith("results_"):
+            names.setdefault(_folder(file.path), []).append(f"{file.path} {file.version}")
+    return sorted(
+        (
+            ListedFile(file.path, _with_neighbours(file, names.get(_folder(file.path), [])))
+            for file in listed
+        ),
+        key=lambda file: file.path,
+    )
 
 
 def _version(details: Mapping[str, Any]) -> str:

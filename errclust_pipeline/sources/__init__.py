@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ from errclust_pipeline.sources.inspect_ai import InspectReader
 from errclust_pipeline.sources.llm_uncertainty import LlmUncertaintyReader
 from errclust_pipeline.sources.lm_eval import LmEvalReader
 from errclust_pipeline.sources.mmlu_pro import MmluProReader
+from errclust_pipeline.sources.open_llm_leaderboard_v1 import OpenLlmLeaderboardV1Reader
 from errclust_pipeline.sources.osq_bench import OsqBenchReader
 from errclust_pipeline.sources.realmistake import RealMistakeReader
 from errclust_pipeline.sources.rows import files_below, leaves
@@ -35,6 +36,7 @@ __all__ = [
     "SourceError",
     "Submission",
     "UnknownFormatError",
+    "check_options",
     "find_submissions",
     "read_submission",
 ]
@@ -47,6 +49,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
             InspectReader(),
             RealMistakeReader(),
             MmluProReader(),
+            OpenLlmLeaderboardV1Reader(),
             LlmUncertaintyReader(),
             OsqBenchReader(),
             EveryEvalEverReader(),
@@ -83,12 +86,7 @@ def find_submissions(
         raise SourceError(f"{path} does not exist")
     if reader is not None and reader not in READERS:
         raise SourceError(f"there is no reader {reader!r}; there are: {', '.join(READERS)}")
-    threshold = options.get("threshold", DEFAULT_THRESHOLD)
-    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
-        raise SourceError(
-            f"option threshold is {threshold!r}: a score below it is an error, so it must be above "
-            "0 and at most 1"
-        )
+    _check_threshold(options)
     asked = [READERS[reader]] if reader is not None else list(READERS.values())
     found: list[Submission] = []
     taken: set[str] = set()
@@ -111,13 +109,7 @@ def find_submissions(
         raise UnknownFormatError(
             f"{path} {_what_is_there(path)}. Expected one of:\n{_expected(asked)}"
         )
-    foreign = sorted(set(options) - known)
-    if foreign:
-        raise SourceError(
-            f"{path} is read as {' and '.join(dict.fromkeys(item.reader for item in found))}, "
-            f"which has no option {foreign[0]}: leave it out. "
-            f"Its options: {', '.join(sorted(known))}"
-        )
+    _check_names(options, known, path, dict.fromkeys(item.reader for item in found))
     first: dict[tuple[str, str], Submission] = {}
     for item in found:
         other = first.setdefault((item.benchmark, item.model), item)
@@ -128,6 +120,43 @@ def find_submissions(
                 "benchmark to name them apart"
             )
     return found
+
+
+def check_options(reader: str, options: Mapping[str, Any], what: object) -> None:
+    """Make sure that a reader has options of these names, and that their values can be.
+
+    Parameters
+    ----------
+    what : object
+        What is to be read, for the message.
+
+    Raises
+    ------
+    SourceError
+        If one is not known or cannot be used.
+    """
+    _check_threshold(options)
+    _check_names(options, READERS[reader].options, what, [reader])
+
+
+def _check_threshold(options: Mapping[str, Any]) -> None:
+    threshold = options.get("threshold", DEFAULT_THRESHOLD)
+    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
+        raise SourceError(
+            f"option threshold is {threshold!r}: a score below it is an error, so it must be above "
+            "0 and at most 1"
+        )
+
+
+def _check_names(
+    options: Mapping[str, Any], known: Set[str], what: object, readers: Iterable[str]
+) -> None:
+    foreign = sorted(set(options) - known)
+    if foreign:
+        raise SourceError(
+            f"{what} is read as {' and '.join(readers)}, which has no option {foreign[0]}: leave "
+            f"it out. Its options: {', '.join(sorted(known))}"
+        )
 
 
 def read_submission(submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -91,6 +91,26 @@ class Batch:
     responses: pa.RecordBatch
     rejects: pa.RecordBatch
     passed_over: int = 0
+
+
+def with_sources(
+    batches: Iterable[Batch], files: Sequence[str], names: Sequence[str]
+) -> Iterator[Batch]:
+    """Yield batches whose rows name their files by other names, e.g. by addresses on the hub."""
+    named = dict(zip(files, names, strict=True))
+    for batch in batches:
+        if tuple(files) == tuple(names):
+            yield batch
+            continue
+        yield Batch(
+            _renamed(batch.responses, named), _renamed(batch.rejects, named), batch.passed_over
+        )
+
+
+def _renamed(rows: pa.RecordBatch, named: Mapping[str, str]) -> pa.RecordBatch:
+    sources = [named.get(source, source) for source in rows.column("source").to_pylist()]
+    number = rows.schema.get_field_index("source")
+    return rows.set_column(number, rows.schema.field(number), pa.array(sources, pa.string()))
 
 
 class Reader(Protocol):

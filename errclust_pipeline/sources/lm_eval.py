@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,9 @@ _ROWS_THAT_DECIDE = 200
 """By whose metrics the deciding one is chosen."""
 
 _SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-_TIMESTAMP = r"(\d{4}[-_]\d{2}[-_]\d{2}T\d{2}[-_:.]\d{2}[-_:.]\d{2}(?:[-_:.]\d+)?)"
-_SAMPLES = re.compile(rf"samples_(.+)_{_TIMESTAMP}\.jsonl?(?:\.gz)?")
-_RESULTS = re.compile(rf"results_{_TIMESTAMP}\.json")
+TIMESTAMP = r"(\d{4}[-_]\d{2}[-_]\d{2}T\d{2}[-_:.]\d{2}[-_:.]\d{2}(?:[-_:.]\d+)?)"
+_SAMPLES = re.compile(rf"samples_(.+)_{TIMESTAMP}\.jsonl?(?:\.gz)?")
+_RESULTS = re.compile(rf"results_{TIMESTAMP}\.json")
 _PRETRAINED = re.compile(r"(?:^|,)(?:pretrained|model)=([^,]+)")
 
 FILTERS = ("none", "flexible-extract")
@@ -66,19 +66,26 @@ class _SamplesFile:
 
     @property
     def age(self) -> tuple[str, str]:
-        """A key that sorts by time: the digits of the second, and of its fraction."""
-        return _age(self.timestamp)
+        """A key that sorts by time."""
+        return time_key(self.timestamp)
 
 
-def _age(timestamp: str) -> tuple[str, str]:
+def time_key(timestamp: str) -> tuple[str, str]:
+    """Return a key that sorts a run's time: the digits of the second, and of its fraction."""
     digits = re.sub(r"\D", "", timestamp)
     return digits[:14], digits[14:].ljust(9, "0")
 
 
 def run_time(path: str) -> tuple[str, str] | None:
     """Return a key that sorts samples files by the time in their name; None if there is none."""
+    found = task_and_time(path)
+    return time_key(found[1]) if found else None
+
+
+def task_and_time(path: str) -> tuple[str, str] | None:
+    """Return the task and time in a samples file's name; None if it is not named like one."""
     match = _SAMPLES.fullmatch(path.rpartition("/")[2])
-    return _age(match[2]) if match else None
+    return (match[1], match[2]) if match else None
 
 
 class LmEvalReader:
@@ -170,14 +177,22 @@ class LmEvalReader:
             of_row = value.get("filter")
             return wanted is None or not isinstance(of_row, str) or of_row == wanted
 
-        metric = submission.options.get("metric") or _choose_metric(path, task, is_used)
+        rows = rows_of_json_file(path)
+        metric = submission.options.get("metric")
+        if metric is None and wanted is None:
+            # All rows are used: the first ones decide, and need not be read twice.
+            first = list(islice(rows, _ROWS_THAT_DECIDE))
+            metric = choose_metric([row for _, row in first if isinstance(row, dict)], task)
+            rows = chain(first, rows)
+        elif metric is None:
+            metric = _choose_metric(path, task, is_used)
 
         def convert(_position: int, value: Any) -> dict[str, Any] | Fault | None:
             if isinstance(value, dict) and not is_used(value):
                 return None
             return to_row(value, metric)
 
-        return batches(submission, batch_rows, rows_of_json_file(path), convert, self.expects)
+        return batches(submission, batch_rows, rows, convert, self.expects)
 
 
 def _samples_below(folder: Path) -> Iterator[_SamplesFile]:
@@ -203,7 +218,22 @@ def _samples_file(path: Path) -> list[_SamplesFile]:
 
 
 def _is_results(path: Path) -> bool:
-    return _RESULTS.fullmatch(path.name) is not None
+    """Whether a file is the harness's results; lighteval names its own the same."""
+    if _RESULTS.fullmatch(path.name) is None:
+        return False
+    results = results_in(path)
+    return results is None or "config_general" not in results
+
+
+def results_in(path: Path) -> dict[str, Any] | None:
+    """Return what a results file holds; None if it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_RESULTS_BYTES:
+            return None
+        results = json.loads(path.read_bytes())
+    except (ValueError, RecursionError, OSError):
+        return None
+    return results if isinstance(results, dict) else None
 
 
 def _names_in_results(folder: Path, root: Path) -> dict[str, str]:
@@ -211,13 +241,11 @@ def _names_in_results(folder: Path, root: Path) -> dict[str, str]:
     names = {}
     for path in sorted(folder.glob("results_*.json")):
         match = _RESULTS.fullmatch(path.name)
-        if match is None or leaves(path, root) or path.stat().st_size > MAX_RESULTS_BYTES:
+        if match is None or leaves(path, root):
             continue
-        try:
-            results = json.loads(path.read_bytes())
-        except (ValueError, RecursionError, OSError):
-            continue  # Only the name is wanted; the folder has one too.
-        if isinstance(results, dict) and (name := _name_in(results)):
+        # Only the name is wanted; if it cannot be read, the folder has one too.
+        results = results_in(path)
+        if results is not None and (name := _name_in(results)):
             names[match[1]] = name
     return names
 
@@ -228,7 +256,7 @@ def _name_in(results: Mapping[str, Any]) -> str | None:
         return name
     sanitized = results.get("model_name_sanitized")
     if isinstance(sanitized, str) and sanitized.strip():
-        return _with_slash(sanitized)
+        return name_of_sanitized(sanitized)
     config = results.get("config")
     arguments = config.get("model_args") if isinstance(config, dict) else None
     if isinstance(arguments, dict):
@@ -242,10 +270,11 @@ def _name_of_folder(path: Path) -> str:
     folder = path.resolve().parent.name
     if not folder:
         raise SourceError(f"{path}: no file says which model it is of: set option model")
-    return _with_slash(folder)
+    return name_of_sanitized(folder)
 
 
-def _with_slash(name: str) -> str:
+def name_of_sanitized(name: str) -> str:
+    """Return the model's name of a folder's: `org__model` is `org/model`."""
     return name.replace("__", "/", 1)
 
 

@@ -107,6 +107,11 @@ def to_row(value: Any, metric: str | None) -> dict[str, Any] | Fault:
     return row
 
 
+def metric_of_task(task: str) -> str | None:
+    """Return the metric by which a leaderboard ranked on a task; None if none did."""
+    return next((name for start, name in METRIC_OF_TASK if task.startswith(start)), None)
+
+
 def choose_metric(rows: Sequence[Mapping[str, Any]], task: str) -> str | None:
     """Return the metric that decides: the leaderboard's for the task, else the first in the rows.
 
@@ -124,7 +129,8 @@ def choose_metric(rows: Sequence[Mapping[str, Any]], task: str) -> str | None:
     str or None
         None if no row has a metric.
     """
-    named = [name for start, name in METRIC_OF_TASK if task.startswith(start)]
+    ranked_by = metric_of_task(task)
+    named = [] if ranked_by is None else [ranked_by]
     for row in rows:
         listed = row.get("metrics")
         if isinstance(listed, list):
@@ -320,7 +326,7 @@ def _chosen(
             choices = [text.strip() for text in continuations]
     if choices is not None:
         likelihoods = likelihoods[: len(choices)]
-    chosen = _most_likely(likelihoods, continuations, metric)
+    chosen = most_likely(likelihoods, continuations, metric)
     gold = _gold_choice(row, doc, choices, likelihoods)
     return {
         "choices": choices,
@@ -351,7 +357,7 @@ def _choices(doc: Mapping[str, Any], count: int | None) -> list[str] | None:
     return None
 
 
-def _most_likely(
+def most_likely(
     likelihoods: Sequence[float], continuations: Sequence[str], metric: str
 ) -> int | None:
     """Return the option the harness took as chosen; None of a single one.

@@ -88,7 +88,11 @@ RESPONSES = Table(
             _key("benchmark_name", pa.string(), "the benchmark's true name, before encoding"),
             _key("source", pa.string(), "the file the row was read from"),
             _key("position", pa.int64(), "the row's position in that file, from 0"),
-            _key("revision", pa.string(), "the submission's content fingerprint"),
+            _key(
+                "revision",
+                pa.string(),
+                "the submission's content hash, or commit on the hub",
+            ),
         ]
     ),
 )
@@ -104,7 +108,11 @@ REJECTS = Table(
             _key("reason", pa.string(), "a short code, the same for rows of the same fault"),
             _key("detail", pa.string(), "what was wrong and what was expected"),
             _column("excerpt", pa.string(), "the row's first characters"),
-            _key("revision", pa.string(), "the submission's content fingerprint"),
+            _key(
+                "revision",
+                pa.string(),
+                "the submission's content hash, or commit on the hub",
+            ),
         ]
     ),
 )

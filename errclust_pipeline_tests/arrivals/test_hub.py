@@ -1,43 +1,169 @@
-import json
-import os
-import subprocess
-import sys
+import dagster as dg
+import pytest
 
-from errclust_pipeline_tests.arrivals.hub import hub_with
+from errclust_pipeline.arrivals import DropFolder
+from errclust_pipeline.arrivals.listing import ListingError
+from errclust_pipeline.automation import submission_sensors
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.settings import load_settings
+from errclust_pipeline_tests.arrivals.test_drop_folder import Watcher, keys
+from errclust_pipeline_tests.leaderboards import EARLY_TIME, details_v2
 from errclust_pipeline_tests.result_files import write_table
 
-LOOK_THREE_TIMES = """
-import json, sys
-from errclust_pipeline.arrivals import DropFolder
-from errclust_pipeline.resources.warehouse import Warehouse
-
-folder = DropFolder(Warehouse(sys.argv[1]), "hf://datasets/me/evals")
-look, requests = int(sys.argv[2]), []
-for _ in range(3):
-    found = folder.look(look)
-    look = found.look
-    requests += [str(one.partition) for one in found.requests]
-print(json.dumps([look, requests]))
-"""
+SNARKS = "leaderboard_bbh_snarks"
+A = Partition("trivia", "org__model-a")
 
 
-def test_a_hub_dataset_is_watched_like_a_folder(tmp_path):
-    dataset = tmp_path / "dataset" / "org"
-    dataset.mkdir(parents=True)
-    results, look = write_table(dataset / "a.csv"), 0
-    with hub_with("me/evals", tmp_path / "dataset") as url:
-        # A process of its own: the hub's client reads the hub's address when it is imported.
-        environment = {**os.environ, "HF_ENDPOINT": url, "HF_HUB_OFFLINE": "0"}
-        environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
-        for right_every, expected in ((3, ["trivia|org__model-a"]), (4, ["trivia|org__model-a"])):
-            write_table(results, right_every=right_every)
-            done = subprocess.run(
-                [sys.executable, "-c", LOOK_THREE_TIMES, str(tmp_path / "root"), str(look)],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=120,
+@pytest.fixture
+def table(tmp_path):
+    def made(**options):
+        return write_table(tmp_path / "made.csv", **options).read_bytes()
+
+    return made
+
+
+@pytest.mark.parametrize("url", ["hf:me/evals", "hf://datasets/me/evals"])
+def test_a_dataset_is_watched_like_a_folder(hub, warehouse, table, url):
+    repository = hub.add("me/evals", {"org/a.csv": table(), "org/b.part": b"", ".hidden": b""})
+    watcher = Watcher(DropFolder(warehouse, url))
+    assert keys(watcher.settle()) == [A]
+    submission, _ = warehouse.submission(A)
+    assert submission.files == (f"hf://datasets/me/evals@{repository.head}/org/a.csv",)
+    assert submission.revision == repository.head
+    assert watcher.settle() == []
+    second = repository.commit({"org/a.csv": table(right_every=4)})
+    assert keys(watcher.settle()) == [A]
+    assert warehouse.submission(A)[0].revision == second
+
+
+def test_a_commit_that_leaves_a_file_alone_requests_nothing_of_it(hub, warehouse, table):
+    repository = hub.add("me/evals", {"a.csv": table()})
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    watcher.settle()
+    fetched = hub.count("/resolve/")
+    repository.commit({"b.csv": table(models=["org/model-b"])})
+    assert keys(watcher.settle()) == [Partition("trivia", "org__model-b")]
+    assert hub.count("/resolve/") == fetched + 2  # The new file: what it is, and it.
+
+
+def test_a_file_that_changed_for_another_model_revises_only_that_one(hub, warehouse, table):
+    both = ["org/model-a", "org/model-b"]
+    repository = hub.add("me/evals", {"a.csv": table(models=both[:1])})
+    first = repository.head
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    watcher.settle()
+    second = repository.commit({"a.csv": table(models=both)})
+    watcher.settle()
+    b = Partition("trivia", "org__model-b")
+    recorded = {one: warehouse.submission(one)[0] for one in (A, b)}
+    assert [recorded[one].revision for one in (A, b)] == [first, second]
+    # Its file is the new one all the same: the old one is another's as well.
+    assert {f"@{second}/" in one.files[0] for one in recorded.values()} == {True}
+
+
+def test_a_look_without_a_new_commit_asks_one_question(hub, warehouse, table):
+    hub.add("me/evals", {"a.csv": table()})
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    watcher.settle()
+    before = len(hub.requests)
+    watcher.look()
+    assert hub.requests[before:] == ["GET /api/datasets/me/evals"]
+
+
+def test_a_folder_and_a_branch_of_a_dataset_can_be_watched(hub, warehouse, table):
+    files = {"a/x.csv": table(), "b/y.csv": table(models=["org/model-b"])}
+    repository = hub.add("me/evals", files)
+    watcher = Watcher(DropFolder(warehouse, f"hf:me/evals@{repository.head}/b"))
+    assert keys(watcher.settle()) == [Partition("trivia", "org__model-b")]
+    assert set(watcher.drop.known()) == {"y.csv"}
+
+
+def test_samples_are_read_with_the_results_beside_them(hub, warehouse):
+    files = details_v2("org/model", [SNARKS], rows=3)
+    renamed = {path.replace("org__model", "run-7"): data for path, data in files.items()}
+    repository = hub.add("me/evals", renamed)
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    assert keys(watcher.settle()) == [Partition(SNARKS, "org__model")]
+    # An older run that is put there later has no precedence.
+    repository.commit(details_v2("org/model", [SNARKS], rows=3, time=EARLY_TIME))
+    assert watcher.settle() == []
+
+
+def test_what_the_hub_refuses_leaves_what_is_known_as_it_is(hub, warehouse, table, monkeypatch):
+    monkeypatch.setattr("errclust_pipeline.resources.hub._WAITS_SECONDS", ())
+    hub.add("me/evals", {"a.csv": table()})
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    watcher.settle()
+    hub.fail("/api/datasets/me/evals", 429, Retry_After="600")
+    with pytest.raises(ListingError, match="too many requests from here: try again in 600"):
+        watcher.look()
+    assert not warehouse.is_withdrawn(A)
+    assert watcher.settle() == []
+
+
+def test_a_gated_dataset_says_so_until_its_terms_are_accepted(hub, warehouse, table, monkeypatch):
+    repository = hub.add("me/evals", {"a.csv": table()}, gated=True)
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    watcher.look()
+    [reason] = watcher.look().problems.values()
+    assert f"accept its terms on {hub.url}/datasets/me/evals" in reason
+    hub.tokens = repository.members = {"hf_member"}
+    monkeypatch.setenv("HF_TOKEN", "hf_member")
+    assert keys([*watcher.look().requests, *watcher.look().requests]) == [A]
+
+
+def test_a_file_taken_out_of_the_dataset_is_withdrawn(hub, warehouse, table):
+    repository = hub.add("me/evals", {"a.csv": table(), "README.md": b"#"})
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    watcher.settle()
+    repository.commit({"a.csv": None})
+    watcher.look()
+    assert list(watcher.look().withdrawn) == [A]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("hf:me/nothing", "there is no dataset"), ("hf:me/evals@dev", "no revision 'dev'")],
+)
+def test_a_dataset_that_is_not_there_is_named(hub, warehouse, table, url, expected):
+    hub.add("me/evals", {"a.csv": table()})
+    with pytest.raises(ListingError, match=expected):
+        DropFolder(warehouse, url).look()
+
+
+def test_the_sensor_requests_what_a_commit_brought(hub, warehouse, root, table):
+    with (root / "errclust.toml").open("a") as file:
+        file.write('[submissions]\nfolders = ["hf:me/evals"]\n')
+    repository = hub.add("me/evals", {"a.csv": table()})
+    settings = load_settings(warehouse.storage)
+    [sensor] = submission_sensors(warehouse.storage, settings)
+    assert sensor.name == "submissions_in_evals"
+    cursor, requested = None, []
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def tick():
+            nonlocal cursor
+            context = dg.build_sensor_context(
+                instance=instance,
+                cursor=cursor,
+                resources={"warehouse": WarehouseResource(root=str(root))},
             )
-            assert done.returncode == 0, done.stderr
-            look, requests = json.loads(done.stdout)
-            assert requests == expected
+            result = sensor(context)
+            cursor = result.cursor
+            return [one.partition_key for one in result.run_requests or ()]
+
+        for _ in range(3):
+            requested += tick()
+        repository.commit({"b.csv": table(models=["org/model-b"])})
+        for _ in range(3):
+            requested += tick()
+    assert [str(key) for key in requested] == ["trivia|org__model-a", "trivia|org__model-b"]
+
+
+@pytest.mark.usefixtures("hub")
+def test_what_is_no_dataset_is_left_to_other_file_systems(warehouse):
+    with pytest.raises(ListingError):
+        DropFolder(warehouse, "hf://buckets/me/evals").look()
+    with pytest.raises(ListingError, match="name a dataset"):
+        DropFolder(warehouse, "hf:me").look()

@@ -36,6 +36,14 @@ class Read:
         return [reject["reason"] for reject in self.rejects]
 
 
+def read_or_error(submission: Submission) -> tuple[Read | None, str]:
+    """What a submission holds, or the one error that reading it ends in; no other may come."""
+    try:
+        return Read(submission), ""
+    except SourceError as error:
+        return None, str(error)
+
+
 def write_lines(path: Path, rows: list[Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))

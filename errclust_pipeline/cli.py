@@ -141,7 +141,8 @@ def ingest(
         str | None,
         typer.Option(
             help="The format: lm_eval, open_llm_leaderboard_v1, inspect, mmlu_pro, realmistake, "
-            "llm_uncertainty, osq_bench, every_eval_ever or table.  "
+            "llm_uncertainty, osq_bench, every_eval_ever or table; of battles lmsys, fastchat, "
+            "llmfao or pandalm.  "
             "[default: found out from the files]",
             show_default=False,
         ),

@@ -490,10 +490,17 @@ def status(
 
     warehouse = _warehouse(root)
     settings = load_settings(warehouse.storage)
-    partitions = runs.select_partitions(
-        warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
-    )
-    rows, shared, battle_sets, reasons, notes = [], [], [], [], []
+    keys_given = _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
+    partitions = runs.select_partitions(warehouse, *keys_given)
+    rows, shared, battle_sets, reasons = [], [], [], []
+    notes = [
+        f"{one}: withdrawn before it was read; errclust forget {one.benchmark} {one.model} "
+        "removes its record"
+        for one in warehouse.submissions()
+        if one not in partitions
+        and keys_given[0] in (None, one.benchmark)
+        and keys_given[1] in (None, one.model)
+    ]
     troubled: list[Partition] = []
     everything = [*partitions, *keys.benchmarks_of(partitions)]
     with warehouse.listing_once():

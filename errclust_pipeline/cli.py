@@ -84,6 +84,8 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
             KeyCodecError,
             duckdb.Error,
             OSError,
+            # E.g. of the package for a kind of bucket.
+            ImportError,
         ) as error:
             _stop(str(error))
 
@@ -593,7 +595,8 @@ def _unusable_files(warehouse: Warehouse, settings: Settings) -> list[str]:
         url = settings.submissions.url(folder, warehouse.storage)
         for path, known in sorted(DropFolder(warehouse, url).known().items()):
             if known.state in (FileState.UNUSABLE, FileState.UNREADABLE) or known.refused:
-                lines.append(f"{path} in {folder} is not used: {known.reason}")
+                why = known.reason.partition("\n")[0]
+                lines.append(f"{path} in {folder} is not used: {why}")
     return lines
 
 

@@ -14,7 +14,8 @@ Prints
    measured is whether the right examples are found, not how a language model learns;
 4. whether it helps a real, if small, learner: a ridge classifier on frozen embeddings that tells
    the subjects of MMLU-Pro's questions, trained on 400 examples of a biased choice of subjects and
-   then on B picks more.
+   then on B picks more. Its hot places are the fifth with most errors around; those of 3 have
+   twice the mean rate.
 
 In 3 and 4 questions are split into those whose errors guide the selection and those that accuracy
 is measured on, anew for each of 10 seeds; the picks come from a pool apart from both. Intervals are
@@ -354,7 +355,9 @@ def print_help_for_classifier(root: str, benchmark: str) -> None:
         neighbours, _ = cosine_neighbours(embeddings[everyone], _NEIGHBOURS)
         marks = np.where(is_guiding, errors[0], np.nan)
         demand = demand_of(marks, errors[1:], neighbours)
-        hot = ~is_guiding & (rate_around(marks, neighbours) > 1.5 * np.nanmean(marks))
+        around = rate_around(marks, neighbours)
+        # It errs so much that hardly a place has twice its rate: the worst fifth instead.
+        hot = ~is_guiding & (around >= np.quantile(around[~is_guiding], 0.8))
         before.append((1 - errors[0][~is_guiding].mean(), 1 - errors[0][hot].mean()))
         rest = np.setdiff1d(pool, base[0])
         for budget in (100, 300):

@@ -126,8 +126,8 @@ def test_wrong_keys_in_mmlu_pro_are_found_several_times_as_often_as_by_chance(re
 @pytest.mark.xfail(
     strict=True,
     reason="Measured: .16. Answers of 8 models do not tell the planted keys from what they agree "
-    "on anyway, shared mistakes and MMLU-Pro's own wrong keys; nor does a classifier trained on "
-    "planted keys (.18).",
+    "on anyway, mostly popular mistakes and questions with two defensible answers; nor does a "
+    "classifier trained on planted keys (.18).",
 )
 def test_wrong_keys_in_mmlu_pro_are_found_with_a_precision_of_70_percent(real_mmlu_pro):
     probability, planted = planted_in_mmlu_pro(real_mmlu_pro)

@@ -86,8 +86,9 @@ def test_from_a_pool_it_picks_what_the_model_lacks_and_refuses_the_benchmark(
     chat = load_dataset(str(out), "chat", split="train", cache_dir=str(tmp_path / "cache"))
     asked = [row["messages"][0]["content"] for row in chat]
     assert "chess" in asked[0]
-    # Half of its errors are in chess; the pool has as many examples of each topic.
-    assert sum("chess" in one for one in asked) >= len(asked) / 2
+    # More than their share of the pool; it errs in the other three topics too, and once an error of
+    # a topic is covered, others of the same wording nearly are.
+    assert sum("chess" in one for one in asked) > len(asked) / 4
     assert [one["role"] for one in chat[0]["messages"]] == ["user", "assistant"]
     assert chat[0]["messages"][1]["content"].startswith("answer 5")
     assert "leaked" not in {row["messages"][1]["content"] for row in chat}

@@ -113,6 +113,7 @@ CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
     "region_labels": WITH_THE_MAP,
     "hot_spots": ON_NEW_CONTENT,
     "autocorrelation": ON_NEW_CONTENT,
+    "uncertainty": ON_NEW_CONTENT,
     "error_diagnoses": ON_NEW_CONTENT,
     "diagnosis_clusters": WITH_THE_DIAGNOSES,
     "leaderboard": ON_ANY_SUBMISSION_ON_THE_MAP,

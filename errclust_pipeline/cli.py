@@ -114,8 +114,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "battles", "sql",
-            "forget", "demo", "dev",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare", "battles",
+            "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -899,6 +899,109 @@ def hotspots(
     terminal.print_autocorrelation(partition.benchmark, partition.model, statistics)
     models = statistics[0]["models_for_difficulty"] if statistics else 0
     terminal.print_hot_regions(regions, questions, examples, limit, models)
+
+
+@app.command()
+@_explain_errors
+def uncertainty(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of conformal sets that may miss the right option; computed anew.  "
+            "[default: miscoverage in the settings]",
+            show_default=False,
+        ),
+    ] = None,
+    examples: Annotated[int, typer.Option(help="Questions shown of each place.")] = 1,
+    limit: Annotated[int, typer.Option(help="Rows shown of each table; 0 shows all.")] = 10,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how sure a model is of its answers, and where it is wrong without knowing.
+
+    For models that were scored by log-likelihoods of the options. First whether it may be as sure
+    as it says, then where it is confidently wrong, where it is unsure, and where conformal sets
+    do not keep their promise.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from errclust_pipeline import likelihoods, tables
+    from errclust_pipeline.analysis.uncertainty import (
+        NoOptionProbabilitiesError,
+        calibration_curve,
+    )
+    from errclust_pipeline.marks import read_map, read_region_names
+    from errclust_pipeline.settings import load_settings
+
+    if alpha is not None and not 0 < alpha < 1:
+        _stop(f"--alpha must be between 0 and 1, got {alpha}")
+    warehouse = _warehouse(root)
+    partition = _partition(warehouse, benchmark, model)
+    settings = load_settings(warehouse.storage)
+    try:
+        if alpha is None:
+            # Read first, so that what is not computed yet is said to be so.
+            stored = [
+                warehouse.read(table, partition).to_pandas()
+                for table in (
+                    tables.UNCERTAINTY, tables.UNCERTAINTY_SUMMARY, tables.UNCERTAINTY_BY_REGION,
+                    tables.UNCERTAINTY_HOT_REGIONS,
+                )
+            ]  # fmt: skip
+            questions = read_map(warehouse, partition.benchmark)
+            options, _ = likelihoods.read_option_probabilities(warehouse, partition, questions)
+            found = likelihoods.Uncertainty(*stored)
+        else:
+            options, found = likelihoods.uncertainty_of(warehouse, partition, settings, alpha)
+    except NoOptionProbabilitiesError as error:
+        if as_json:
+            terminal.print_json({"left_out": error.left_out, "summary": []})
+            return
+        _stop(f"{partition}: {error}")
+    summary, regions, places = (
+        [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+        for frame in (found.summary, found.regions, found.hot_regions)
+    )
+    if not summary:
+        _stop(f"uncertainty of {partition} is out of date: run `errclust run`")
+    names = read_region_names(warehouse, partition.benchmark)
+    for row in regions:
+        row["label"] = names.get(row["region_id"])
+    curve = calibration_curve(found.questions["confidence"], found.questions["right"])
+    corners = found.questions["corner"].value_counts().to_dict()
+    if as_json:
+        terminal.print_json(
+            {
+                "left_out": dict(options.left_out),
+                "summary": summary,
+                "corners": corners,
+                "calibration": curve.to_dict("records"),
+                "hot_regions": places,
+                "regions": regions,
+            }
+        )
+        return
+    shown = {name for row in places for name in row["exemplars"][:examples]}
+    responses = warehouse.read(
+        tables.RESPONSES,
+        partition,
+        ["question_id", "question", "gold", "prediction"],
+        pc.field("question_id").isin(pa.array(sorted(shown), pa.string())),
+    )
+    terminal.print_certainty(partition.benchmark, partition.model, summary, corners, options)
+    terminal.print_calibration(curve.to_dict("records"))
+    terminal.print_uncertain_places(
+        places,
+        {row["question_id"]: row for row in responses.to_pylist()},
+        dict(zip(found.questions["question_id"], found.questions["confidence"], strict=True)),
+        examples,
+        limit,
+    )
+    chosen = settings.for_benchmark(partition.benchmark).statistics
+    terminal.print_coverage(regions, summary[0]["alpha"], chosen.alpha, limit)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from errclust_pipeline.assets.questions import questions
 from errclust_pipeline.assets.ratings import ratings
 from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.assets.region_labels import region_labels
+from errclust_pipeline.assets.uncertainty import uncertainty
 
 ASSETS = [
     raw_results,
@@ -29,6 +30,7 @@ ASSETS = [
     region_labels,
     hot_spots,
     autocorrelation,
+    uncertainty,
     error_diagnoses,
     diagnosis_clusters,
     leaderboard,
@@ -58,4 +60,5 @@ __all__ = [
     "ratings",
     "raw_results",
     "region_labels",
+    "uncertainty",
 ]

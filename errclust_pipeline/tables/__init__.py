@@ -33,6 +33,10 @@ from errclust_pipeline.tables.schemas import (
     REJECTS,
     RESPONSES,
     TABLES,
+    UNCERTAINTY,
+    UNCERTAINTY_BY_REGION,
+    UNCERTAINTY_HOT_REGIONS,
+    UNCERTAINTY_SUMMARY,
     WINNERS,
     Table,
 )
@@ -70,6 +74,10 @@ __all__ = [
     "REJECTS",
     "RESPONSES",
     "TABLES",
+    "UNCERTAINTY",
+    "UNCERTAINTY_BY_REGION",
+    "UNCERTAINTY_HOT_REGIONS",
+    "UNCERTAINTY_SUMMARY",
     "WINNERS",
     "Table",
 ]

@@ -7,6 +7,7 @@ import enum
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -114,8 +115,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare", "battles",
-            "sql", "forget", "demo", "dev",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
+            "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -931,6 +932,7 @@ def uncertainty(
     from errclust_pipeline import likelihoods, tables
     from errclust_pipeline.analysis.uncertainty import (
         NoOptionProbabilitiesError,
+        Uncertainty,
         calibration_curve,
     )
     from errclust_pipeline.marks import read_map, read_region_names
@@ -953,7 +955,7 @@ def uncertainty(
             ]  # fmt: skip
             questions = read_map(warehouse, partition.benchmark)
             options, _ = likelihoods.read_option_probabilities(warehouse, partition, questions)
-            found = likelihoods.Uncertainty(*stored)
+            found = Uncertainty(*stored)
         else:
             options, found = likelihoods.uncertainty_of(warehouse, partition, settings, alpha)
     except NoOptionProbabilitiesError as error:
@@ -961,24 +963,24 @@ def uncertainty(
             terminal.print_json({"left_out": error.left_out, "summary": []})
             return
         _stop(f"{partition}: {error}")
-    summary, regions, places = (
+    curve = calibration_curve(found.questions["confidence"], found.questions["right"])
+    summary, regions, places, bins = (
         [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-        for frame in (found.summary, found.regions, found.hot_regions)
+        for frame in (found.summary, found.regions, found.hot_regions, curve)
     )
     if not summary:
         _stop(f"uncertainty of {partition} is out of date: run `errclust run`")
     names = read_region_names(warehouse, partition.benchmark)
     for row in regions:
         row["label"] = names.get(row["region_id"])
-    curve = calibration_curve(found.questions["confidence"], found.questions["right"])
-    corners = found.questions["corner"].value_counts().to_dict()
+    corners = dict(Counter(found.questions["corner"]))
     if as_json:
         terminal.print_json(
             {
                 "left_out": dict(options.left_out),
                 "summary": summary,
                 "corners": corners,
-                "calibration": curve.to_dict("records"),
+                "calibration": bins,
                 "hot_regions": places,
                 "regions": regions,
             }
@@ -992,7 +994,7 @@ def uncertainty(
         pc.field("question_id").isin(pa.array(sorted(shown), pa.string())),
     )
     terminal.print_certainty(partition.benchmark, partition.model, summary, corners, options)
-    terminal.print_calibration(curve.to_dict("records"))
+    terminal.print_calibration(bins)
     terminal.print_uncertain_places(
         places,
         {row["question_id"]: row for row in responses.to_pylist()},

@@ -30,7 +30,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
-from errclust_pipeline.analysis.uncertainty.measure import CONFIDENTLY_WRONG, UNCERTAIN
+from errclust_pipeline.analysis.uncertainty.measure import CONFIDENTLY_WRONG, MEAN, UNCERTAIN
 from errclust_pipeline.progress import ProgressReport, listen
 
 if TYPE_CHECKING:
@@ -682,7 +682,7 @@ def print_certainty(
     if one["compared_by_length"]:
         output().print(
             Text(
-                f"{one['compared_by_length']:,} questions compare their options by log-likelihood a "
+                f"{one['compared_by_length']:,} questions compare options by log-likelihood a "
                 "character, as the metric does: such probabilities are flatter than the model's "
                 "own, so that calibration says little; sets keep their promise all the same",
                 style="dim",
@@ -708,7 +708,7 @@ def print_certainty(
     for row in summary:
         known = row["moran"] is not None and row["moran"] == row["moran"]
         table.add_row(
-            row["score"].upper(),
+            "mean" if row["score"] == MEAN else row["score"].upper(),
             row["form"],
             f"{row['set_size']:.2f}",
             _one_decimal(row["coverage"]),
@@ -717,7 +717,7 @@ def print_certainty(
         )
     output().print(table)
     table = _table(
-        f"Confident: from its own median, {one['confident_from']:.2f}, on",
+        f"Confident: {one['confident_from']:.2f} or more (its median)",
         [("", False), ("right", True), ("wrong", True)],
     )
     for what in ("confident", "unsure"):
@@ -759,7 +759,7 @@ def print_uncertain_places(
     """
     titles = {
         CONFIDENTLY_WRONG: "Where it is confidently wrong more than elsewhere",
-        UNCERTAIN: "Where it is unsure more than elsewhere (size of APS sets over options)",
+        UNCERTAIN: "Where it is unsure more than elsewhere (set size over options)",
     }
     for basis, title in titles.items():
         of_basis = [row for row in places if row["basis"] == basis]
@@ -836,7 +836,7 @@ def print_coverage(
     """
     own = [row for row in regions if row["score"] == "lac"]
     failing = sorted((row for row in own if row["q"] < alpha), key=lambda row: row["coverage"])
-    title = f"Where LAC sets hold the right option less often than the {1 - miscoverage:.0%} promised"
+    title = f"Where fewer than the {1 - miscoverage:.0%} promised of LAC sets hold the right option"
     if not failing:
         output().print(Text(f"{title}: in none of {len(own):,} regions", style="dim"))
         return

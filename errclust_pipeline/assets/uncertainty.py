@@ -62,23 +62,26 @@ def uncertainty(
         context.log.info(str(error))
         shown = {"left_out": error.left_out, "no_rows_because": str(error)}
     tables = {
-        UNCERTAINTY_HOT_REGIONS: _rows(UNCERTAINTY_HOT_REGIONS, found and found.hot_regions),
-        UNCERTAINTY_BY_REGION: _rows(UNCERTAINTY_BY_REGION, found and found.regions),
-        UNCERTAINTY_SUMMARY: _rows(UNCERTAINTY_SUMMARY, found and found.summary),
-        UNCERTAINTY: _rows(UNCERTAINTY, found and found.questions),
+        table.name: _rows(table, frame)
+        for table, frame in (
+            (UNCERTAINTY, found.questions if found else None),
+            (UNCERTAINTY_SUMMARY, found.summary if found else None),
+            (UNCERTAINTY_BY_REGION, found.regions if found else None),
+            (UNCERTAINTY_HOT_REGIONS, found.hot_regions if found else None),
+        )
     }
-    for table, rows in tables.items():
-        store.write(table, partition, rows, made_from)
+    for table in reversed(UNCERTAINTY_STAGE.tables):
+        store.write(table, partition, tables[table.name], made_from)
     return materialized(
         store,
         UNCERTAINTY,
         partition,
         made_from,
-        tables[UNCERTAINTY].num_rows,
-        tables[UNCERTAINTY_SUMMARY].select(
+        tables[UNCERTAINTY.name].num_rows,
+        tables[UNCERTAINTY_SUMMARY.name].select(
             ["score", "form", "accuracy", "set_size", "coverage", "uacc", "moran", "moran_z"]
         ),
-        {**shown, "hot_regions": tables[UNCERTAINTY_HOT_REGIONS].num_rows},
+        {**shown, "hot_regions": tables[UNCERTAINTY_HOT_REGIONS.name].num_rows},
     )
 
 

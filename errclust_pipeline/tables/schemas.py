@@ -499,11 +499,12 @@ UNCERTAINTY = Table(
                 "of confidence and correctness: " + ", ".join(CORNERS) + "; confident from the "
                 "model's median on",
             ),
-            _key("lac_set_size", pa.float64(), "options in its LAC set, mean over repeats"),
+            _key("set_size", pa.float64(), "options in its conformal set, mean of LAC and APS"),
+            _key("lac_set_size", pa.float64(), "in its LAC set, paper's form, mean over repeats"),
             _key("lac_covered", pa.float64(), "share of repeats in which that held the right one"),
-            _key("aps_set_size", pa.float64(), "options in its APS set, mean over repeats"),
+            _key("aps_set_size", pa.float64(), "in its APS set, paper's form, mean over repeats"),
             _key("aps_covered", pa.float64(), "share of repeats in which that held the right one"),
-            _key("k", pa.int32(), "neighbours looked at; the next are of APS size over options"),
+            _key("k", pa.int32(), "neighbours looked at; the next are of set size over options"),
             _column("average", pa.float64(), "the neighbours' mean"),
             _column("z", pa.float64(), "its standard score under conditional permutation, Gi"),
             _column("p_high", pa.float64(), "of as large sets around, were they anywhere"),
@@ -516,7 +517,9 @@ UNCERTAINTY = Table(
     ),
 )
 
-_SCORE = _key("score", pa.string(), "how badly an option fits: lac or aps; see METHODS 3")
+_SCORE = _key(
+    "score", pa.string(), "how badly an option fits: lac (1 - p) or aps (cumulative probability)"
+)
 
 UNCERTAINTY_SUMMARY = Table(
     "uncertainty_summary",
@@ -524,7 +527,7 @@ UNCERTAINTY_SUMMARY = Table(
     ("score", "form"),
     pa.schema(
         [
-            _SCORE,
+            _key("score", pa.string(), "lac, aps, or the mean of both"),
             _key("form", pa.string(), "textbook, or paper: that of LLM-Uncertainty-Bench"),
             _key("alpha", pa.float64(), "share of sets that may miss the right option"),
             _key("questions", pa.int32(), "points of the map that could be used"),
@@ -597,14 +600,14 @@ UNCERTAINTY_HOT_REGIONS = Table(
             _key(
                 "value",
                 pa.float64(),
-                "share confidently wrong, or mean APS set size over options",
+                "share confidently wrong, or mean set size over options",
             ),
             _key("low", pa.float64(), "95 % interval of it: lower end"),
             _key("high", pa.float64(), "upper end"),
             _column("outside_value", pa.float64(), "the same of all other questions"),
             _key("accuracy", pa.float64(), "share right there"),
             _key("confidence", pa.float64(), "mean probability of the option chosen there"),
-            _key("set_size", pa.float64(), "mean APS set size there"),
+            _key("set_size", pa.float64(), "mean set size there, of LAC and APS"),
             _key("walk", pa.int32(), "shortest walk at which half of it stands out"),
             _key("scale", pa.int32(), "questions that such a walk averages over, about"),
             _key("q", pa.float64(), "of a typical question of it, over all scales"),

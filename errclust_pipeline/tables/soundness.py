@@ -133,7 +133,7 @@ def _battles(rows: pa.Table) -> list[str]:
 def _set_sizes(rows: pa.Table) -> list[str]:
     unknown = set(rows["corner"].unique().to_pylist()) - set(CORNERS)
     problems = [f"unknown corners: {', '.join(sorted(unknown))}"] if unknown else []
-    for name in ("lac_set_size", "aps_set_size"):
+    for name in ("set_size", "lac_set_size", "aps_set_size"):
         sizes, options = rows[name].to_numpy(), rows["options"].to_numpy()
         outside = int(np.sum(~((sizes >= 0) & (sizes <= options))))
         if outside:

@@ -9,7 +9,6 @@ Three of them and a Pearson III law give p values without permutations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +78,8 @@ class LocalAverages:
         import pandas as pd
 
         names = (
-            "average", "draws", "z", "p_high", "q_high", "p_low", "q_low", "local_moran", "quadrant",
+            "average", "draws", "z", "p_high", "q_high", "p_low", "q_low", "local_moran",
+            "quadrant",
         )  # fmt: skip
         return pd.DataFrame({"k": self.k} | {name: getattr(self, name) for name in names})
 

@@ -27,7 +27,7 @@ from errclust_pipeline.analysis.uncertainty.corners import CORNERS, confident_fr
 from errclust_pipeline.analysis.uncertainty.measure import (
     BASES,
     CONFIDENTLY_WRONG,
-    MAP_SCORE,
+    MEAN,
     UNCERTAIN,
     Uncertainty,
     measure_uncertainty,
@@ -47,7 +47,7 @@ __all__ = [
     "CORNERS",
     "DEFAULT_ALPHA",
     "FORMS",
-    "MAP_SCORE",
+    "MEAN",
     "REMEDIES",
     "SCORES",
     "UNCERTAIN",

@@ -4,10 +4,10 @@ Two scores of how badly an option fits. LAC, one less its probability, makes the
 average (Sadinle, Lei & Wasserman 2019, JASA 114). APS, the probability of all options down to it,
 makes sets that are larger where the model is less sure (Romano, Sesia & Candès 2020, NeurIPS).
 
-Two forms. The textbook's (Angelopoulos & Bates 2023, Foundations and Trends in Machine Learning 16):
-if there are too few questions to calibrate by, a set holds all options; APS includes the option
-at which the threshold is crossed; a LAC set may be empty. The paper's, that of the authors of
-LLM-Uncertainty-Bench (Ye et al. 2024, arXiv 2401.12794): the quantile is one rank further on and
+Two forms. The textbook's (Angelopoulos & Bates 2023, Foundations and Trends in Machine Learning
+16): if there are too few questions to calibrate by, a set holds all options; APS includes the
+option at which the threshold is crossed; a LAC set may be empty. The paper's, that of the authors
+of LLM-Uncertainty-Bench (Ye et al. 2024, arXiv 2401.12794): the quantile is one rank further on and
 never above the largest score; APS ends before the threshold is crossed; an empty set is filled with
 the likeliest option. Coverage is promised over questions that are exchangeable with those
 calibrated by, on average over all; `regions` shows where it fails.
@@ -110,7 +110,7 @@ def conformity_scores(probabilities: FloatMatrix, score: Score) -> FloatMatrix:
     _known(score, SCORES, "score")
     if score == "lac":
         return 1 - probabilities
-    # Sums of floats may end a hair above 1, and then no option would be left below a threshold of 1.
+    # Sums of floats may end a hair above 1, and a threshold of 1 would then keep options out.
     return np.minimum(_mass_above(probabilities) + probabilities, 1.0)
 
 
@@ -219,7 +219,9 @@ def right_option_scores(probabilities: FloatMatrix, gold: IntVector, score: Scor
     return scores
 
 
-def uncertainty_aware_accuracy(right: BoolVector, sizes: FloatVector | IntVector, options: IntVector) -> float:
+def uncertainty_aware_accuracy(
+    right: BoolVector, sizes: FloatVector | IntVector, options: IntVector
+) -> float:
     """Return UAcc, accuracy over set size in units of the square root of the number of options.
 
     ``accuracy * sqrt(options) / mean size`` (Ye et al. 2024, equation 6); where questions differ in
@@ -293,7 +295,9 @@ def repeated_calibration(
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}")
     strata_of = _numbered(strata, n, "strata")
-    members = _members(np.zeros(n, dtype=np.int64) if groups is None else _numbered(groups, n, "groups"))
+    members = _members(
+        np.zeros(n, dtype=np.int64) if groups is None else _numbered(groups, n, "groups")
+    )
     scores = right_option_scores(probabilities, gold, score)
     options, right = option_counts(probabilities), chosen_options(probabilities) == gold
     generator = np.random.default_rng(seed)
@@ -357,8 +361,8 @@ def _mass_above(probabilities: FloatMatrix) -> FloatMatrix:
 def _checked(probabilities: FloatMatrix, gold: IntVector) -> None:
     if probabilities.ndim != 2 or gold.shape != (len(probabilities),):
         raise ValueError(
-            f"probabilities of shape {probabilities.shape} for {gold.shape} right options: expected "
-            "one row a question"
+            f"probabilities of shape {probabilities.shape} for {gold.shape} right options: "
+            "expected one row a question"
         )
     if len(gold) and np.isnan(probabilities[np.arange(len(gold)), gold]).any():
         raise ValueError("a right option has no probability")

@@ -35,4 +35,5 @@ def corners(
     said, hits = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.bool_)
     limit = confident_from(said) if threshold is None else threshold
     number = np.where(said >= limit, 0, 2) + np.where(hits, 0, 1)
-    return np.array(CORNERS)[number]
+    found: npt.NDArray[np.str_] = np.array(CORNERS)[number]
+    return found

@@ -17,6 +17,7 @@ from errclust_pipeline.analysis.spatial import (
     hot_regions,
     local_averages,
     main_region,
+    neighbour_weights,
     split_half,
     usable_scales,
 )
@@ -53,16 +54,22 @@ if TYPE_CHECKING:
 
 CONFIDENTLY_WRONG, UNCERTAIN = "confidently_wrong", "uncertain"
 BASES = (CONFIDENTLY_WRONG, UNCERTAIN)
-MAP_SCORE: Score = "aps"
-"""Of the set sizes on the map: with it sets are larger where the model is less sure."""
+MEAN = "mean"
+"""Of LAC and APS, by which LLM-Uncertainty-Bench reports."""
 SCALE = 30
 """Neighbours that local statistics and Moran's I look at."""
 
-_FORM: Form = "textbook"
+_SIZE_FORM: Form = "paper"
+"""Of set sizes on the map. Textbook LAC sets are empty where a good model is least sure, and
+textbook APS sets hold nearly all of few options. In the paper's form, where one score makes sets of
+one size for all questions, as LAC does for a model right more often than is promised, the other
+mostly does not: hence their mean."""
+_PROMISE_FORM: Form = "textbook"
+"""Of coverage by region: the promise holds for however few questions there are to calibrate by."""
 _EXEMPLARS = 5
 
 QUESTION_COLUMNS = (
-    "question_id", "options", "confidence", "right", "corner",
+    "question_id", "options", "confidence", "right", "corner", "set_size",
     *(f"{score}_{what}" for score in SCORES for what in ("set_size", "covered")),
     "k", "average", "z", "p_high", "q_high", "p_low", "q_low", "local_moran", "quadrant",
 )  # fmt: skip
@@ -102,7 +109,7 @@ def measure_uncertainty(
     repeats: int = DEFAULT_REPEATS,
     seed: int = 0,
 ) -> Uncertainty:
-    """Make conformal sets, ask whether they keep their promise everywhere, and look where they grow.
+    """Make conformal sets, and ask where they grow and where they break their promise.
 
     Parameters
     ----------
@@ -121,7 +128,7 @@ def measure_uncertainty(
     permutations : int
         For the p values of Moran's I.
     repeats : int
-        Of split calibration.
+        Of split calibration, two at least.
     seed : int
     """
     import pandas as pd
@@ -147,7 +154,6 @@ def measure_uncertainty(
         marks[positions] = values
         return marks
 
-    shares = {which: on_map(found.sizes / counts) for which, found in calibrated.items()}
     table = pd.DataFrame(
         {
             "question_id": [questions.question_ids[at] for at in positions.tolist()],
@@ -158,21 +164,24 @@ def measure_uncertainty(
         }
     )
     for score in SCORES:
-        table[f"{score}_set_size"] = calibrated[score, _FORM].sizes
-        table[f"{score}_covered"] = calibrated[score, _FORM].covered
-    local = local_averages(shares[MAP_SCORE, _FORM], questions.neighbours, k)
+        table[f"{score}_set_size"] = calibrated[score, _SIZE_FORM].sizes
+        table[f"{score}_covered"] = calibrated[score, _SIZE_FORM].covered
+    table["set_size"] = table[[f"{score}_set_size" for score in SCORES]].mean(axis=1)
+    share = on_map(table["set_size"] / counts)
+    local = local_averages(share, questions.neighbours, k)
     around = local.to_frame().iloc[positions].drop(columns="draws").reset_index(drop=True)
     table = pd.concat([table, around], axis=1)[list(QUESTION_COLUMNS)]
     wrong = on_map((corner == CONFIDENT_WRONG).astype(np.float64))
-    return Uncertainty(
-        table,
-        _summary(options, right, confidence, calibrated, shares, questions, k, permutations, alpha),
-        _by_region(options, here, names, calibrated, right, confidence, corner, alpha, repeats, seed),
-        _hot_regions(
-            table, positions, wrong, shares[MAP_SCORE, _FORM], questions, labels, phrases,
-            false_discovery_rate,
-        ),
-    )  # fmt: skip
+    summary = _summary(
+        options, right, confidence, calibrated, positions, questions, k, permutations, alpha
+    )
+    regions = _by_region(
+        options, here, names, calibrated, right, confidence, corner, alpha, repeats, seed
+    )
+    places = _hot_regions(
+        table, positions, wrong, share, questions, labels, phrases, false_discovery_rate
+    )
+    return Uncertainty(table, summary, regions, places)
 
 
 def _summary(
@@ -180,7 +189,7 @@ def _summary(
     right: Any,
     confidence: FloatVector,
     calibrated: Mapping[tuple[Score, Form], RepeatedCalibration],
-    shares: Mapping[tuple[Score, Form], FloatVector],
+    positions: IntVector,
     questions: QuestionMap,
     k: int,
     permutations: int,
@@ -203,25 +212,34 @@ def _summary(
         "calibration_error_by_chance": calibration_error_by_chance(np.minimum(confidence, 1.0)),
         "k": k,
     }
+    known = np.zeros(len(questions), dtype=np.bool_)
+    known[positions] = True
+    weights = neighbour_weights(known, questions.neighbours, (k,), questions.mutual)
     rows = []
-    for (score, form), found in calibrated.items():
-        (moran,) = global_statistics(
-            shares[score, form], questions.neighbours, (k,), permutations
-        )
-        rows.append(
-            {
-                "score": score,
-                "form": form,
-                **same,
-                "set_size": float(found.set_size.mean()),
-                "coverage": float(found.coverage.mean()),
-                "coverage_spread": float(found.coverage.std(ddof=1)) if len(found.coverage) > 1 else np.nan,
-                "uacc": float(found.uacc.mean()),
-                "moran": moran.moran,
-                "moran_z": moran.z,
-                "moran_p": moran.p,
-            }
-        )
+    for form in FORMS:
+        for score in (*SCORES, MEAN):
+            found = [calibrated[one, form] for one in SCORES if score in (one, MEAN)]
+            coverage = np.mean([one.coverage for one in found], axis=0)
+            share = np.full(len(questions), np.nan)
+            share[positions] = np.mean([one.sizes for one in found], axis=0) / counts
+            (moran,) = global_statistics(
+                share, questions.neighbours, (k,), permutations, weights=weights
+            )
+            rows.append(
+                {
+                    "score": score,
+                    "form": form,
+                    **same,
+                    "set_size": float(np.mean([one.set_size for one in found])),
+                    "coverage": float(coverage.mean()),
+                    "coverage_spread": float(coverage.std(ddof=1)),
+                    # Of ratios, as there: a ratio of means is another number.
+                    "uacc": float(np.mean([one.uacc for one in found])),
+                    "moran": moran.moran,
+                    "moran_z": moran.z,
+                    "moran_p": moran.p,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -243,13 +261,13 @@ def _by_region(
     for score in SCORES:
         within = [
             repeated_calibration(
-                options.probabilities, options.gold, here[:, level], alpha, score, _FORM,
+                options.probabilities, options.gold, here[:, level], alpha, score, _PROMISE_FORM,
                 groups=here[:, level], repeats=repeats, seed=seed,
             )
             for level in range(here.shape[1])
         ]  # fmt: skip
         found = coverage_by_region(
-            list(here.T), names, calibrated[score, _FORM], within, right,
+            list(here.T), names, calibrated[score, _PROMISE_FORM], within, right,
             np.minimum(confidence, 1.0), corner == CONFIDENT_WRONG, alpha,
         )  # fmt: skip
         found.insert(0, "score", score)
@@ -319,7 +337,7 @@ def _hot_regions(
                 **own,
                 "accuracy": float(inside["right"].mean()),
                 "confidence": float(inside["confidence"].mean()),
-                "set_size": float(inside[f"{MAP_SCORE}_set_size"].mean()),
+                "set_size": float(inside["set_size"].mean()),
                 "walk": region.walk,
                 "scale": region.scale,
                 "q": region.q,

@@ -112,9 +112,9 @@ def option_probabilities(
     """Turn log-likelihoods into probabilities of the options of each question, by softmax.
 
     A log-likelihood is a sum over tokens, and falls with each. Options of equal length, as letters
-    are, compare by their sums, and so do answers of one short word. Others compare by log-likelihood
-    a character, but only where the deciding metric does the same (`acc_norm`): otherwise the option
-    called likeliest would not be the one that was scored.
+    are, compare by their sums, and so do answers of one short word. Others compare by
+    log-likelihood a character, but only where the deciding metric does the same (`acc_norm`):
+    otherwise the option called likeliest would not be the one that was scored.
 
     Parameters
     ----------
@@ -149,9 +149,7 @@ def option_probabilities(
     rows, values, right, by_length = [], [], [], []
     left_out: Counter[str] = Counter()
     for row in range(n):
-        found = _scores(
-            log_likelihoods[row], gold[row], lengths[row], of_text[row], of_metric[row]
-        )
+        found = _scores(log_likelihoods[row], gold[row], lengths[row], of_text[row], of_metric[row])
         if isinstance(found, str):
             left_out[found] += 1
             continue

@@ -142,7 +142,8 @@ def ingest(
         str | None,
         typer.Option(
             help="The format: lm_eval, open_llm_leaderboard_v1, inspect, mmlu_pro, realmistake, "
-            "llm_uncertainty, osq_bench, every_eval_ever or table.  "
+            "llm_uncertainty, osq_bench, every_eval_ever or table; of battles lmsys, fastchat, "
+            "llmfao or pandalm.  "
             "[default: found out from the files]",
             show_default=False,
         ),
@@ -261,7 +262,9 @@ def ingest(
     warehouse = _warehouse(root)
     problems: dict[str, str] = {}
     fetched: list[str] = []
-    with terminal.run_progress(len(paths)) as progress:
+    # A leaderboard's models are counted one by one.
+    expected = len(local) + len(addresses) * max(top or 1, 1)
+    with terminal.run_progress(expected) as progress:
         ingested = ingest_paths(warehouse, local, reader, options, copy) if local else []
         for address in addresses:
             found = ingest_from_hub(
@@ -273,6 +276,7 @@ def ingest(
                 timestamp=timestamp,
                 top=top,
                 on_model=progress.start_partition,
+                on_model_done=progress.finish_partition,
             )
             ingested += found.ingested
             problems |= found.problems

@@ -36,6 +36,7 @@ def test_the_asset_graph_is_the_documented_one(root):
         "region_labels": {"questions", "question_map"},
         "hot_spots": {"question_map", "region_labels", "raw_results", "error_table"},
         "autocorrelation": {"question_map", "raw_results", "error_table"},
+        "uncertainty": {"question_map", "region_labels", "raw_results"},
         "error_diagnoses": {"question_map", "raw_results", "error_table"},
         "diagnosis_clusters": {"error_diagnoses", "error_table"},
         "leaderboard": {"question_map", "raw_results", "error_table"},

@@ -51,7 +51,7 @@ def main() -> None:
 def simulated(
     topic: np.ndarray, seed: int, options: tuple[int, ...] = (4,), deceived: int | None = None
 ) -> OptionProbabilities:
-    """Return what a model says of questions: right on some 70 %; where deceived, on 15 %, and sure."""
+    """Return what a model says: right on some 70 %; where it is deceived on 15 %, and sure."""
     generator = np.random.default_rng(seed)
     n = len(topic)
     counts = generator.choice(options, n)

@@ -846,6 +846,7 @@ def show_map(
     region's difficulty explain, by two standard deviations.
     """
     from errclust_pipeline.keys import Partition
+    from errclust_pipeline.likelihoods import read_uncertainty_of_models
     from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, REGION_LABELS
 
     warehouse = _warehouse(root)
@@ -853,6 +854,10 @@ def show_map(
     labels = warehouse.read(REGION_LABELS, partition).to_pylist()
     labels = [row for row in labels if row["level"] <= level]
     models = warehouse.read(LEADERBOARD, partition).to_pylist()
+    sure = read_uncertainty_of_models(
+        warehouse, partition.benchmark, [row["model"] for row in models]
+    )
+    models = [row | sure.get(row["model"], {}) for row in models]
     signatures = warehouse.read(MODEL_SIGNATURES, partition).to_pylist()
     if as_json:
         terminal.print_json({"regions": labels, "models": models, "signatures": signatures})

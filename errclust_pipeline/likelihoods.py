@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.uncertainty import (
+    MEAN,
     NoOptionProbabilitiesError,
     OptionProbabilities,
     Uncertainty,
@@ -18,7 +22,7 @@ from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_map, read_phrases, read_region_names
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import Settings
-from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline.tables import RESPONSES, UNCERTAINTY_SUMMARY
 
 _COLUMNS = (
     "question_id", "choices", "choice_log_likelihoods", "choice_lengths", "gold_choice", "metric",
@@ -65,6 +69,25 @@ def read_option_probabilities(
             {**options.left_out, NOTHING_TO_CALIBRATE_BY: len(positions)}
         )
     return options.take(placed[positions].astype(np.int64)), positions.astype(np.int64)
+
+
+def read_uncertainty_of_models(
+    store: Warehouse, benchmark: str, models: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return what `uncertainty_summary` says of each model: confidence, set size and UAcc.
+
+    Sets are in the form, and the mean over both scores, by which LLM-Uncertainty-Bench ranks.
+    Models without comparable log-likelihoods are not among them.
+    """
+    found = {}
+    for model in models:
+        partition = Partition(benchmark, model)
+        if store.provenance(UNCERTAINTY_SUMMARY, partition) is None:
+            continue
+        for row in store.read(UNCERTAINTY_SUMMARY, partition).to_pylist():
+            if (row["score"], row["form"]) == (MEAN, "paper"):
+                found[model] = {name: row[name] for name in ("confidence", "set_size", "uacc")}
+    return found
 
 
 def uncertainty_of(

@@ -473,15 +473,28 @@ def artefact_note(left_out: bool) -> str:
 
 
 def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the rows of `leaderboard` of one benchmark."""
+    """Print the rows of `leaderboard` of one benchmark.
+
+    Those of models whose uncertainty is known have its `confidence`, `set_size` and `uacc` too.
+    """
     columns = [
         ("model", False), ("questions", True), ("accuracy", True), ("95 % interval", True),
         ("artefacts", True), ("without them", True), ("of all responses", True),
     ]  # fmt: skip
+    some_are_sure = any("uacc" in row for row in rows)
+    if some_are_sure:
+        columns += [("says", True), ("set size", True), ("UAcc", True)]
     table = _table(
         "Accuracy over distinct questions; intervals allow for neighbours being alike", columns
     )
     for row in rows:
+        sure = ["-", "-", "-"] if some_are_sure else []
+        if "uacc" in row:
+            sure = [
+                _one_decimal(row["confidence"]),
+                f"{row['set_size']:.2f}",
+                _one_decimal(row["uacc"]).removesuffix("%"),
+            ]
         table.add_row(
             plain(row["model"]),
             f"{row['questions']:,}",
@@ -490,6 +503,7 @@ def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
             _percent(row["artefacts"]),
             _one_decimal(row["accuracy_without_artefacts"]),
             _one_decimal(row["response_accuracy"]),
+            *sure,
         )
     output().print(table)
 
@@ -717,12 +731,16 @@ def print_certainty(
         )
     output().print(table)
     table = _table(
-        f"Confident: {one['confident_from']:.2f} or more (its median)",
-        [("", False), ("right", True), ("wrong", True)],
+        "Confidence and correctness",
+        [("it says", False), ("right", True), ("wrong", True)],
     )
-    for what in ("confident", "unsure"):
+    limit = f"{one['confident_from']:.2f}"
+    for what, said in (
+        ("confident", f"{limit}, its median, or more"),
+        ("unsure", f"less than {limit}"),
+    ):
         counts = [corners.get(f"{what}_{how}", 0) for how in ("right", "wrong")]
-        table.add_row(what, *(f"{n:,} ({n / one['questions']:.0%})" for n in counts))
+        table.add_row(f"{what}: {said}", *(f"{n:,} ({n / one['questions']:.0%})" for n in counts))
     output().print(table)
 
 

@@ -78,7 +78,7 @@ def test_a_table_without_rows_is_sound(table):
         (
             UNCERTAINTY,
             [answered(aps_set_size=4.5)],
-            "aps_set_size are below 0 or above the options",
+            "aps_set_size are below 0",
         ),
         (UNCERTAINTY, [answered(confidence=1.1)], "confidence are outside 0 to 1"),
         (BATTLES, [battle(winner="left")], "unknown winner: left"),

@@ -64,7 +64,9 @@ def autocorrelation(
                     "models_for_difficulty": len(models_of(store, partition.benchmark)),
                 }
             )
-    rows = pa.Table.from_pylist(records, schema=AUTOCORRELATION.schema)
+    # Where nothing could concentrate, as with a handful of questions, statistics are NaN.
+    known = [{name: None if one != one else one for name, one in row.items()} for row in records]
+    rows = pa.Table.from_pylist(known, schema=AUTOCORRELATION.schema)
     store.write(AUTOCORRELATION, partition, rows, made_from)
     return materialized(
         store,

@@ -164,6 +164,22 @@ def test_the_command_line_says_where_and_how_sure(measured):
     assert "compare options by log-likelihood a character" in ragged
 
 
+def test_the_leaderboard_says_how_sure_models_are_where_that_is_known(measured):
+    run_phases(measured, "compare_models", partitions=[Partition("trivia")])
+    errclust = errclust_at(measured.storage.root)
+    rows = {
+        row["model"]: row
+        for row in json.loads(errclust("map", "trivia", "--json").stdout)["models"]
+    }
+    summary = measured.read(UNCERTAINTY_SUMMARY, DECEIVED).to_pandas()
+    one = summary.set_index(["score", "form"]).loc[("mean", "paper")]
+    assert rows[DECEIVED.model]["uacc"] == pytest.approx(one["uacc"])
+    assert "uacc" not in rows[OF_TEXTS.model]
+    shown = errclust("map", "trivia").output
+    assert "UAcc" in shown
+    assert f"{one['set_size']:.2f}" in shown
+
+
 def test_another_alpha_is_computed_anew(measured):
     errclust = errclust_at(measured.storage.root)
 

@@ -85,6 +85,8 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
             KeyCodecError,
             duckdb.Error,
             OSError,
+            # E.g. of the package for a kind of bucket.
+            ImportError,
         ) as error:
             _stop(str(error))
 
@@ -491,10 +493,17 @@ def status(
 
     warehouse = _warehouse(root)
     settings = load_settings(warehouse.storage)
-    partitions = runs.select_partitions(
-        warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
-    )
-    rows, shared, battle_sets, reasons, notes = [], [], [], [], []
+    keys_given = _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
+    partitions = runs.select_partitions(warehouse, *keys_given)
+    rows, shared, battle_sets, reasons = [], [], [], []
+    notes = [
+        f"{one}: withdrawn before it was read; errclust forget {one.benchmark} {one.model} "
+        "removes its record"
+        for one in warehouse.submissions()
+        if one not in partitions
+        and keys_given[0] in (None, one.benchmark)
+        and keys_given[1] in (None, one.model)
+    ]
     troubled: list[Partition] = []
     everything = [*partitions, *keys.benchmarks_of(partitions)]
     with warehouse.listing_once():
@@ -587,7 +596,8 @@ def _unusable_files(warehouse: Warehouse, settings: Settings) -> list[str]:
         url = settings.submissions.url(folder, warehouse.storage)
         for path, known in sorted(DropFolder(warehouse, url).known().items()):
             if known.state in (FileState.UNUSABLE, FileState.UNREADABLE) or known.refused:
-                lines.append(f"{path} in {folder} is not used: {known.reason}")
+                why = known.reason.partition("\n")[0]
+                lines.append(f"{path} in {folder} is not used: {why}")
     return lines
 
 

@@ -69,9 +69,7 @@ def autocorrelation(
                     "models_for_difficulty": len(models_of(store, partition.benchmark)),
                 }
             )
-    # Where nothing could concentrate, as with a handful of questions, statistics are NaN.
-    known = [{name: None if one != one else one for name, one in row.items()} for row in records]
-    rows = pa.Table.from_pylist(known, schema=AUTOCORRELATION.schema)
+    rows = pa.Table.from_pylist(records, schema=AUTOCORRELATION.schema)
     store.write(AUTOCORRELATION, partition, rows, made_from)
     return materialized(
         store,

@@ -17,7 +17,10 @@ from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline_tests.result_files import write_table
 
 CHAIN = {"error_table", "error_embeddings", "error_clusters", "cluster_labels"}
-ON_THE_MAP = {"hot_spots", "autocorrelation", "error_diagnoses", "diagnosis_clusters"}
+ON_THE_MAP = {
+    *("hot_spots", "autocorrelation", "uncertainty"),
+    *("error_diagnoses", "diagnosis_clusters"),
+}
 COMPARISONS = {"leaderboard", "model_comparison"}
 MAP = {"question_map", "region_labels"}
 A, B, C = (f"trivia|org__model-{letter}" for letter in "abc")

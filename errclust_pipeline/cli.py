@@ -114,8 +114,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "battles", "sql",
-            "forget", "demo", "dev",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "report", "battles",
+            "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -979,6 +979,45 @@ def compare(
         return
     terminal.print_comparison(
         names[0], names[1], rows[: limit or None], found, statistics, left_out, chosen.alpha
+    )
+
+
+@app.command()
+@_explain_errors
+def report(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The file to write.  [default: BENCHMARK.html]", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Only this model; may be repeated.")
+    ] = None,
+    root: Root = None,
+) -> None:
+    """Write what was found as one HTML file: leaderboard, map, comparisons, clusters.
+
+    It opens in a browser from where it lies and loads nothing from anywhere. Questions and
+    responses stand in it: it is as public as you make it.
+    """
+    from errclust_pipeline.report import ReportError, read_contents, write_report
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    models = [warehouse.known_key("model", name) for name in model] if model else None
+    target = out or Path(f"{key}.html")
+    try:
+        contents = read_contents(warehouse, key, models)
+        size = write_report(contents, target.absolute())
+    except ReportError as error:
+        _stop(str(error))
+    for note in contents.numbers["notes"]:
+        terminal.messages().print(terminal.plain(note), style="yellow", soft_wrap=True)
+    terminal.messages().print(
+        terminal.plain(f"{target} is written ({size / 1e6:.1f} MB): open it in a browser"),
+        soft_wrap=True,
     )
 
 

@@ -23,7 +23,7 @@ function el(tag, properties, ...children) {
     else if (name === "href") { node.href = address(value); changes.set(node, value); }
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined));
   return node;
 }
 
@@ -36,7 +36,7 @@ function svg(tag, attributes, ...children) {
 
 // Third-party text: whatever direction it has or switches to ends with the element.
 const bdi = (text, attributes) => el("bdi", attributes, text === null || text === undefined ? "–" : String(text));
-const fill = (node, ...children) => { node.replaceChildren(...children.flat().filter((one) => one !== null && one !== undefined)); };
+const fill = (node, ...children) => { node.replaceChildren(...children.flat(3).filter((one) => one !== null && one !== undefined)); };
 
 const count = (number) => number.toLocaleString("en-US");
 const percent = (share, digits = 0) =>
@@ -135,7 +135,7 @@ const withTexts = () => (textsAreThere ??= unpackTexts());
 // Everything chosen stands in the address, so that a link says it and the back button undoes it.
 const DEFAULTS = {
   model: "", with: "", region: "", show: "errors", k: "", level: "1", cells: "", cluster: "",
-  rows: "", hot: "",
+  rows: "", hot: "", owner: "",
 };
 let state = { ...DEFAULTS };
 
@@ -147,6 +147,7 @@ function readAddress() {
 }
 function address(change) {
   const next = { ...state, ...change };
+  if (!next.hot) next.owner = "";
   const said = new URLSearchParams();
   for (const [name, value] of Object.entries(next)) if (value && value !== DEFAULTS[name]) said.set(name, value);
   return `#${said.toString()}`;
@@ -224,11 +225,16 @@ function interval(low, middle, high, least, most, zero) {
   return picture;
 }
 
-const table = (caption, heads, rows) => el("table", {},
-  el("caption", { class: "visually-hidden" }, caption),
-  el("thead", {}, el("tr", {}, heads.map((head) =>
-    typeof head === "string" ? el("th", { scope: "col" }, head) : head))),
-  el("tbody", {}, rows));
+function table(caption, heads, rows) {
+  // On a phone each row is a card, whose cells say by themselves what they are.
+  for (const row of rows) [...row.children].forEach((cell, at) => { if (typeof heads[at] === "string") cell.dataset.label = heads[at]; });
+  const numeric = (at) => rows[0]?.children[at]?.classList.contains("number");
+  return el("table", {},
+    el("caption", { class: "visually-hidden" }, caption),
+    el("thead", {}, el("tr", {}, heads.map((head, at) =>
+      typeof head === "string" ? el("th", { scope: "col", class: numeric(at) ? "number" : "" }, head) : head))),
+    el("tbody", {}, rows));
+}
 
 const regionName = (id) => [el("span", { class: "id" }, id), " ", bdi(nameOfRegion(id))];
 
@@ -249,7 +255,7 @@ function drawLeaderboard() {
       el("td", { class: "number" }, String(place + 1)),
       el("th", { scope: "row" }, el("a", { href: { model: model.model, rows: "", hot: "" } }, bdi(model.model))),
       el("td", { class: "number strong" }, percent(model.accuracy, 1)),
-      el("td", { class: "nowrap" }, interval(model.low ?? model.accuracy, model.accuracy, model.high ?? model.accuracy, least, most),
+      el("td", { class: "nowrap whole" }, interval(model.low ?? model.accuracy, model.accuracy, model.high ?? model.accuracy, least, most),
         el("span", { class: "dim small" }, ` ${percent(model.low, 1)} to ${percent(model.high, 1)}`)),
       el("td", { class: "number" }, rowsLink(count(own.wrong), { model: model.model, rows: "errors", region: "", hot: "" }, `List the ${count(own.wrong)} errors of ${model.model}`),
         el("span", { class: "dim" }, ` of ${count(own.asked)}`)),
@@ -270,16 +276,16 @@ function drawSignatures() {
     return;
   }
   const enough = models.length >= data.fewestModels;
-  const departure = enough && state.cells !== "rate";
+  const asDeparture = enough && state.cells !== "rate";
   fill($("signature-controls"),
     choice("Regions", ...levels.map((level) => button(level === 1 ? "coarse" : level === 2 ? "fine" : "finest", level === found.level, () => go({ level: String(level) })))),
-    enough ? choice("Cells", button("departure", departure, () => go({ cells: "" })), button("error rate", !departure, () => go({ cells: "rate" }))) : null,
+    enough ? choice("Cells", button("departure", asDeparture, () => go({ cells: "" })), button("error rate", !asDeparture, () => go({ cells: "rate" }))) : null,
     el("span", { class: "legend-inline" },
-      departure ? ["better ", gradient(DIVERGING), " worse"] : ["0 % ", gradient(SEQUENTIAL), " 100 %"]));
-  fill($("signature-note"), departure
+      asDeparture ? ["better ", gradient(DIVERGING), " worse"] : ["0 % ", gradient(SEQUENTIAL), " 100 %"]));
+  fill($("signature-note"), asDeparture
     ? "Percentage points of error rate beyond what the model's ability and the region's difficulty explain together (a mixed model that pools small regions toward 0). Bold with a dot: more than 2 standard deviations from 0; the rest may be chance, and of many cells a few pass 2 by chance too. Rows and columns that are alike stand together. A cell opens the errors behind it."
     : `Error rate in each region. ${enough ? "" : `Whether a model departs from what its ability and the region explain cannot be told with fewer than ${data.fewestModels} models. `}A cell opens the errors behind it.`);
-  const widest = departure
+  const widest = asDeparture
     ? Math.max(0.05, ...found.cells.flat().filter(Boolean).map((cell) => Math.abs(cell[2]))) : 1;
   const heads = [el("th", { scope: "col", class: "corner" }, "Region"),
     ...found.models.map((number) => el("th", { scope: "col", class: "upright" }, el("a", { href: { model: models[number].model, rows: "", hot: "" } }, bdi(models[number].model))))];
@@ -290,13 +296,13 @@ function drawSignatures() {
       const model = models[found.models[at]];
       if (!cell) return el("td", { class: "cell none" }, "–");
       const [asked, wrong, excess, strength] = cell;
-      const shade = departure ? 0.5 + 0.5 * excess / widest : wrong / asked;
-      const clear = departure && Math.abs(strength) >= 2;
-      const said = departure ? `${points(excess, 0)}` : `${(100 * wrong / asked).toFixed(0)}`;
+      const shade = asDeparture ? 0.5 + 0.5 * excess / widest : wrong / asked;
+      const clear = asDeparture && Math.abs(strength) >= 2;
+      const said = asDeparture ? `${points(excess, 0)}` : `${(100 * wrong / asked).toFixed(0)}`;
       return el("td", { class: "cell" }, el("a", {
         href: { model: model.model, region: id, rows: "errors", hot: "" },
         class: clear ? "clear" : "",
-        style: { background: (departure ? EXCESS_COLOURS : RATE_COLOURS)[Math.round(shade * STEPS)] ?? EXCESS_COLOURS[STEPS], color: onColour(departure ? shade : 0.2 + 0.7 * shade) },
+        style: { background: (asDeparture ? EXCESS_COLOURS : RATE_COLOURS)[Math.round(shade * STEPS)] ?? EXCESS_COLOURS[STEPS], color: onColour(asDeparture ? shade : 0.2 + 0.7 * shade) },
         title: `${model.model}, ${nameOfRegion(id)}: ${count(wrong)} wrong of ${count(asked)}; ${points(excess)} points (${Math.abs(strength).toFixed(1)} standard deviations)`,
       }, said, clear ? el("span", { "aria-hidden": "true" }, " •") : ""));
     })));
@@ -359,8 +365,9 @@ function colouring() {
 function chosenPoints() {
   if (state.hot) {
     const [basis, rank] = state.hot.split(/-(?=\d+$)/);
-    const found = chosenModel().hotRegions.find((one) => one.basis === basis && String(one.rank) === rank);
-    if (found) return { points: [...once(found, "points", () => column(found.points, Int32Array))], hot: found };
+    const owner = models[byName(state.owner)] ?? chosenModel();
+    const found = owner.hotRegions.find((one) => one.basis === basis && String(one.rank) === rank);
+    if (found) return { points: [...once(found, "points", () => column(found.points, Int32Array))], hot: found, owner };
   }
   return pointsOfRegion.has(state.region) ? { points: pointsOfRegion.get(state.region), hot: null } : null;
 }
@@ -402,7 +409,7 @@ function drawMap() {
   const chosen = chosenPoints();
   const inside = chosen ? new Uint8Array(N) : null;
   if (chosen) for (const point of chosen.points) inside[point] = 1;
-  const size = Math.min(5.5, Math.max(1.5, 78 / Math.sqrt(N)) * Math.sqrt(view.scale)) * Math.min(1, 0.45 + wide / 1300);
+  const size = Math.min(6, Math.max(1.6, 120 / Math.sqrt(N)) * Math.sqrt(view.scale)) * Math.min(1, 0.45 + wide / 1300);
   // Dots of one look are one path: quick enough to redraw at every move.
   const looks = new Map();
   for (let point = 0; point < N; point++) {
@@ -467,7 +474,7 @@ function drawNames(context, chosen) {
     const short = label.length > 30 ? `${label.slice(0, 29)}…` : label;
     context.font = `${strong ? 700 : 600} ${wide < 500 ? 11 : 12}px system-ui, sans-serif`;
     const half = context.measureText(short).width / 2;
-    const x = Math.min(Math.max(middle(placesX), half + 4), wide - half - 4), y = middle(placesY);
+    const x = Math.min(Math.max(middle(placesX), half + 4), wide - half - 4), y = middle(placesY) - 13;
     if (y < 8 || y > tall - 8 || middle(placesX) < 0 || middle(placesX) > wide) return;
     const box = [x - half - 3, y - 9, x + half + 3, y + 9];
     if (!strong && boxes.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) return;
@@ -623,6 +630,8 @@ function signatureOf(model, id) {
   return null;
 }
 
+const departure = ({ excess }) => `${(100 * Math.abs(excess)).toFixed(1)} points of error rate ${excess > 0 ? "more" : "less"} than its ability and the region's difficulty explain`;
+
 function ratesByModel(here, change) {
   const rates = models.map((model) => ({ model, ...rateIn(model, here) }));
   return el("ul", { class: "bars", "aria-label": "Error rates here" }, rates.map(({ model, rate, wrong, asked }) =>
@@ -630,7 +639,7 @@ function ratesByModel(here, change) {
       el("a", { href: { ...change, model: model.model, rows: "" }, class: "bar-name" }, bdi(model.model)),
       el("span", { class: "bar-track" }, el("span", { class: "bar-fill", style: { width: `${100 * (rate || 0)}%` } })),
       el("span", { class: "number" }, asked ? percent(rate) : "–"),
-      rowsLink(`${count(wrong)}`, { ...change, model: model.model, rows: change.hot ? "" : "errors" }, `List the ${count(wrong)} errors of ${model.model} here`))));
+      rowsLink(`${count(wrong)}`, { ...change, model: model.model, rows: "errors" }, `List the ${count(wrong)} errors of ${model.model} here`))));
 }
 
 function drawRegion() {
@@ -657,17 +666,17 @@ function drawRegion() {
   const parts = region ? regions.filter((part) => part.parent === region.id) : [];
   const close = el("a", { href: { region: "", hot: "", rows: "" }, class: "close", "aria-label": "Show all regions" }, "×");
   fill(panel,
-    el("div", { class: "panel-head" }, el("h3", {}, chosen.hot ? [`Hot region ${chosen.hot.rank}: `, bdi(chosen.hot.keyPhrases.join(", "))] : regionName(region.id)), close),
+    el("div", { class: "panel-head" }, el("h3", {}, chosen.hot ? [`Hot region ${chosen.hot.rank}`, chosen.owner === model ? "" : [" of ", bdi(chosen.owner.model)], ": ", bdi(chosen.hot.keyPhrases.join(", "))] : regionName(region.id)), close),
     region && region.parent ? el("p", { class: "small" }, "part of ", el("a", { href: { region: region.parent, rows: "" } }, ...regionName(region.parent))) : null,
     region && region.phrases.length ? el("p", { class: "dim small" }, bdi(region.phrases.join(", "))) : null,
     region && region.description ? el("p", { class: "small" }, bdi(region.description)) : null,
     el("p", {}, bdi(model.model), ` is wrong on ${count(own.wrong)} of ${plural(own.asked, "question")} here (`, el("strong", {}, percent(own.rate)), `), elsewhere on ${percent(outside)}. `,
       departs ? (Math.abs(departs.strength) >= 2
-        ? `That is ${points(departs.excess)} points ${departs.excess > 0 ? "more" : "fewer"} than its ability and the region's difficulty explain (${Math.abs(departs.strength).toFixed(1)} standard deviations from none).`
-        : `Its ability and the region's difficulty explain that: the rest is ${points(departs.excess)} points, within chance (${Math.abs(departs.strength).toFixed(1)} standard deviations).`) : "",
-      chosen.hot ? hotClaim(chosen.hot) : ""),
+        ? `That is ${departure(departs)}, ${Math.abs(departs.strength).toFixed(1)} standard deviations from none.`
+        : `Whether that is more or less than expected is not clear: ${departure(departs)}, but only ${Math.abs(departs.strength).toFixed(1)} standard deviations from none.`) : "",
+      chosen.hot && chosen.owner === model ? hotClaim(chosen.hot) : ""),
     parts.length ? el("p", { class: "chips" }, el("span", { class: "dim small" }, "Parts: "), parts.map((part) => el("a", { class: "chip", href: { region: part.id, rows: "" } }, ...regionName(part.id)))) : null,
-    ratesByModel(here, chosen.hot ? { hot: "", region: chosen.hot.regionId || "" } : { region: state.region }),
+    ratesByModel(here, chosen.hot ? { hot: state.hot, owner: chosen.owner.model, region: "" } : { region: state.region, hot: "" }),
     el("h4", {}, `Errors here (${count(own.wrong)})`),
     rowList(here.filter((point) => model.stateOf[point] === 1).map((point) => ({ model, row: errorsOf(model).ofPoint[point], point })), 8));
 }
@@ -687,18 +696,18 @@ function drawHotRegions() {
     : "None found: no place stands out at this false discovery rate.");
   fill($("hot-table"), found.length ? table("Hot regions",
     ["", "What is there", "In region", "Error rate (95 %)", "Elsewhere", beyond() ? "By difficulty" : "Expected", "q", "Held out", "Confirmed", "Hot for others", "Errors"],
-    found.map((hot) => el("tr", { class: state.hot === `${basis}-${hot.rank}` ? "chosen" : "" },
+    found.map((hot) => el("tr", { class: state.hot === `${basis}-${hot.rank}` && (models[byName(state.owner)] ?? model) === model ? "chosen" : "" },
       el("td", { class: "number" }, String(hot.rank)),
-      el("th", { scope: "row" }, el("a", { href: { hot: `${basis}-${hot.rank}`, region: "", rows: "" }, "data-to": "map" }, bdi(hot.keyPhrases.join(", ") || `place ${hot.rank}`))),
-      el("td", { class: "small" }, hot.regionId ? regionName(hot.regionId) : "–"),
-      el("td", { class: "number nowrap" }, el("strong", {}, percent(hot.rate)), el("span", { class: "dim small" }, ` ${percent(hot.low)} to ${percent(hot.high)}`)),
+      el("th", { scope: "row" }, el("a", { href: { hot: `${basis}-${hot.rank}`, owner: "", region: "", rows: "" }, "data-to": "map" }, bdi(hot.keyPhrases.join(", ") || `place ${hot.rank}`))),
+      el("td", { class: "small whole" }, hot.regionId ? regionName(hot.regionId) : "–"),
+      el("td", { class: "number nowrap whole" }, el("strong", {}, percent(hot.rate)), el("span", { class: "dim small" }, ` ${percent(hot.low)} to ${percent(hot.high)}`)),
       el("td", { class: "number" }, percent(hot.outsideRate)),
       el("td", { class: "number" }, percent(hot.expected / hot.size)),
       el("td", { class: "number" }, chance(hot.q)),
       el("td", { class: "number" }, hot.heldOutExcess === null ? "–" : points(hot.heldOutExcess, 0)),
       el("td", { class: "number" }, `${hot.replicatedHalves} of 2`),
       el("td", { class: "number" }, hot.others ? `${hot.hotForOthers} of ${hot.others}` : "–"),
-      el("td", { class: "number" }, rowsLink(`${count(hot.errors)}`, { hot: `${basis}-${hot.rank}`, region: "", rows: "errors" }, `List the ${count(hot.errors)} errors there`), el("span", { class: "dim" }, ` of ${count(hot.size)}`))))) : "");
+      el("td", { class: "number" }, rowsLink(`${count(hot.errors)}`, { hot: `${basis}-${hot.rank}`, owner: "", region: "", rows: "errors" }, `List the ${count(hot.errors)} errors there`), el("span", { class: "dim" }, ` of ${count(hot.size)}`))))) : "");
 }
 
 // ------------------------------------------------------------------------------------ compare
@@ -781,11 +790,11 @@ function drawCompare() {
     el("td", { class: "number" }, count(row.questions)),
     el("td", { class: "number" }, percent(row.errors_a / row.questions)),
     el("td", { class: "number" }, percent(row.errors_b / row.questions)),
-    el("td", { class: "nowrap" }, interval(row.low, row.difference, row.high, -most, most, pair.difference),
+    el("td", { class: "nowrap whole" }, interval(row.low, row.difference, row.high, -most, most, pair.difference),
       el("span", { class: "small" }, ` ${points(row.difference, 0)} `, el("span", { class: "dim" }, `(${points(row.low, 0)} to ${points(row.high, 0)})`))),
     el("td", { class: "number" }, rowsLink(count(row.only_a_wrong), { model: a.model, with: b.model, region: row.region_id, hot: "", rows: "only_a" }, `List the ${row.only_a_wrong} questions only A gets wrong`)),
     el("td", { class: "number" }, rowsLink(count(row.only_b_wrong), { model: a.model, with: b.model, region: row.region_id, hot: "", rows: "only_b" }, `List the ${row.only_b_wrong} questions only B gets wrong`)),
-    el("td", {}, verdict(row))));
+    el("td", { class: "whole" }, verdict(row))));
   fill($("compare-table"), table("Comparison by region", ["Region", "Questions", "A wrong", "B wrong", "A less B, points (95 %)", "Only A wrong", "Only B wrong", "Verdict"], rows));
   fill($("compare-note"), "Intervals: Newcombe's for paired shares; the dashed line is the overall difference, right of it means more against A. Surest departures from the overall gap first. ",
     state.level === "1" && data.signatures.length > 1 ? el("button", { type: "button", onclick: () => go({ level: "2" }) }, "Show the parts of regions too") : null,
@@ -927,7 +936,7 @@ function rowsToShow() {
   const a = chosenModel(), b = models.length > 1 ? otherModel() : null;
   const here = state.hot ? chosenPoints() : null;
   const where = here ? here.points : pointsIn(pointsOfRegion.has(state.region) ? state.region : "");
-  const place = here?.hot ? [" in hot region ", String(here.hot.rank)] : pointsOfRegion.has(state.region) ? [" in ", ...regionName(state.region)] : [];
+  const place = here?.hot ? [" in hot region ", String(here.hot.rank), here.owner === a ? "" : [" of ", bdi(here.owner.model)], ": ", bdi(here.hot.keyPhrases.join(", "))] : pointsOfRegion.has(state.region) ? [" in ", ...regionName(state.region)] : [];
   const rowOf = (model, point) => errorsOf(model).ofPoint[point];
   if (state.rows === "errors") {
     const own = rateIn(a, where);
@@ -935,7 +944,7 @@ function rowsToShow() {
     return {
       title: ["Errors of ", bdi(a.model), ...place],
       claim: [`${count(own.wrong)} of ${plural(own.asked, "question")} answered are wrong (${percent(own.rate, 1)}). `,
-        departs ? `${points(departs.excess)} points of error rate beyond what its ability and the region's difficulty explain, ${Math.abs(departs.strength).toFixed(1)} standard deviations from 0${Math.abs(departs.strength) < 2 ? ": within chance" : ""}. ` : "", here?.hot ? hotClaim(here.hot) : "", " Near-duplicates count once."],
+        departs ? `That is ${departure(departs)}, ${Math.abs(departs.strength).toFixed(1)} standard deviations from none${Math.abs(departs.strength) < 2 ? ": it may be chance" : ""}. ` : "", here?.hot && here.owner === a ? hotClaim(here.hot) : "", " Near-duplicates count once."],
       items: where.filter((point) => a.stateOf[point] === 1).map((point) => ({ model: a, row: rowOf(a, point), point })),
     };
   }
@@ -987,7 +996,7 @@ function apply() {
     $("model").value = chosenModel().model;
   if (changed("model", "region")) drawLeaderboard();
   if (changed("model", "level", "cells", "region", "show", "k", "with")) drawSignatures();
-  if (changed("model", "show", "k", "region", "hot")) {
+  if (changed("model", "show", "k", "region", "hot", "owner")) {
     drawMapControls(); drawMap(); drawRegion(); drawHotRegions();
   }
   if (changed("model", "with", "level", "region")) drawCompare();
@@ -995,7 +1004,8 @@ function apply() {
   drawRows();
   before = { ...state };
   const unknown = state.model && byName(state.model) < 0;
-  fill($("notes"), data.notes.map((note) => el("p", { class: "warning small" }, bdi(note))),
+  const notes = data.notes.map((note) => el("p", { class: "warning small" }, bdi(note)));
+  fill($("notes"), notes.length > 2 ? el("details", {}, el("summary", { class: "warning small" }, `Not all of this is complete and up to date: ${plural(notes.length, "note")}`), notes) : notes,
     unknown ? el("p", { class: "warning small" }, "There is no model ", bdi(state.model), " in this report: the first one is shown.") : null);
   if (scrollTo) { const where = scrollTo; scrollTo = null; $(where).scrollIntoView({ block: "start" }); }
 }

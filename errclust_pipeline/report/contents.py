@@ -354,7 +354,9 @@ def _model(
             "state": packed(state, np.int8),
             "scales": _scales(warehouse, partition, question_map, chosen.alpha),
             "errors": {
-                "question": packed([questions["row_of"][row["question_id"]] for row in errors], "i4"),
+                "question": packed(
+                    [questions["row_of"][row["question_id"]] for row in errors], "i4"
+                ),
                 "form": packed(
                     [FAILURE_FORMS.index(row["failure_form"]) for row in errors], np.uint8
                 ),

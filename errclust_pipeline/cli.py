@@ -41,6 +41,8 @@ app = typer.Typer(
 )
 show = typer.Typer(no_args_is_help=True, help="Show what was found.")
 app.add_typer(show, name="show")
+plot = typer.Typer(no_args_is_help=True, help="Draw a picture for a paper (PNG, SVG or PDF).")
+app.add_typer(plot, name="plot")
 
 Root = Annotated[
     str | None,
@@ -120,6 +122,7 @@ def _main(
         context.default_map = {
             **{command: {"root": root} for command in commands},
             "show": {"clusters": {"root": root}},
+            "plot": {name: {"root": root} for name in ("map", "signature", "compare")},
         }
     if version:
         sys.stdout.write(f"errclust {__version__}\n")
@@ -1019,6 +1022,81 @@ def report(
         terminal.plain(f"{target} is written ({size / 1e6:.1f} MB): open it in a browser"),
         soft_wrap=True,
     )
+
+
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="The file to write; its ending is its format.")
+]
+
+
+def _plot(root: str | None, benchmark: str, models: Sequence[str], out: Path, draw: Any) -> None:
+    """Write what `draw` makes of the contents of a report of some models, or of all."""
+    from errclust_pipeline.report import ReportError, read_contents
+    from errclust_pipeline.report.plots import write_plot
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    names = [warehouse.known_key("model", name) for name in models]
+    try:
+        write_plot(draw(read_contents(warehouse, key, names or None), *names), out.absolute())
+    except ReportError as error:
+        _stop(str(error))
+    terminal.messages().print(terminal.plain(f"{out} is written"), soft_wrap=True)
+
+
+@plot.command("map")
+@_explain_errors
+def plot_map(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    out: Out,
+    k: Annotated[
+        int | None, typer.Option("--neighbours", help="Looked at.  [default: 100, or the nearest]")
+    ] = None,
+    beyond: Annotated[
+        bool, typer.Option("--beyond-difficulty", help="Errors beyond what difficulty explains.")
+    ] = False,
+    root: Root = None,
+) -> None:
+    """Draw the map with a model's error rate, hot and cold places, and names of regions."""
+    from errclust_pipeline.report import plots
+
+    _plot(
+        root,
+        benchmark,
+        [model],
+        out,
+        lambda contents, name: plots.plot_map(contents, name, k, beyond),
+    )
+
+
+@plot.command("signature")
+@_explain_errors
+def plot_signature(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    out: Out,
+    level: Annotated[int, typer.Option(help="Of the regions; 1 is the coarsest.")] = 1,
+    root: Root = None,
+) -> None:
+    """Draw the heat map of where each model departs from its ability and the difficulty."""
+    from errclust_pipeline.report import plots
+
+    _plot(root, benchmark, [], out, lambda contents: plots.plot_signatures(contents, level))
+
+
+@plot.command("compare")
+@_explain_errors
+def plot_compare(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model_a: Annotated[str, typer.Argument(help="One model.", metavar="A")],
+    model_b: Annotated[str, typer.Argument(help="The other.", metavar="B")],
+    out: Out,
+    root: Root = None,
+) -> None:
+    """Draw the difference of two models' error rates in each region, with its interval."""
+    from errclust_pipeline.report import plots
+
+    _plot(root, benchmark, [model_a, model_b], out, plots.plot_comparison)
 
 
 @app.command()

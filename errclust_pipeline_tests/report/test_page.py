@@ -41,7 +41,7 @@ class Elements(HTMLParser):
         if self._open:
             self.inside[self._open] = self.inside.get(self._open, "") + data
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag):  # noqa: ARG002
         self._open = None
 
 
@@ -64,7 +64,7 @@ def test_nothing_in_it_loads_anything_and_its_policy_allows_its_own_script_only(
     assert policy.startswith("default-src 'none'")
 
 
-def test_hostile_texts_stand_in_it_as_data_and_come_back_whole(page, contents):
+def test_hostile_texts_stand_in_it_as_data_and_come_back_whole(page):
     found = Elements(page)
     assert "document.body.remove" not in page
     assert json.loads(found.inside["numbers"])["models"][0]["clusters"]

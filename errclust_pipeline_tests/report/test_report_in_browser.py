@@ -64,9 +64,8 @@ def test_it_shows_all_models_and_switches_between_them(page, report):
         page.locator("#clusters-title", has_text=name).wait_for()
         assert page.locator("#leaderboard-table tr.chosen").get_attribute("data-model") == name
     page.go_back()
-    page.locator(
-        "#map-title", has_text=page.locator("#model option").nth(1).inner_text()
-    ).wait_for()
+    before = page.locator("#model option").nth(1).inner_text()
+    page.locator("#map-title", has_text=before).wait_for()
 
 
 def test_a_click_on_a_region_lists_its_errors_and_each_unfolds(page, report):

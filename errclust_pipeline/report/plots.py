@@ -173,7 +173,7 @@ def plot_signatures(contents: ReportContents, level: int) -> Figure:
     cells = found["cells"]
     values = np.array([[np.nan if one is None else 100 * one[2] for one in row] for row in cells])
     names = _region_names(numbers)
-    figure, axes = _figure(2.6 + 0.42 * values.shape[1], 1.2 + 0.21 * values.shape[0])
+    figure, axes = _figure(3.2 + 0.5 * values.shape[1], 1.9 + 0.2 * values.shape[0])
     widest = max(5.0, float(np.nanmax(np.abs(values))))
     drawn = axes.imshow(values, cmap=_colours(_DIVERGING), vmin=-widest, vmax=widest, aspect="auto")
     for row, line in enumerate(cells):
@@ -193,8 +193,9 @@ def plot_signatures(contents: ReportContents, level: int) -> Figure:
     axes.tick_params(length=0, labelsize=6.5)
     for side in axes.spines.values():
         side.set_visible(False)
-    bar = figure.colorbar(drawn, ax=axes, fraction=0.05, pad=0.02)
+    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", aspect=40, pad=0.02)
     bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=6.5)
     bar.set_label(
         "error rate beyond ability and difficulty, points\n(bold: 2 standard deviations or more)",
         fontsize=6.5,

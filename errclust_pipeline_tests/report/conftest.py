@@ -41,7 +41,7 @@ def computed(folder: Path, layout: bool) -> Warehouse:
             row["input_text"] += " " + HOSTILE[int(row["example_id"].split("-")[1]) // 10 % 5]
         row["subject"] += " <i>subject</i>"
     for row in rows:
-        if row["example_id"] == "0-61":
+        if row["example_id"] == "0-37":
             row["input_text"] += " " + ENDLESS
             row["output_text"] += " " + ENDLESS
     with file.open("w", newline="") as written:

@@ -40,7 +40,7 @@ const fill = (node, ...children) => { node.replaceChildren(...children.flat(3).f
 
 const count = (number) => number.toLocaleString("en-US");
 const percent = (share, digits = 0) =>
-  share === null || share === undefined || Number.isNaN(share) ? "–" : `${(100 * share).toFixed(digits)} %`;
+  share === null || share === undefined || Number.isNaN(share) ? "–" : `${(100 * share).toFixed(digits)}\u00a0%`;
 const points = (share, digits = 1) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(digits)}`;
 const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 function chance(p) {
@@ -179,8 +179,8 @@ const beyond = () => state.show === "beyond" && hasDifficulty(chosenModel());
 // ----------------------------------------------------------------------------------- colours
 
 // Told apart by lightness, so by anyone: pale to dark, and blue to orange by way of pale.
-const SEQUENTIAL = ["#e6ebf1", "#f3dcae", "#f0ad55", "#cf6a1c", "#7d2c05"];
-const DIVERGING = ["#0b4a8f", "#6fa5d8", "#eceae6", "#f0ad55", "#a8480a"];
+const SEQUENTIAL = ["#d9e1ea", "#f2d596", "#ee9f40", "#c85f14", "#7d2c05"];
+const DIVERGING = ["#0b4a8f", "#6fa5d8", "#e3e1dd", "#f0a648", "#a8480a"];
 const mix = (stops, at) => {
   const place = Math.min(Math.max(at, 0), 1) * (stops.length - 1);
   const low = Math.min(Math.floor(place), stops.length - 2);
@@ -348,17 +348,12 @@ function colouring() {
     return { values: scale.excess, hot: scale.beyond, colours: EXCESS_COLOURS, stops: DIVERGING, low: 62, high: 188, k,
       words: ["25 points fewer", "25 more"], missing: NO_RATE };
   }
-  // The same for all models, so that they compare.
-  const bounds = once(data, `bounds${k}`, () => {
-    const found = [];
-    for (const one of models) {
-      const rates = scaleOf(one, k)?.rate;
-      if (rates) for (let at = 0; at < N; at += 1 + (N >> 11)) if (rates[at] !== NO_RATE) found.push(rates[at]);
-    }
-    found.sort((a, b) => a - b);
-    return [found[Math.floor(found.length * 0.01)] ?? 0, Math.max(found[Math.floor(found.length * 0.99)] ?? 250, 1)];
+  // Of this model alone: a good model's map would be pale by the scale of all.
+  const bounds = once(scale, "bounds", () => {
+    const found = [...scale.rate].filter((rate) => rate !== NO_RATE).sort((a, b) => a - b);
+    return [found[Math.floor(found.length * 0.01)] ?? 0, found[Math.floor(found.length * 0.99)] ?? 250];
   });
-  return { values: scale.rate, hot: scale.hot, colours: RATE_COLOURS, stops: SEQUENTIAL, low: bounds[0], high: Math.max(bounds[1], bounds[0] + 10), k,
+  return { values: scale.rate, hot: scale.hot, colours: RATE_COLOURS, stops: SEQUENTIAL, low: bounds[0], high: Math.max(bounds[1], bounds[0] + 1), k,
     words: [percent(bounds[0] / 250), percent(bounds[1] / 250)], missing: NO_RATE };
 }
 
@@ -409,7 +404,7 @@ function drawMap() {
   const chosen = chosenPoints();
   const inside = chosen ? new Uint8Array(N) : null;
   if (chosen) for (const point of chosen.points) inside[point] = 1;
-  const size = Math.min(6, Math.max(1.6, 120 / Math.sqrt(N)) * Math.sqrt(view.scale)) * Math.min(1, 0.45 + wide / 1300);
+  const size = Math.min(6, Math.max(1.9, 120 / Math.sqrt(N)) * Math.sqrt(view.scale)) * Math.min(1, 0.45 + wide / 1300);
   // Dots of one look are one path: quick enough to redraw at every move.
   const looks = new Map();
   for (let point = 0; point < N; point++) {
@@ -430,7 +425,7 @@ function drawMap() {
   for (const order of [...looks.keys()].sort((a, b) => a - b)) {
     const path = looks.get(order), dimmed = order < 10000;
     const kind = Math.floor((order % 10000) / 1000), colour = order % 1000;
-    const radius = kind === 0 ? size * 0.8 : size * 1.15;
+    const radius = kind === 0 ? size * 0.85 : size * 1.2;
     context.beginPath();
     for (let at = 0; at < path.length; at += 2) {
       context.moveTo(path[at] + radius, path[at + 1]);
@@ -439,10 +434,10 @@ function drawMap() {
       } else context.arc(path[at], path[at + 1], radius, 0, 6.2832);
     }
     context.fillStyle = colour > STEPS ? "#c9d0d8" : found.colours[colour];
-    context.globalAlpha = dimmed ? 0.13 : kind === 0 ? 0.75 : 1;
+    context.globalAlpha = dimmed ? 0.16 : kind === 0 ? 0.85 : 1;
     context.fill();
-    if (kind !== 0 && !dimmed && size > 1.7) {
-      context.lineWidth = 0.8;
+    if (kind !== 0 && !dimmed && size > 1.3) {
+      context.lineWidth = size > 3 ? 0.8 : 0.5;
       context.strokeStyle = kind === 2 ? "#4a1a02" : "#0b4a8f";
       context.stroke();
     }
@@ -768,7 +763,7 @@ function drawCompare() {
       ? `The gap varies by topic (permutation test over coarse regions, p ${chance(pair.gateP)}): in ${plural(gaps, "region")} it is unlike the overall gap.`
       : `There is no evidence that the gap varies by topic (permutation test over coarse regions, p ${chance(pair.gateP)}), so no region's gap is tested against the overall one.`),
     el("li", {}, worse.length
-      ? `A is worse in ${plural(aWorse, "region")}, B in ${count(worse.length - aWorse)} (exact McNemar test, false discoveries controlled down the hierarchy of regions at ${percent(data.alpha)}).`
+      ? `Of regions at all levels, A is worse in ${count(aWorse)} and B in ${count(worse.length - aWorse)} (exact McNemar test, false discoveries controlled down the hierarchy of regions at ${percent(data.alpha)}).`
       : "In no region is one surely worse than the other (exact McNemar test)."),
     el("li", {}, pair.kappa === null ? "Whether they err on the same questions is not known." : `They err on the same questions ${pair.kappa > 0.02 ? "more often" : pair.kappa < -0.02 ? "less often" : "about as often"} than chance has it: error consistency (kappa) ${pair.kappa.toFixed(2)}, where 0 is chance and 1 the same errors.`,
       pair.sameWrongOption !== null ? ` Where both chose a wrong option, it was the same one ${percent(pair.sameWrongOption)} of the time; evenly chosen it would be ${percent(pair.sameByChance)}.` : "")));

@@ -27,8 +27,8 @@ _Parameters = ParamSpec("_Parameters")
 _Drawn = TypeVar("_Drawn")
 
 # The same as on the page: told apart by lightness, so by anyone.
-_SEQUENTIAL = ("#e6ebf1", "#f3dcae", "#f0ad55", "#cf6a1c", "#7d2c05")
-_DIVERGING = ("#0b4a8f", "#6fa5d8", "#eceae6", "#f0ad55", "#a8480a")
+_SEQUENTIAL = ("#d9e1ea", "#f2d596", "#ee9f40", "#c85f14", "#7d2c05")
+_DIVERGING = ("#0b4a8f", "#6fa5d8", "#e3e1dd", "#f0a648", "#a8480a")
 _INK, _DIM = "#1b2430", "#5b6878"
 _MOST_REGIONS = 40
 _LONGEST_NAME = 42
@@ -213,9 +213,7 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
         If the pair was not compared.
     """
     numbers = contents.numbers
-    first, second = (
-        numbers["models"].index(_model(numbers, name)) for name in (model_a, model_b)
-    )
+    first, second = (numbers["models"].index(_model(numbers, name)) for name in (model_a, model_b))
     pair = next(
         (one for one in numbers["pairs"] if {one["modelA"], one["modelB"]} == {first, second}), None
     )
@@ -234,7 +232,9 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     for at, row in enumerate(rows):
         worse = row["q_worse"] is not None and row["q_worse"] < numbers["alpha"]
         gap = row["q_gap"] is not None and row["q_gap"] < numbers["alpha"]
-        colour = (_DIVERGING[-1] if sign * row["difference"] > 0 else _DIVERGING[0]) if worse else _DIM
+        colour = (
+            (_DIVERGING[-1] if sign * row["difference"] > 0 else _DIVERGING[0]) if worse else _DIM
+        )
         low, high = sorted(100 * sign * row[name] for name in ("low", "high"))
         axes.plot([low, high], [at, at], color=colour, linewidth=1.4, solid_capstyle="round")
         axes.plot(
@@ -243,7 +243,9 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
         )  # fmt: skip
     axes.axvline(0, color=_DIM, linewidth=0.6)
     axes.axvline(100 * sign * pair["difference"], color=_INK, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.set_yticks(range(len(rows)), [f"{names[r['region_id']]} ({r['questions']:,})" for r in rows])
+    axes.set_yticks(
+        range(len(rows)), [f"{names[r['region_id']]} ({r['questions']:,})" for r in rows]
+    )
     axes.tick_params(labelsize=6.5, left=False)
     axes.set_xlabel(
         f"error rate of {_plain(model_a, 40)} less {_plain(model_b, 40)}, points (95 % interval, "

@@ -48,8 +48,8 @@ def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:
         asset=stage.asset,
         name="tables_are_sound",
         description=(
-            "Unique keys, values in their ranges, and as many rows as the stage before has. Stops "
-            "what follows in the same run."
+            "Unique keys, values in their ranges, and as many rows as the stage before has. A "
+            "table that is not sound is set aside, so that nothing is made from it."
         ),
         blocking=True,
         partitions_def=_partitions(stage),
@@ -65,6 +65,9 @@ def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:
             for one in problems_of(table, own[table.name])
         ]
         problems += _between_stages(stage, own, store, partition)
+        if problems:
+            # Nobody may go on with it, in this run or another: it counts as missing now.
+            store.set_aside(stage.table, partition)
         return dg.AssetCheckResult(
             passed=not problems,
             description="; ".join(problems) or None,

@@ -86,6 +86,8 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
             KeyCodecError,
             duckdb.Error,
             OSError,
+            # E.g. of the package for a kind of bucket.
+            ImportError,
         ) as error:
             _stop(str(error))
 
@@ -144,7 +146,8 @@ def ingest(
         str | None,
         typer.Option(
             help="The format: lm_eval, open_llm_leaderboard_v1, inspect, mmlu_pro, realmistake, "
-            "llm_uncertainty, osq_bench, every_eval_ever or table.  "
+            "llm_uncertainty, osq_bench, every_eval_ever or table; of battles lmsys, fastchat, "
+            "llmfao or pandalm.  "
             "[default: found out from the files]",
             show_default=False,
         ),
@@ -263,7 +266,9 @@ def ingest(
     warehouse = _warehouse(root)
     problems: dict[str, str] = {}
     fetched: list[str] = []
-    with terminal.run_progress(len(paths)) as progress:
+    # A leaderboard's models are counted one by one.
+    expected = len(local) + len(addresses) * max(top or 1, 1)
+    with terminal.run_progress(expected) as progress:
         ingested = ingest_paths(warehouse, local, reader, options, copy) if local else []
         for address in addresses:
             found = ingest_from_hub(
@@ -275,6 +280,7 @@ def ingest(
                 timestamp=timestamp,
                 top=top,
                 on_model=progress.start_partition,
+                on_model_done=progress.finish_partition,
             )
             ingested += found.ingested
             problems |= found.problems
@@ -489,10 +495,17 @@ def status(
 
     warehouse = _warehouse(root)
     settings = load_settings(warehouse.storage)
-    partitions = runs.select_partitions(
-        warehouse, _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
-    )
-    rows, shared, battle_sets, reasons, notes = [], [], [], [], []
+    keys_given = _key(warehouse, "benchmark", benchmark), _key(warehouse, "model", model)
+    partitions = runs.select_partitions(warehouse, *keys_given)
+    rows, shared, battle_sets, reasons = [], [], [], []
+    notes = [
+        f"{one}: withdrawn before it was read; errclust forget {one.benchmark} {one.model} "
+        "removes its record"
+        for one in warehouse.submissions()
+        if one not in partitions
+        and keys_given[0] in (None, one.benchmark)
+        and keys_given[1] in (None, one.model)
+    ]
     troubled: list[Partition] = []
     everything = [*partitions, *keys.benchmarks_of(partitions)]
     with warehouse.listing_once():
@@ -585,7 +598,8 @@ def _unusable_files(warehouse: Warehouse, settings: Settings) -> list[str]:
         url = settings.submissions.url(folder, warehouse.storage)
         for path, known in sorted(DropFolder(warehouse, url).known().items()):
             if known.state in (FileState.UNUSABLE, FileState.UNREADABLE) or known.refused:
-                lines.append(f"{path} in {folder} is not used: {known.reason}")
+                why = known.reason.partition("\n")[0]
+                lines.append(f"{path} in {folder} is not used: {why}")
     return lines
 
 

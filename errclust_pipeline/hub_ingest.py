@@ -11,13 +11,14 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errclust_pipeline.ingest import Ingested, record
+from errclust_pipeline.ingest import Ingested, find_all, record
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.hub import (
     Fetched,
@@ -27,10 +28,10 @@ from errclust_pipeline.resources.hub import (
     HubFile,
     HubMissingError,
 )
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.resources.warehouse import Warehouse, partition_of_submission
 from errclust_pipeline.sources import SourceError, check_options, find_submissions
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.sources.lm_eval import results_in, task_and_time, time_key
+from errclust_pipeline.sources.lm_eval import name_of_sanitized, results_in, task_and_time, time_key
 from errclust_pipeline.sources.lm_eval_rows import metric_of_task
 from errclust_pipeline.sources.open_llm_leaderboard_v1 import (
     OpenLlmLeaderboardV1Reader,
@@ -197,6 +198,7 @@ def ingest_from_hub(
     timestamp: str | None = None,
     top: int | None = None,
     on_model: Callable[[str], None] = lambda _: None,
+    on_model_done: Callable[[], None] = lambda: None,
 ) -> FromHub:
     """Fetch result files from the hub and record the submissions in them.
 
@@ -213,8 +215,8 @@ def ingest_from_hub(
         Of a leaderboard, which run is wanted, instead of the newest of each benchmark.
     top : int, optional
         Of a leaderboard: so many models, the best by their average.
-    on_model : callable, optional
-        Told each model's name before it is fetched.
+    on_model, on_model_done : callable, optional
+        Told each model's name before it is fetched, and when that is over.
 
     Raises
     ------
@@ -223,73 +225,75 @@ def ingest_from_hub(
     SourceError
         If nothing there can be used.
     """
-    options = dict(options or {})
+    hub, options = Hub(), dict(options or {})
+    result = FromHub(fetched=hub.fetched)
     leaderboard = LEADERBOARDS.get(address.owner)
     if leaderboard is not None and (not address.name or leaderboard.is_details(address.name)):
-        return _ingest_leaderboard(
-            warehouse, leaderboard, address, reader, options, copy, timestamp, top, on_model
+        if reader is not None:
+            raise SourceError(f"{address} is read as it is made: leave --reader out")
+        model, benchmark = options.pop("model", None), options.pop("benchmark", None)
+        check_options(leaderboard.reader, options, address)
+        repositories, result.best = _models(hub, leaderboard, address, model, top)
+        wanted = _Wanted(address.revision, benchmark, timestamp, options)
+        find = {
+            name: partial(_in_details, hub, leaderboard, repository, wanted)
+            for name, repository in repositories.items()
+        }
+    else:
+        _check_dataset(address, timestamp, top)
+        find = {address.repository: partial(_in_dataset, hub, address, reader, options)}
+    for name, submissions in find.items():
+        on_model(name)
+        try:
+            result.ingested += _record_all(warehouse, submissions(), copy)
+        except (HubError, SourceError) as error:
+            if len(find) == 1:
+                raise
+            result.problems[name] = str(error)
+        on_model_done()
+    if not result.ingested:
+        reasons = "\n".join(f"  {reason}" for reason in result.problems.values())
+        raise HubError(f"none could be had:\n{reasons}")
+    return result
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is wanted of a model's details, and how it is to be read."""
+
+    revision: str | None
+    benchmark: str | None
+    timestamp: str | None
+    options: Mapping[str, Any]
+
+
+def _models(
+    hub: Hub, leaderboard: _Leaderboard, address: HubAddress, model: str | None, top: int | None
+) -> tuple[dict[str, str], list[RankedModel]]:
+    """Return the repositories of the models that are wanted, by name, and the best if they are."""
+    if sum(given is not None for given in (address.name or None, model, top)) != 1:
+        raise SourceError(
+            f"which models of hf:{leaderboard.owner}? Give either --model org/name or --top N"
         )
+    if address.name:
+        return {address.repository: address.repository}, []
+    if model is not None:
+        if not _MODEL.fullmatch(model):
+            raise SourceError(f"--model {model!r}: a model there has a name like org/name")
+        return {model: leaderboard.repository(model)}, []
+    if address.revision is not None:
+        raise SourceError("--revision is one of one dataset: give --model with it, not --top")
+    best = top_models(hub, leaderboard.owner, top or 0)
+    return {one.name: leaderboard.repository(one.name) for one in best}, best
+
+
+def _check_dataset(address: HubAddress, timestamp: str | None, top: int | None) -> None:
     if timestamp is not None or top is not None:
         given = "--top" if timestamp is None else "--timestamp"
         known = " and ".join(f"hf:{owner}" for owner in LEADERBOARDS)
         raise SourceError(f"{address} is no leaderboard's details: {given} is for {known}")
     if not address.name:
         raise SourceError(f"{address} is an organisation: name a dataset of it, {address}/dataset")
-    on_model(address.repository)
-    hub = Hub()
-    submissions = _in_dataset(hub, address, reader, options)
-    return FromHub(_record_all(warehouse, submissions, copy), fetched=hub.fetched)
-
-
-def _ingest_leaderboard(
-    warehouse: Warehouse,
-    leaderboard: _Leaderboard,
-    address: HubAddress,
-    reader: str | None,
-    options: dict[str, Any],
-    copy: bool,
-    timestamp: str | None,
-    top: int | None,
-    on_model: Callable[[str], None],
-) -> FromHub:
-    if reader is not None:
-        raise SourceError(f"{address} is read as it is made: leave --reader out")
-    hub = Hub()
-    model, benchmark = options.pop("model", None), options.pop("benchmark", None)
-    check_options(leaderboard.reader, options, address)
-    if sum(given is not None for given in (address.name or None, model, top)) != 1:
-        raise SourceError(
-            f"which models of hf:{leaderboard.owner}? Give either --model org/name or --top N"
-        )
-    best: list[RankedModel] = []
-    if address.name:
-        models = {address.repository: address.repository}
-    elif model is not None:
-        if not _MODEL.fullmatch(model):
-            raise SourceError(f"--model {model!r}: a model there has a name like org/name")
-        models = {model: leaderboard.repository(model)}
-    else:
-        if address.revision is not None:
-            raise SourceError("--revision is one of one dataset: give --model with it, not --top")
-        best = top_models(hub, leaderboard.owner, top or 0)
-        models = {one.name: leaderboard.repository(one.name) for one in best}
-    result = FromHub(best=best, fetched=hub.fetched)
-    for name, repository in models.items():
-        on_model(name)
-        try:
-            submissions = _in_details(
-                hub, leaderboard, repository, address.revision, benchmark, timestamp, options
-            )
-            result.ingested += _record_all(warehouse, submissions, copy)
-        except (HubError, SourceError) as error:
-            if len(models) == 1:
-                raise
-            result.problems[name] = str(error)
-    if not result.ingested:
-        raise HubError(
-            "none could be had:\n" + "\n".join(f"  {one}" for one in result.problems.values())
-        )
-    return result
 
 
 def top_models(hub: Hub, owner: str, top: int) -> list[RankedModel]:
@@ -355,14 +359,11 @@ def _in_details(
     hub: Hub,
     leaderboard: _Leaderboard,
     repository: str,
-    revision: str | None,
-    benchmark: str | None,
-    timestamp: str | None,
-    options: Mapping[str, Any],
+    wanted: _Wanted,
 ) -> list[Submission]:
     """Fetch what is wanted of a model's details, and return the submissions in it."""
     try:
-        commit = hub.commit(repository, revision)
+        commit = hub.commit(repository, wanted.revision)
     except HubMissingError as error:
         owner, _, name = repository.partition("/")
         words = name.removeprefix("details_").removesuffix("-details").rpartition("__")[2]
@@ -374,8 +375,8 @@ def _in_details(
     entries = [entry for one in files if (entry := leaderboard.entry(one))]
     if not entries:
         raise SourceError(f"{repository} holds no details of answers at {commit}")
-    wanted = _of_benchmark(entries, benchmark, repository)
-    chosen = leaderboard.choose(_of_run(wanted, timestamp, repository))
+    entries = _of_benchmark(entries, wanted.benchmark, repository)
+    chosen = leaderboard.choose(_of_run(entries, wanted.timestamp, repository))
     details = [entry for those in chosen.values() for entry in those]
     results = {f"results_{entry.timestamp}.json" for entry in details}
     beside = [
@@ -384,7 +385,7 @@ def _in_details(
     paths = hub.fetch(repository, commit, [*(entry.file for entry in details), *beside])
     path_of = dict(zip(details, paths, strict=False))
     return leaderboard.submissions(
-        {of: [path_of[entry] for entry in those] for of, those in chosen.items()}, options
+        {of: [path_of[entry] for entry in those] for of, those in chosen.items()}, wanted.options
     )
 
 
@@ -448,11 +449,14 @@ def _in_dataset(
         )
     hub.fetch(address.repository, commit, files)
     here = dataclasses.replace(address, revision=commit)
-    submissions = find_submissions(hub.local(here), reader=reader, options=options)
-    if nameless := [one for one in submissions if one.model == commit]:
-        raise SourceError(
-            f"{nameless[0].files[0]}: no file says which model it is of: set option model (--model)"
-        )
+    submissions = find_all(hub.local(here), reader, options)
+    if "model" not in options:
+        for one in submissions:
+            # The harness's samples are called by their folder: here the repository's own.
+            if one.reader == "lm_eval" and one.model == name_of_sanitized(address.name):
+                raise SourceError(
+                    f"{one.files[0]}: no file says which model it is of: set option model (--model)"
+                )
     return submissions
 
 
@@ -461,11 +465,11 @@ def _record_all(
 ) -> list[Ingested]:
     found: dict[Partition, Submission] = {}
     for submission in submissions:
-        partition = Partition.of_names(submission.benchmark, submission.model)
+        partition = partition_of_submission(submission)
         if partition in found:
             raise SourceError(
-                f"{submission.files[0]} and {found[partition].files[0]} are both results of "
-                f"{submission.model} on {submission.benchmark}: ingest only one of them"
+                f"{submission.files[0]} and {found[partition].files[0]} are both of {partition}: "
+                "ingest only one of them"
             )
         found[partition] = submission
     return [record(warehouse, *one, copy) for one in found.items()]

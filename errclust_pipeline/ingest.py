@@ -64,7 +64,7 @@ def ingest(
     for path in paths:
         if not path.exists():
             raise SourceError(f"{path} does not exist")
-        for submission in _find(path.resolve(), reader, options or {}):
+        for submission in find_all(path.resolve(), reader, options or {}):
             partition = partition_of_submission(submission)
             if partition in found:
                 both = (
@@ -85,8 +85,14 @@ def ingest(
     return ingested
 
 
-def _find(path: Path, reader: str | None, options: Mapping[str, Any]) -> list[Submission]:
-    """List what is in a file or folder: results, battles or, in a folder, both."""
+def find_all(path: Path, reader: str | None, options: Mapping[str, Any]) -> list[Submission]:
+    """List what is in a file or folder: results, battles or, in a folder, both.
+
+    Raises
+    ------
+    SourceError
+        If nothing there can be used.
+    """
     if reader is not None and reader not in {**READERS, **BATTLE_READERS}:
         known = ", ".join([*READERS, *BATTLE_READERS])
         raise SourceError(f"there is no reader {reader!r}; there are: {known}")

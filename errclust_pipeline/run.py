@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from errclust_pipeline.stages import PHASES, State
 from errclust_pipeline.tables import RESPONSES
 
 PROCESS_TAG = "errclust/process"
+_RUNS_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,13 @@ def failed_last(instance: dg.DagsterInstance, partitions: Sequence[Partition]) -
 
     So whoever takes a part at a time gets past what cannot be computed.
     """
-    failures: dict[str, float] = {}
-    for partition in partitions:
-        last = instance.get_run_records(_runs_of(partition), limit=1)
-        failed = last and last[0].dagster_run.status is dg.DagsterRunStatus.FAILURE
-        failures[str(partition)] = last[0].create_timestamp.timestamp() if failed else 0.0
-    return sorted(partitions, key=lambda partition: failures[str(partition)])
+    failures = {partition: _failed_last_time(instance, partition) for partition in partitions}
+    return sorted(
+        partitions,
+        key=lambda partition: max(
+            (record.create_timestamp.timestamp() for record in failures[partition]), default=0.0
+        ),
+    )
 
 
 def next_run(
@@ -169,15 +171,28 @@ def next_run(
 
 
 def last_failure(instance: dg.DagsterInstance, partition: Partition) -> str | None:
-    """Return in which asset and why a partition's last run failed; None if it did not."""
-    last = instance.get_runs(_runs_of(partition), limit=1)
-    if not last or last[0].status is not dg.DagsterRunStatus.FAILURE:
-        return None
-    for entry in instance.all_logs(last[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-        if entry.dagster_event is not None:
-            asset, why = _failure_of(entry.dagster_event)
+    """Return in which asset and why a partition's last run of a job failed; None if none did."""
+    for record in _failed_last_time(instance, partition):
+        run_id = record.dagster_run.run_id
+        entries = instance.all_logs(run_id, of_type=_TELLING)
+        events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
+        asset, why = _first_failure(events)
+        if why is not None:
             return f"the last run failed in {asset}: {why}"
-    return "the last run failed before any stage started: see it in the Dagster UI"
+        return "the last run failed before any stage started: see it in the Dagster UI"
+    return None
+
+
+_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+
+
+def _failed_last_time(instance: dg.DagsterInstance, partition: Partition) -> list[dg.RunRecord]:
+    """Return the newest run of each job on a partition, of those that failed, newest first."""
+    newest: dict[str, dg.RunRecord] = {}
+    for record in instance.get_run_records(_runs_of(partition), limit=_RUNS_LOOKED_AT):
+        newest.setdefault(record.dagster_run.job_name, record)
+    failed = dg.DagsterRunStatus.FAILURE
+    return [record for record in newest.values() if record.dagster_run.status is failed]
 
 
 def _runs_of(partition: Partition) -> dg.RunsFilter:
@@ -212,7 +227,7 @@ def execute(
                     asset_selection=[dg.AssetKey(asset) for asset in run.assets],
                     raise_on_error=False,
                     run_id=run_id,
-                    tags={**tags, PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
+                    tags={**tags, PROCESS_TAG: _this_process()},
                     run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 )
             finally:
@@ -299,25 +314,33 @@ def _signals() -> Iterator[Callable[[], set[int]]]:
 
 
 def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun:
-    seconds = {}
-    failed_asset = failure = None
-    for event in result.all_events:
-        if event.is_step_success and event.step_key in run.assets:
-            seconds[event.step_key] = event.step_success_data.duration_ms / 1000
-        elif event.is_step_failure and failure is None:
-            failed_asset, failure = _failure_of(event)
+    seconds = {
+        event.step_key: event.step_success_data.duration_ms / 1000
+        for event in result.all_events
+        if event.is_step_success and event.step_key in run.assets
+    }
+    failed_asset, failure = _first_failure(result.all_events)
     if failure is None and not result.success:
         failure = "the run failed before any stage started: see it in the Dagster UI"
     return FinishedRun(run, result.run_id, seconds, failed_asset, failure)
 
 
-def _failure_of(event: dg.DagsterEvent) -> tuple[str | None, str]:
-    """Return the asset that failed and why."""
-    error = event.step_failure_data.error
-    # Dagster wraps what an asset raised, once; that is what its reader can act on.
-    if error is not None and error.cause is not None:
-        error = error.cause
-    return event.step_key, "unknown failure" if error is None else _plain_message(error.message)
+def _first_failure(events: Iterable[dg.DagsterEvent]) -> tuple[str | None, str | None]:
+    """Return the first asset that failed, or whose check did, and why; None if none did."""
+    for event in events:
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
+                asset = found.asset_key.to_user_string()
+                return asset, f"check {found.check_name}: {found.description}"
+        elif event.is_step_failure:
+            error = event.step_failure_data.error
+            # Dagster wraps what an asset raised, once; that is what its reader can act on.
+            if error is not None and error.cause is not None:
+                error = error.cause
+            why = "unknown failure" if error is None else _plain_message(error.message)
+            return event.step_key, why
+    return None, None
 
 
 def _plain_message(message: str) -> str:
@@ -345,8 +368,7 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     )
     gone = []
     for run in instance.get_runs(filters=unfinished):
-        process = _process_of(instance, run)
-        if process is None or psutil.pid_exists(process):
+        if not _is_gone(instance, run):
             continue
         # Now that the process is gone, it can have ended well only if it has said so by now.
         if _fail_unless_finished(instance, run.run_id, "its process was killed before its end"):
@@ -363,11 +385,29 @@ def _fail_unless_finished(instance: dg.DagsterInstance, run_id: str, why: str) -
     return True
 
 
-def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
-    """Return the number of a run's process; None if it is not known, or on another machine."""
-    host, _, process = run.tags.get(PROCESS_TAG, "").rpartition(":")
-    if host:
-        return int(process) if host == socket.gethostname() else None
+def _this_process() -> str:
+    """Return the machine, the number of this process on it, and when it began."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run's process was on this machine and is no more."""
+    tag = run.tags.get(PROCESS_TAG)
+    if tag is None:
+        launched = _launched_process_of(instance, run)
+        return launched is not None and not psutil.pid_exists(launched)
+    host, number, began = tag.split(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        # Numbers are given again: after a restart of the machine another process may have it.
+        return f"{psutil.Process(int(number)).create_time():.2f}" != began
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _launched_process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
+    """Return the number of the process that the launcher started for a run, if it is known."""
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return None
     # The launcher starts processes on this machine; each notes its number when it starts.

@@ -182,7 +182,7 @@ AUTOCORRELATION_STAGE = Stage(
     "autocorrelation",
     (AUTOCORRELATION,),
     ("question_map", "raw_results", "error_table"),
-    "2",
+    "3",
     _statistics_settings("scales", "permutations", "leave_out_artefacts"),
     uses_other_models=True,
 )

@@ -551,7 +551,7 @@ def print_autocorrelation(
         cells = []
         for mark in ("errors", "residual"):
             row = found.get((mark, k))
-            known = row is not None and row["moran"] is not None and row["moran"] == row["moran"]
+            known = row is not None and row["moran"] is not None and row["z"] is not None
             cells.append(f"{row['moran']:.3f} (z {row['z']:.0f})" if row and known else "-")
         table.add_row(str(k), *cells)
     output().print(table)

@@ -1,22 +1,26 @@
 import json
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from errclust_pipeline import checks
 from errclust_pipeline import run as runs
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
-from errclust_pipeline.stages import PHASES, STAGES
+from errclust_pipeline.settings import load_settings
+from errclust_pipeline.stages import PHASES, STAGES, State, status
 from errclust_pipeline.tables import (
     BATTLES,
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
     ERROR_EMBEDDINGS,
     ERRORS,
+    HOT_SPOTS,
     LEADERBOARD,
     REJECTS,
     RESPONSES,
@@ -25,6 +29,7 @@ from errclust_pipeline.tables import (
 from errclust_pipeline.tables.soundness import problems_of
 from errclust_pipeline_tests.battle_files import write_lmsys
 from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import failures_of, run_phases
 
 A = Partition("trivia", "org__model-a")
 
@@ -154,6 +159,35 @@ def test_a_table_that_does_not_fit_its_source_stops_what_follows(warehouse, tmp_
     assert outcomes["error_table", "tables_are_sound"].description == (
         "39 errors of 40 wrong responses"
     )
-    assert len(failures) == 1
-    assert "tables_are_sound" in failures[0]
+    assert failures == ["check tables_are_sound: 39 errors of 40 wrong responses"]
     assert warehouse.count(CLUSTER_LABELS, A) is None
+
+
+def test_a_table_that_is_not_sound_is_set_aside_for_all_that_comes_after(
+    warehouse, tmp_path, monkeypatch
+):
+    ingest(warehouse, [write_table(tmp_path / "results.csv", ["org/model-a", "org/model-b"])])
+    find = checks.problems_of
+
+    def finds_fault_with_a(table, rows):
+        of_a = table is ERRORS and "I think" in str(rows["response_tail"]) and rows.num_rows == 40
+        return ["a fault"] if of_a else find(table, rows)
+
+    ingest(warehouse, [write_table(tmp_path / "b.csv", ["org/model-b"], right_every=4)])
+    monkeypatch.setattr(checks, "problems_of", finds_fault_with_a)
+    finished = run_phases(warehouse)
+    assert [(one.planned.partition, one.failed_asset) for one in finished if one.failure] == [
+        (A, "error_table")
+    ]
+    # Neither a later phase nor another run makes anything from it; it can be looked at.
+    assert warehouse.count(HOT_SPOTS, A) is None
+    assert warehouse.read(LEADERBOARD, Partition("trivia"))["model"].to_pylist() == ["org__model-b"]
+    assert list((Path(warehouse.path(ERRORS, A))).parent.glob("unsound.parquet"))
+    again = status(warehouse, load_settings(warehouse.storage), A)
+    assert again["error_table"].state is State.MISSING
+    with open_instance(warehouse.storage) as instance:
+        told = runs.last_failure(instance, A)
+    assert told.endswith("failed in error_table: check tables_are_sound: errors: a fault")
+    monkeypatch.undo()
+    assert failures_of(run_phases(warehouse)) == []
+    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 2

@@ -17,6 +17,7 @@ from huggingface_hub import constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from errclust_pipeline.assets.battles import battles
 from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.hub_ingest import ingest_from_hub, top_models
 from errclust_pipeline.ingest import ingest
@@ -32,7 +33,8 @@ from errclust_pipeline.resources.hub import (
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources import SourceError, read_submission
-from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, RESPONSES
+from errclust_pipeline_tests.battle_files import mt_bench_row, write_lmsys
 from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.hub_server import HubServer, hub_environment, hub_server
 from errclust_pipeline_tests.leaderboards import (
@@ -45,6 +47,7 @@ from errclust_pipeline_tests.leaderboards import (
     details_name,
     details_v1,
     details_v2,
+    parquet,
 )
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.sources.test_open_llm_leaderboard_v1 import COLUMNS
@@ -215,7 +218,7 @@ def test_whatever_a_table_of_contents_holds_ends_in_a_ranking_or_one_error(
         best = top_models(Hub(), "open-llm-leaderboard", 5)
     except SourceError:
         return
-    assert {one.name for one in best} <= {"org/a", "org/b", "text"}
+    assert {one.name for one in best} <= set(columns["fullname"])
     assert all(best[n].average >= best[n + 1].average for n in range(len(best) - 1))
 
 
@@ -363,6 +366,60 @@ def test_columns_of_a_dataset_are_mapped(
     options = {"columns": {"input_text": "prompt"}, "benchmark": "mine"}
     [one] = ingest_from_hub(warehouse, HubAddress("me", "evals"), "table", options).ingested
     assert str(one.partition) == "mine|org__model-a"
+
+
+def test_shards_of_a_split_are_one_submission(
+    hub: HubServer, warehouse: Warehouse, instance: dg.DagsterInstance
+) -> None:
+    rows = [{"input_text": f"question {n}", "score": n % 2, "model": "org/m"} for n in range(20)]
+    repository = hub.add(
+        "me/evals",
+        {
+            f"data/train-0000{shard}-of-00002.parquet": parquet(rows[shard * 10 : shard * 10 + 10])
+            for shard in range(2)
+        },
+    )
+    [one] = ingest_from_hub(warehouse, HubAddress("me", "evals")).ingested
+    assert str(one.partition) == "evals|org__m"
+    assert [file.rpartition("/")[2] for file in one.submission.files] == [
+        f"train-0000{shard}-of-00002.parquet" for shard in range(2)
+    ]
+    shutil.rmtree(constants.HF_ASSETS_CACHE)
+    add_partitions(instance, [one.partition])
+    done = dg.materialize(
+        [raw_results],
+        partition_key=partition_key(one.partition),
+        resources={"warehouse": WarehouseResource(root=warehouse.storage.root)},
+        instance=instance,
+    )
+    assert done.success
+    read = warehouse.read(RESPONSES, one.partition).to_pylist()
+    assert {row["source"] for row in read} == set(one.submission.files)
+    assert {row["revision"] for row in read} == {repository.head}
+    assert len(read) == 20
+
+
+def test_battles_come_from_the_hub_too(
+    hub: HubServer, warehouse: Warehouse, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    rows = [mt_bench_row(), mt_bench_row(82), mt_bench_row(83, winner="nobody")]
+    judgments = write_lmsys(tmp_path / "human.jsonl", rows).read_bytes()
+    repository = hub.add("lmsys/mt_bench_human_judgments", {"data/human.jsonl": judgments})
+    address = HubAddress("lmsys", "mt_bench_human_judgments")
+    [one] = ingest_from_hub(warehouse, address).ingested
+    assert (str(one.partition), one.change) == ("mt_bench_human_judgments", "new")
+    shutil.rmtree(constants.HF_ASSETS_CACHE)
+    add_partitions(instance, [one.partition])
+    done = dg.materialize(
+        [battles],
+        partition_key=str(one.partition),
+        resources={"warehouse": WarehouseResource(root=warehouse.storage.root)},
+        instance=instance,
+    )
+    assert done.success
+    source = f"hf://datasets/lmsys/mt_bench_human_judgments@{repository.head}/data/human.jsonl"
+    for table, count in ((BATTLES, 2), (BATTLE_REJECTS, 1)):
+        assert warehouse.read(table, one.partition)["source"].to_pylist() == [source] * count
 
 
 def test_a_dataset_without_results_says_what_it_holds(

@@ -19,7 +19,7 @@ from errclust_pipeline.arrivals.hub_listing import listing_of
 from errclust_pipeline.arrivals.listing import ListedFile, Listing, ListingError
 from errclust_pipeline.ingest import record
 from errclust_pipeline.keys import KeyCodecError, Partition
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import (
     IncompleteSourceError,
@@ -28,11 +28,13 @@ from errclust_pipeline.sources import (
     find_submissions,
 )
 from errclust_pipeline.sources.base import Submission
+from errclust_pipeline.sources.battles import find_battle_sets
 from errclust_pipeline.sources.lm_eval import run_time
 from errclust_pipeline.stages import RAW_RESULTS, State, stage_status
 
 FILES_A_LOOK = 200
 SECONDS_A_LOOK = 8.0
+_BATTLES = "it holds battles, which a folder does not take in: run `errclust ingest` on it"
 
 
 class FileState(StrEnum):
@@ -242,10 +244,11 @@ class _Look:
                 break
             self._take(file)
             taken += 1
+        states = [self._files[file.path].state for file in settled[taken:]]
+        waiting = sum(state is FileState.SETTLING for state in states)
         settling = sum(one.state is FileState.SETTLING for one in self._files.values())
         self._memory.look += 1
         self._memory.requests = list(self._requests.values())
-        waiting = len(settled) - taken
         return Arrivals(
             self._memory.look,
             tuple(self._requests.values()),
@@ -257,23 +260,29 @@ class _Look:
         )
 
     def _compare(self, listed: Sequence[ListedFile]) -> list[ListedFile]:
-        """Note versions; return the files seen twice in the same one."""
+        """Note versions; return the files seen twice in the same one, and last those to try again.
+
+        What cannot be read takes its turns: however much of it there is, it keeps nothing waiting.
+        """
         held = sum(bool(one.partitions) for one in self._files.values())
         if not listed and held > 1:
             raise ListingError(
                 f"{self._listing.url} is empty, though {held} files of it were taken in: is it "
                 "mounted? Nothing was withdrawn. If it is meant to be empty, leave one file in it"
             )
-        settled = []
+        settled, again = [], []
         for file in listed:
             known = self._files.setdefault(file.path, KnownFile("", FileState.SETTLING))
             if known.version != file.version:
                 known.version, known.state = file.version, FileState.SETTLING
-            elif known.state in (FileState.SETTLING, FileState.UNREADABLE):
+            elif known.state is FileState.SETTLING:
                 settled.append(file)
+            elif known.state is FileState.UNREADABLE:
+                again.append(file)
             elif known.state is FileState.GONE:
                 known.state = FileState.SETTLING
-        return settled
+        first = self._memory.look * FILES_A_LOOK % max(len(again), 1)
+        return [*settled, *again[first:], *again[:first]]
 
     def _drop_missing(self, present: set[str]) -> None:
         for path in [path for path in self._files if path not in present]:
@@ -294,8 +303,18 @@ class _Look:
         heirs = [other for other, one in self._files.items() if partition in one.refused]
         for other in heirs:
             self._files[other].state = FileState.SETTLING
-        if not heirs and self._warehouse.mark_withdrawn(partition):
+        if heirs or not self._is_recorded_from_here(partition):
+            return
+        if self._warehouse.mark_withdrawn(partition):
             self._withdrawn.append(partition)
+
+    def _is_recorded_from_here(self, partition: Partition) -> bool:
+        """Whether a submission's files came from this folder, and not from another one since."""
+        try:
+            submission, _ = self._warehouse.submission(partition)
+        except WarehouseError:
+            return False
+        return any(map(self._listing.gave, submission.files))
 
     def _take(self, file: ListedFile) -> None:
         known = self._files[file.path]
@@ -315,10 +334,13 @@ class _Look:
             known.state = FileState.TAKEN if known.partitions else FileState.PASSED_OVER
         except UnknownFormatError as error:
             known.state, reason = FileState.PASSED_OVER, str(error)
+            if self._are_battles(file):
+                known.state, reason = FileState.UNUSABLE, _BATTLES
         except IncompleteSourceError as error:
             known.state, reason = FileState.UNREADABLE, str(error)
         except (SourceError, KeyCodecError) as error:
-            known.state, reason = FileState.UNUSABLE, str(error)
+            known.state = FileState.UNUSABLE
+            reason = _BATTLES if self._are_battles(file) else str(error)
         except OSError as error:
             known.state, reason = FileState.UNREADABLE, f"unreadable: {error}"
         except Exception as error:
@@ -334,6 +356,12 @@ class _Look:
         for partition in [*before, *waiting]:
             if partition not in [*known.partitions, *known.refused]:
                 self._free(partition, file.path)
+
+    def _are_battles(self, file: ListedFile) -> bool:
+        try:
+            return bool(find_battle_sets(self._listing.local(file)))
+        except (SourceError, OSError):
+            return False
 
     def _takes_precedence(self, path: str, partition: Partition) -> bool:
         """Whether a file is the one to read a partition from, and not another that has it too.

@@ -52,8 +52,12 @@ class HubListing:
         self.key = hashlib.blake2b(self.url.encode(), digest_size=8).hexdigest()
 
     def exists(self) -> bool:
-        """Whether it names a dataset; `files` says so if there is none of that name."""
-        return bool(self._address.name)
+        """Whether it may be asked for; `files` says so if there is none of that name."""
+        return True
+
+    def gave(self, file: str) -> bool:
+        """Whether a recorded file came from this dataset."""
+        return file.startswith(f"hf://datasets/{self._address.repository}@")
 
     def files(self) -> list[ListedFile]:
         """List all files at the newest commit, sorted; a file's version is its content's hash.
@@ -63,7 +67,7 @@ class HubListing:
         ListingError
             If there is no such dataset, no access to it, or no answer.
         """
-        if not self.exists():
+        if not self._address.name:
             raise ListingError(f"{self.url} is an organisation: name a dataset, {self.url}/name")
         repository, path = self._address.repository, self._address.path
         try:

@@ -47,6 +47,10 @@ class Listing(Protocol):
         """Whether the place is there."""
         ...
 
+    def gave(self, file: str) -> bool:
+        """Whether a file, as a submission's record names it, came from here."""
+        ...
+
     def files(self) -> list[ListedFile]:
         """List all files, sorted; hidden and unfinished ones are left out.
 
@@ -96,6 +100,11 @@ class FolderListing:
         """Whether the folder is there."""
         self._filesystem.invalidate_cache()
         return bool(self._filesystem.isdir(self._root))
+
+    def gave(self, file: str) -> bool:
+        """Whether a recorded file came from this folder."""
+        kept = f"{self._storage.path('submissions', 'fetched', self.key)}/"
+        return file.startswith((f"{self._root}/", kept) if self.is_local else kept)
 
     def files(self) -> list[ListedFile]:
         """List all files below the folder, sorted; hidden and unfinished ones are left out.

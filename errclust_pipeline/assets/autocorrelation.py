@@ -53,10 +53,15 @@ def autocorrelation(
         )
         for one in statistics:
             hubs = hubness(questions.neighbours, one.k)
+            # Of marks that are all alike a statistic is not defined.
+            defined = {
+                name: None if value != value else value
+                for name, value in dataclasses.asdict(one).items()
+            }
             records.append(
                 {
                     "mark": mark,
-                    **dataclasses.asdict(one),
+                    **defined,
                     "in_degree_skewness": hubs.skewness,
                     "largest_in_degree": hubs.largest_in_degree,
                     "orphans": hubs.orphans,

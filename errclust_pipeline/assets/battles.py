@@ -13,7 +13,9 @@ from errclust_pipeline.ingest import check_unchanged
 from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.partitions import BATTLE_SETS
 from errclust_pipeline.progress import ProgressCounter
+from errclust_pipeline.resources.hub import on_this_machine
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.sources.base import renamed_sources
 from errclust_pipeline.sources.battles import read_battles
 from errclust_pipeline.stages import BATTLES_STAGE, provenance
 from errclust_pipeline.tables import BATTLES
@@ -34,7 +36,8 @@ def battles(
 ) -> dg.MaterializeResult[Any]:
     """Verdicts on pairs of responses, one schema for all sources, and unusable rows."""
     store, partition = warehouse.open(), BattleSet(context.partition_key)
-    submission, fingerprint = store.submission(partition)
+    recorded, fingerprint = store.submission(partition)
+    submission = on_this_machine(recorded)
     made_from = provenance(BATTLES_STAGE, store, warehouse.settings(), partition)
     check_unchanged(submission, fingerprint)
 
@@ -56,7 +59,11 @@ def battles(
             prompts.update(columns["question_id"])
             reasons.update(batch.rejects["reason"].to_pylist())
             preview = preview or batch.battles
-            yield batch.battles, batch.rejects
+            files, names = submission.files, recorded.files
+            yield (
+                renamed_sources(batch.battles, files, names),
+                renamed_sources(batch.rejects, files, names),
+            )
 
     limit = warehouse.settings().submissions.block_above_rejects
     rows, rejects = write_read(

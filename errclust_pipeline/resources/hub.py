@@ -3,9 +3,10 @@
 Files are fetched at a commit, never at a branch, and kept where hub clients keep what is theirs to
 clear (``HF_HOME``)::
 
-    <HF_HOME>/assets/errclust/datasets/<owner>/<name>/<commit>/<path>
+    <HF_HOME>/assets/errclust/datasets/<owner>/<commit>/<name>/<path>
 
-So a kept file's path says where it came from, and a submission that was read from the hub is
+So a kept file's path says where it came from, readers that go by the names of folders meet the
+repository's, and a submission that was read from the hub is
 recorded by addresses (``hf://datasets/<owner>/<name>@<commit>/<path>``): whoever reads it, on
 whatever machine, fetches again what is not there. The token, the hub's address and offline mode are
 those of ``huggingface_hub`` (``HF_TOKEN`` or ``hf auth login``, ``HF_ENDPOINT``,
@@ -230,7 +231,7 @@ class Hub:
 
     def local(self, address: HubAddress) -> Path:
         """Return where a file or folder lies once it is fetched; the revision must be a commit."""
-        return self._folder / address.repository / str(address.revision) / address.path
+        return self._folder / address.owner / str(address.revision) / address.name / address.path
 
     def fetch(self, repository: str, commit: str, files: Sequence[HubFile]) -> list[Path]:
         """Fetch files, those that are not kept already; return where they lie.
@@ -263,7 +264,8 @@ class Hub:
             return [one.result() for one in futures]
 
     def _fetch_one(self, repository: str, commit: str, file: HubFile, counter: _Bytes) -> Path:
-        folder = self._folder / repository / commit
+        owner, _, name = repository.partition("/")
+        folder = self.local(HubAddress(owner, name, commit))
         target = folder / file.path
         if target.is_file():
             if _is_intact(target, file):
@@ -319,7 +321,7 @@ def as_recorded(
     for file in submission.files:
         if not Path(file).is_relative_to(folder):
             return submission
-        owner, name, commit, *path = Path(file).relative_to(folder).parts
+        owner, commit, name, *path = Path(file).relative_to(folder).parts
         addresses.append(HubAddress(owner, name, commit, "/".join(path)))
     recorded = dataclasses.replace(
         submission,

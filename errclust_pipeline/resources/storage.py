@@ -123,6 +123,10 @@ class Storage:
             temporary.unlink(missing_ok=True)
         _flush_folder(target.parent)
 
+    def rename(self, path: str, new: str) -> None:
+        """Give a file another name; what has it is replaced."""
+        self._filesystem.mv(path, new)
+
     def remove(self, path: str) -> None:
         """Remove a file."""
         self._filesystem.rm_file(path)

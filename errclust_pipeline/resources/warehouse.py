@@ -48,6 +48,7 @@ _METADATA_PREFIX = "errclust."
 _ROW_GROUP_ROWS = 50_000
 _ATTEMPTS_TO_QUERY = 10
 _SECONDS_BETWEEN_QUERIES = 0.05
+_UNSOUND = "unsound.parquet"
 _DAMAGE = (pa.ArrowException, OSError)
 """What pyarrow raises when the bytes of a file make no sense."""
 
@@ -205,6 +206,7 @@ class Warehouse:
                 if table not in BATTLE_TABLES
                 for where in ([partition] if table.by_model else shared)
             ]
+        paths += [path.replace("/part-0.parquet", f"/{_UNSOUND}") for path in paths]
         paths = [path for path in paths if self.storage.exists(path)]
         for path in paths:
             self.storage.remove(path)
@@ -415,6 +417,19 @@ class Warehouse:
             return None
         with self.storage.open_for_arrow(path) as file:
             return _footer(file)
+
+    def set_aside(self, table: Table, partition: Partition) -> str:
+        """Take a partition out of use that is not sound; it stays beside for whoever looks why.
+
+        Returns
+        -------
+        str
+            Where it is now.
+        """
+        path = self.path(table, partition)
+        aside = path.replace("/part-0.parquet", f"/{_UNSOUND}")
+        self.storage.rename(path, aside)
+        return aside
 
     def reject_counts(self, partition: Partition) -> tuple[int, int]:
         """Return how many of a submission's rows could not be used, and how many there were."""

@@ -95,7 +95,7 @@ def find_submissions(
         try:
             here = [item for item in one.find(path, options) if taken.isdisjoint(item.files)]
         except SourceError as error:
-            if reader is not None or one.name != "table":
+            if reader is not None or one.name != "table" or "columns" in options:
                 raise
             # The table takes whatever has the ending of one, so what is meant may be another.
             raise SourceError(f"{error}\nThe other formats:\n{_expected(asked[:-1])}") from error

@@ -97,17 +97,21 @@ def with_sources(
     batches: Iterable[Batch], files: Sequence[str], names: Sequence[str]
 ) -> Iterator[Batch]:
     """Yield batches whose rows name their files by other names, e.g. by addresses on the hub."""
-    named = dict(zip(files, names, strict=True))
     for batch in batches:
-        if tuple(files) == tuple(names):
-            yield batch
-            continue
         yield Batch(
-            _renamed(batch.responses, named), _renamed(batch.rejects, named), batch.passed_over
+            renamed_sources(batch.responses, files, names),
+            renamed_sources(batch.rejects, files, names),
+            batch.passed_over,
         )
 
 
-def _renamed(rows: pa.RecordBatch, named: Mapping[str, str]) -> pa.RecordBatch:
+def renamed_sources(
+    rows: pa.RecordBatch, files: Sequence[str], names: Sequence[str]
+) -> pa.RecordBatch:
+    """Return rows with other names of files in their column `source`."""
+    if tuple(files) == tuple(names):
+        return rows
+    named = dict(zip(files, names, strict=True))
     sources = [named.get(source, source) for source in rows.column("source").to_pylist()]
     number = rows.schema.get_field_index("source")
     return rows.set_column(number, rows.schema.field(number), pa.array(sources, pa.string()))

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
@@ -51,7 +50,7 @@ from errclust_pipeline.sources.rows import (
     text_of,
     texts_of,
 )
-from errclust_pipeline.sources.table_files import parquet_rows
+from errclust_pipeline.sources.table_files import arrow_schema, parquet_rows
 
 MMLU = "mmlu"
 _MMLU_TASK = "hendrycksTest-"
@@ -252,16 +251,9 @@ def _name_in_results(path: Path) -> str | None:
     return name if isinstance(name, str) and name.strip() else None
 
 
-def _schema(path: str) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} is not a Parquet file that can be read: {error}") from error
-
-
 def _metrics_in(path: str) -> list[str]:
     """Return the metrics that a file has, wherever they stand."""
-    schema = _schema(path)
+    schema = arrow_schema(Path(path))
     names = [str(name).removeprefix(_IN_COLUMN) for name in schema.names]
     if "metrics" in schema.names and pa.types.is_struct(schema.field("metrics").type):
         names += [field.name for field in schema.field("metrics").type]
@@ -287,7 +279,7 @@ def _wanted_columns(path: str) -> list[str]:
     """Return the columns that are read: the prompts and tokens, the bulk of a file, are not."""
     return [
         name
-        for name in dict.fromkeys(_schema(path).names)
+        for name in dict.fromkeys(arrow_schema(Path(path)).names)
         if name in _COLUMNS or name in _KNOWN_METRICS or name.startswith(_IN_COLUMN)
     ]
 

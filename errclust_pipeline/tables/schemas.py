@@ -459,7 +459,7 @@ AUTOCORRELATION = Table(
             _key("mark", pa.string(), "errors, or residual: errors less what difficulty explains"),
             _key("k", pa.int32(), "neighbours"),
             _key("questions", pa.int32(), "with a mark"),
-            _column("moran", pa.float64(), "Moran's I"),
+            _column("moran", pa.float64(), "Moran's I; null where all marks are alike"),
             _column("expected", pa.float64(), "its mean by chance"),
             _column("z", pa.float64(), "standard scores from that, by exact permutation moments"),
             _column("p", pa.float64(), "share of permutations with as large an I, one-sided"),

@@ -14,6 +14,7 @@ from errclust_pipeline.arrivals.listing import ListingError
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import RAW_RESULTS, State, stage_status
+from errclust_pipeline_tests.battle_files import pandalm_row, write_pandalm
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.sources import test_llm_uncertainty
 
@@ -457,3 +458,53 @@ def test_whatever_one_file_makes_a_reader_stumble_over_does_not_stop_the_others(
     found = watcher.look()
     assert keys(found.requests) == [A]
     assert "UnicodeDecodeError: 'utf-8'" in found.problems["odd.csv"]
+
+
+def test_files_that_cannot_be_read_keep_nothing_waiting(warehouse, folder, monkeypatch):
+    from errclust_pipeline.arrivals import drop_folder
+
+    find, tried = drop_folder.find_submissions, set()
+
+    def refuses(path):
+        if path.name.startswith("locked"):
+            tried.add(path.name)
+            raise PermissionError(f"Permission denied: {path.name}")
+        return find(path)
+
+    monkeypatch.setattr(drop_folder, "find_submissions", refuses)
+    monkeypatch.setattr(drop_folder, "FILES_A_LOOK", 3)
+    for number in range(10):
+        (folder / f"locked{number}.csv").write_text("no matter")
+    watcher = Watcher(DropFolder(warehouse, str(folder), files_a_look=3))
+    for _ in range(6):
+        watcher.look()
+    assert len(tried) == 10
+    write_table(folder / "z.csv")
+    watcher.look()
+    assert keys(watcher.look().requests) == [A]
+    # And each gets its turn again.
+    tried.clear()
+    for _ in range(10):
+        watcher.look()
+    assert len(tried) == 10
+
+
+def test_what_another_folder_has_brought_since_is_not_withdrawn(warehouse, folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_table(folder / "a.csv")
+    first, second = (Watcher(DropFolder(warehouse, str(one))) for one in (folder, other))
+    first.settle()
+    write_table(other / "a.csv", right_every=4)
+    second.settle()
+    (folder / "a.csv").unlink()
+    assert [one for _ in range(3) for one in first.look().withdrawn] == []
+    assert not warehouse.is_withdrawn(A)
+    (other / "a.csv").unlink()
+    assert [one for _ in range(3) for one in second.look().withdrawn] == [A]
+
+
+def test_battles_in_a_folder_are_told_with_what_to_do(watcher, folder):
+    write_pandalm(folder / "testset-v1.json", [pandalm_row(number) for number in range(3)])
+    watcher.look()
+    assert "errclust ingest" in watcher.look().problems["testset-v1.json"]

@@ -8,7 +8,7 @@ from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline_tests.arrivals.test_drop_folder import Watcher, keys
-from errclust_pipeline_tests.leaderboards import EARLY_TIME, details_v2
+from errclust_pipeline_tests.leaderboards import EARLY_TIME, details_v2, parquet
 from errclust_pipeline_tests.result_files import write_table
 
 SNARKS = "leaderboard_bbh_snarks"
@@ -60,6 +60,17 @@ def test_a_file_that_changed_for_another_model_revises_only_that_one(hub, wareho
     assert [recorded[one].revision for one in (A, b)] == [first, second]
     # Its file is the new one all the same: the old one is another's as well.
     assert {f"@{second}/" in one.files[0] for one in recorded.values()} == {True}
+
+
+def test_a_datasets_split_is_called_by_the_repository_at_every_commit(hub, warehouse):
+    rows = [{"input_text": f"question {n}", "score": n % 2, "model": "org/m"} for n in range(9)]
+    path = "data/train-00000-of-00001.parquet"
+    repository = hub.add("me/evals", {path: parquet(rows)})
+    watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
+    m = Partition("evals", "org__m")
+    assert keys(watcher.settle()) == [m]
+    repository.commit({path: parquet(rows[1:])})
+    assert keys(watcher.settle()) == [m]
 
 
 def test_a_look_without_a_new_commit_asks_one_question(hub, warehouse, table):

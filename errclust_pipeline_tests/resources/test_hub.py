@@ -82,7 +82,9 @@ def test_files_are_fetched_once_and_lie_where_their_path_says(hub: HubServer) ->
     seen: list[ProgressReport] = []
     with listen(seen.append):
         paths = fetch_all("org/evals")
-    folder = Path(constants.HF_ASSETS_CACHE, "errclust", "datasets", "org/evals", repository.head)
+    folder = Path(
+        constants.HF_ASSETS_CACHE, "errclust", "datasets", "org", repository.head, "evals"
+    )
     assert {str(path.relative_to(folder)): path.read_bytes() for path in paths} == FILES
     assert seen[-1].done == seen[-1].total == sum(map(len, FILES.values())) // 1000
     before = len(hub.requests)
@@ -115,7 +117,9 @@ def test_a_hub_that_cuts_for_good_leaves_nothing_half_written(
     hub.cut("a b.json", keep_bytes=0, times=100)
     with pytest.raises(HubBusyError, match="What was fetched is kept"):
         fetch_all("org/evals")
-    folder = Path(constants.HF_ASSETS_CACHE, "errclust", "datasets", "org/evals", repository.head)
+    folder = Path(
+        constants.HF_ASSETS_CACHE, "errclust", "datasets", "org", repository.head, "evals"
+    )
     left = {path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts}
     assert {path.read_bytes() for path in left} <= {FILES["README.md"], *FILES.values()}
     assert not list(folder.rglob("*.incomplete"))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from errclust_pipeline.ingest import ingest
 from errclust_pipeline.sources import SourceError
 from errclust_pipeline.sources.base import question_id
 from errclust_pipeline.sources.battles import find_battle_sets, read_battles
@@ -109,6 +110,18 @@ def test_an_arena_conversation_keeps_language_time_and_both_kinds_of_tie(tmp_pat
     assert json.loads(first["metadata"]) == {"anony": True}
     assert last["time"] is None
     assert json.loads(last["metadata"])["tstamp"] == "inf"
+
+
+def test_a_dataset_as_the_hub_lays_it_out_is_taken_as_a_folder(tmp_path, warehouse):
+    data = tmp_path / "mt_bench_human_judgments" / "data"
+    data.mkdir(parents=True)
+    for split, judge in (("human", "expert_1"), ("gpt4_pair", "gpt4_pair")):
+        rows = [mt_bench_row(number, judge=judge) for number in range(81, 84)]
+        name = f"{split}-00000-of-00001-25f4910818759289.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), data / name)
+    (one,) = ingest(warehouse, [tmp_path / "mt_bench_human_judgments"])
+    assert one.submission.benchmark == "mt_bench_human_judgments"
+    assert len(ReadBattles(tmp_path).rows) == 6
 
 
 def test_shards_of_one_dataset_are_one_battle_set(tmp_path):

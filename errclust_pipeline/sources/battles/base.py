@@ -25,7 +25,7 @@ from errclust_pipeline.sources.base import (
 )
 from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
 from errclust_pipeline.sources.rows import first_row
-from errclust_pipeline.sources.table_files import column_names, csv_rows, parquet_rows
+from errclust_pipeline.sources.table_files import column_names, rows_of_table
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, WINNERS
 
 BATTLE_FILES = "battle_files"
@@ -33,8 +33,7 @@ BATTLE_FILES = "battle_files"
 battles refer to."""
 
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
-_CSV = (".csv", ".csv.gz")
-_PARQUET = ".parquet"
+_TABLES = (".csv", ".csv.gz", ".parquet", ".arrow")
 _LAST_SECOND = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _prompt_id = lru_cache(maxsize=4_096)(question_id)
 """Many battles are on the same prompt."""
@@ -227,34 +226,25 @@ def field_names(path: Path) -> frozenset[str]:
 
     A file that cannot be read has none either: whoever takes it after all says what is wrong.
     """
-    name = path.name.lower()
     try:
-        if name.endswith((*_CSV, _PARQUET)):
-            return frozenset(column_names(path))
-        if name.endswith(_JSON):
+        if path.name.lower().endswith(_JSON):
             return frozenset(first_row(rows_of_json_file(path)) or ())
+        if path.name.lower().endswith(_TABLES):
+            return frozenset(column_names(path))
     except SourceError:
         pass
     return frozenset()
 
 
 def rows_of_battle_file(path: str, columns: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
-    """Yield source, position and value of each row of a JSON, CSV or Parquet file.
+    """Yield source, position and value of each row of a file.
 
     Parameters
     ----------
     columns : sequence of str
-        Those to read of a Parquet file, as far as it has them.
+        Those to read, as far as the file has them; rows may have more.
     """
-    file, name = Path(path), path.lower()
-    if name.endswith(_PARQUET):
-        there = set(column_names(file))
-        rows = parquet_rows(file, [column for column in columns if column in there])
-    elif name.endswith(_CSV):
-        rows = csv_rows(file)
-    else:
-        rows = rows_of_json_file(file)
-    for position, value in rows:
+    for position, value in rows_of_table(Path(path), columns):
         yield path, position, value
 
 

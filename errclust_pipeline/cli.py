@@ -118,8 +118,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "report", "battles",
-            "sql", "forget", "demo", "dev",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "report",
+            "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},

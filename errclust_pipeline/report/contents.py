@@ -249,8 +249,9 @@ def _notes(warehouse: Warehouse, benchmark: str, models: Sequence[str]) -> list[
     """Say what is missing or out of date, so that a report never hides it."""
     settings = load_settings(warehouse.storage)
     shown = {
-        table.name for table in (ERROR_CLUSTERS, CLUSTER_LABELS, HOT_SPOTS, AUTOCORRELATION)
-    } | {"question_map", "region_labels", "leaderboard", "model_comparison"}
+        "question_map", "region_labels", "error_clusters", "cluster_labels", "hot_spots",
+        "autocorrelation", "leaderboard", "model_comparison",
+    }  # fmt: skip
     notes = []
     with warehouse.listing_once():
         for partition in [Partition(benchmark), *(Partition(benchmark, one) for one in models)]:

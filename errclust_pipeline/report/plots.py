@@ -44,8 +44,7 @@ def _styled(draw: Callable[_Parameters, _Drawn]) -> Callable[_Parameters, _Drawn
         from matplotlib import rc_context
 
         # A dollar sign in a question is no formula.
-        style = {"svg.fonttype": "none", "font.size": 7.5, "text.parse_math": False}
-        with rc_context(style):
+        with rc_context({"svg.fonttype": "none", "font.size": 7.5, "text.parse_math": False}):
             return draw(*arguments, **options)
 
     return drawn

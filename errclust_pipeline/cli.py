@@ -42,6 +42,8 @@ app = typer.Typer(
 )
 show = typer.Typer(no_args_is_help=True, help="Show what was found.")
 app.add_typer(show, name="show")
+plot = typer.Typer(no_args_is_help=True, help="Draw a picture for a paper (PNG, SVG or PDF).")
+app.add_typer(plot, name="plot")
 
 Root = Annotated[
     str | None,
@@ -117,12 +119,13 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare", "report",
             "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
             "show": {"clusters": {"root": root}},
+            "plot": {name: {"root": root} for name in ("map", "signature", "compare")},
         }
     if version:
         sys.stdout.write(f"errclust {__version__}\n")
@@ -1104,6 +1107,120 @@ def compare(
     terminal.print_comparison(
         names[0], names[1], rows[: limit or None], found, statistics, left_out, chosen.alpha
     )
+
+
+@app.command()
+@_explain_errors
+def report(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The file to write.  [default: BENCHMARK.html]", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Only this model; may be repeated.")
+    ] = None,
+    root: Root = None,
+) -> None:
+    """Write what was found as one HTML file: leaderboard, map, comparisons, clusters.
+
+    It opens in a browser from where it lies and loads nothing from anywhere. Questions and
+    responses stand in it: it is as public as you make it.
+    """
+    from errclust_pipeline.report import ReportError, read_contents, write_report
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    models = [warehouse.known_key("model", name) for name in model] if model else None
+    target = out or Path(f"{key}.html")
+    try:
+        contents = read_contents(warehouse, key, models)
+        size = write_report(contents, target.absolute())
+    except ReportError as error:
+        _stop(str(error))
+    for note in contents.numbers["notes"]:
+        terminal.messages().print(terminal.plain(note), style="yellow", soft_wrap=True)
+    terminal.messages().print(
+        terminal.plain(f"{target} is written ({size / 1e6:.1f} MB): open it in a browser"),
+        soft_wrap=True,
+    )
+
+
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="The file to write; its ending is its format.")
+]
+
+
+def _plot(root: str | None, benchmark: str, models: Sequence[str], out: Path, draw: Any) -> None:
+    """Write what `draw` makes of the contents of a report of some models, or of all."""
+    from errclust_pipeline.report import ReportError, read_contents
+    from errclust_pipeline.report.plots import write_plot
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    names = [warehouse.known_key("model", name) for name in models]
+    try:
+        write_plot(draw(read_contents(warehouse, key, names or None), *names), out.absolute())
+    except ReportError as error:
+        _stop(str(error))
+    terminal.messages().print(terminal.plain(f"{out} is written"), soft_wrap=True)
+
+
+@plot.command("map")
+@_explain_errors
+def plot_map(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    out: Out,
+    k: Annotated[
+        int | None, typer.Option("--neighbours", help="Looked at.  [default: 100, or the nearest]")
+    ] = None,
+    beyond: Annotated[
+        bool, typer.Option("--beyond-difficulty", help="Errors beyond what difficulty explains.")
+    ] = False,
+    root: Root = None,
+) -> None:
+    """Draw the map with a model's error rate, hot and cold places, and names of regions."""
+    from errclust_pipeline.report import plots
+
+    _plot(
+        root,
+        benchmark,
+        [model],
+        out,
+        lambda contents, name: plots.plot_map(contents, name, k, beyond),
+    )
+
+
+@plot.command("signature")
+@_explain_errors
+def plot_signature(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    out: Out,
+    level: Annotated[int, typer.Option(help="Of the regions; 1 is the coarsest.")] = 1,
+    root: Root = None,
+) -> None:
+    """Draw the heat map of where each model departs from its ability and the difficulty."""
+    from errclust_pipeline.report import plots
+
+    _plot(root, benchmark, [], out, lambda contents: plots.plot_signatures(contents, level))
+
+
+@plot.command("compare")
+@_explain_errors
+def plot_compare(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model_a: Annotated[str, typer.Argument(help="One model.", metavar="A")],
+    model_b: Annotated[str, typer.Argument(help="The other.", metavar="B")],
+    out: Out,
+    root: Root = None,
+) -> None:
+    """Draw the difference of two models' error rates in each region, with its interval."""
+    from errclust_pipeline.report import plots
+
+    _plot(root, benchmark, [model_a, model_b], out, plots.plot_comparison)
 
 
 @app.command()

@@ -90,6 +90,9 @@ WITH_THE_MAP = _in_the_run_of("question_map", "with_the_map")
 WITH_THE_DIAGNOSES = _in_the_run_of("error_diagnoses", "with_the_diagnoses")
 """Likewise of what is made of the diagnoses."""
 
+WITH_THE_HOT_SPOTS = _in_the_run_of("hot_spots", "with_the_hot_spots")
+"""Of what rests on them: they are made anew whenever anything else that it reads is."""
+
 ON_ANY_SUBMISSION = (_JUST_CHANGED.since_last_handled() & _SETTLED_ABOVE).with_label(
     "on_any_submission"
 )
@@ -114,6 +117,7 @@ CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
     "hot_spots": ON_NEW_CONTENT,
     "autocorrelation": ON_NEW_CONTENT,
     "uncertainty": ON_NEW_CONTENT,
+    "training_candidates": WITH_THE_HOT_SPOTS,
     "error_diagnoses": ON_NEW_CONTENT,
     "diagnosis_clusters": WITH_THE_DIAGNOSES,
     "leaderboard": ON_ANY_SUBMISSION_ON_THE_MAP,

@@ -119,7 +119,8 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare", "report",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
+            "select", "report",
             "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
@@ -1221,6 +1222,82 @@ def plot_compare(
     from errclust_pipeline.report import plots
 
     _plot(root, benchmark, [model_a, model_b], out, plots.plot_comparison)
+
+
+@app.command()
+@_explain_errors
+def select(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            help="Examples to choose from: a table (CSV, JSON, Parquet, Arrow), a folder of them, "
+            "or hf:owner/dataset.  [default: none; what to write is specified instead]",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The pool's column that holds something, e.g. --column instruction=problem. "
+            "Known: instruction, answer.",
+            metavar="WHAT=COLUMN",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The pool's split, of a dataset that has several.")
+    ] = None,
+    budget: Annotated[int, typer.Option(help="Examples wanted.", min=1)] = 500,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder to write them to, with a dataset card.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Picks shown; 0 shows all.")] = 10,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the training examples that a model's errors ask for, each with its reason.
+
+    Errors weigh by how often the model errs around them, whether other models can do better, and
+    how much lies near; the picks cover as much of that as they can. Only half of the benchmark's
+    questions guide the choice, the others are held out to measure what it brings; and examples that
+    are questions of the benchmark, or nearly, are refused.
+    """
+    import shlex
+
+    from errclust_pipeline.resources.embedder import EmbedderResource
+    from errclust_pipeline.settings import load_settings
+    from errclust_pipeline.training_selection import read_given_pool, select_examples
+
+    columns: dict[str, str] = {}
+    for pair in column or []:
+        what, equals, name = pair.partition("=")
+        if not equals or not what or not name:
+            _stop(f"--column {pair!r}: expected WHAT=COLUMN, e.g. instruction=problem")
+        columns[what] = name
+    if pool is None and (columns or split):
+        _stop("--column and --split are of a pool: name it with --pool")
+    warehouse = _warehouse(root)
+    partition = _partition(warehouse, benchmark, model)
+    settings = load_settings(warehouse.storage)
+    examples = None if pool is None else read_given_pool(pool, columns, split)
+    found = select_examples(
+        warehouse,
+        partition,
+        settings,
+        EmbedderResource(model=settings.embedding.model, revision=settings.embedding.revision),
+        budget,
+        examples,
+        lambda line: terminal.messages().print(terminal.plain(line)),
+    )
+    if out is not None:
+        found.export(out, pool, shlex.join(["errclust", *sys.argv[1:]]))
+    if as_json:
+        terminal.print_json(found.to_json())
+    else:
+        terminal.print_selection(found, limit)
+    if out is not None:
+        terminal.messages().print(terminal.plain(f"written to {out}"), soft_wrap=True)
 
 
 @app.command()

@@ -37,6 +37,10 @@
     share = 0.1                   # of the errors, to be diagnosed by the language model; 0 is none
     most = 500                    # of a model on a benchmark
 
+    [selection]
+    budget = 500                  # training examples asked for
+    development_share = 0.5       # of the questions; the others are held out to measure by
+
     [benchmarks.gsm8k.errors]     # the same sections again, for one benchmark (by its key)
     text = "question_and_answer"
 
@@ -198,6 +202,16 @@ class DiagnosisSettings(_Section):
     """Errors of a model on a benchmark."""
 
 
+class SelectionSettings(_Section):
+    """Which training examples a model's errors ask for."""
+
+    budget: Annotated[int, pydantic.Field(ge=1)] = 500
+    """Picks in the table `training_candidates`."""
+    development_share: Annotated[float, pydantic.Field(gt=0, le=1)] = 0.5
+    """Of the questions, by a hash of each: only their errors guide the selection, so that the gain
+    can be measured on the others."""
+
+
 class BenchmarkSettings(_Section):
     """Settings that may differ between benchmarks."""
 
@@ -206,6 +220,7 @@ class BenchmarkSettings(_Section):
     map: QuestionMapSettings = QuestionMapSettings()
     statistics: StatisticsSettings = StatisticsSettings()
     diagnosis: DiagnosisSettings = DiagnosisSettings()
+    selection: SelectionSettings = SelectionSettings()
 
     @pydantic.field_validator("clustering", "map", mode="before")
     @classmethod

@@ -52,6 +52,8 @@ from errclust_pipeline.tables import (
     REGIONAL_RATINGS,
     REJECTS,
     RESPONSES,
+    SUSPECTED_FAULTS,
+    TRAINING_CANDIDATES,
     UNCERTAINTY,
     UNCERTAINTY_BY_REGION,
     UNCERTAINTY_HOT_REGIONS,
@@ -226,6 +228,25 @@ MODEL_COMPARISON_STAGE = Stage(
     _statistics_settings("scales", "alpha", "leave_out_artefacts", "most_pairs"),
 )
 
+
+def _selection_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]:
+    own = settings.for_benchmark(partition.benchmark)
+    return {
+        "embedder": settings.embedding.identity,
+        "leave_out_artefacts": own.statistics.leave_out_artefacts,
+        **own.selection.model_dump(),
+    }
+
+
+TRAINING_CANDIDATES_STAGE = Stage(
+    "training_candidates",
+    (TRAINING_CANDIDATES, SUSPECTED_FAULTS),
+    ("questions", "question_map", "region_labels", "raw_results", "error_table", "hot_spots"),
+    "1",
+    _selection_settings,
+    uses_other_models=True,
+)
+
 BATTLES_STAGE = Stage("battles", (BATTLES, BATTLE_REJECTS), (), "1", lambda *_: {})
 PROMPT_MAP_STAGE = Stage(
     "prompt_map", (PROMPT_MAP, PROMPT_REGIONS), ("battles",), "1", _map_settings
@@ -252,6 +273,7 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
     "rate_battles": BATTLE_STAGES,
     "map_questions": (QUESTIONS_STAGE, QUESTION_MAP_STAGE, REGION_LABELS_STAGE),
     "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE, UNCERTAINTY_STAGE),
+    "select_candidates": (TRAINING_CANDIDATES_STAGE,),
     "diagnose_errors": (ERROR_DIAGNOSES_STAGE, DIAGNOSIS_CLUSTERS_STAGE),
     "compare_models": (LEADERBOARD_STAGE, MODEL_COMPARISON_STAGE),
 }

@@ -36,6 +36,7 @@ from errclust_pipeline.progress import ProgressReport, listen
 if TYPE_CHECKING:
     from errclust_pipeline.analysis.comparison import PairComparison
     from errclust_pipeline.analysis.uncertainty import OptionProbabilities
+    from errclust_pipeline.training_selection import SelectedExamples
 
 _PIPE_WIDTH = 160
 
@@ -349,6 +350,58 @@ def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
             heading, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
         )
     return table
+
+
+def print_selection(found: SelectedExamples, limit: int | None) -> None:
+    """Print what a selection covers beside baselines, and the first picks or what to write."""
+    about = f"{plain(found.partition.model)} on {plain(found.partition.benchmark)}"
+    output().print(Text(f"{about}: {found.summary()}", style="bold"), soft_wrap=True)
+    output().print(Text(found.about_pool()), soft_wrap=True)
+    table = _table(
+        f"demand covered by {len(found.picks):,} picks", [("chosen", False), ("covered", True)]
+    )
+    for name, share in found.coverages():
+        table.add_row(name, f"{share:.1%}")
+    output().print(table)
+    if found.chosen.suggested:
+        curve = ", ".join(f"{count:,}: {share:.0%}" for count, share in found.chosen.curve)
+        output().print(
+            f"Suggested budget: {found.chosen.suggested:,} picks cover 90 % of what all can. "
+            f"Picks and coverage: {curve}.",
+            soft_wrap=True,
+        )
+    if found.specifications is not None:
+        rows = found.specifications.to_dict("records")
+        specified = _table(
+            "what to write", [("", True), ("of the demand", True), ("instruction", False)]
+        )
+        for row in rows[: limit or None]:
+            specified.add_row(
+                str(row["examples"]), f"{row['demand_share']:.1%}", plain(row["instruction"])
+            )
+        output().print(specified)
+    picks = _table("picks", [("", True), ("like" if found.pool is None else "example", False),
+                             ("reason", False)])  # fmt: skip
+    for row in found.picks.head(limit or len(found.picks)).to_dict("records"):
+        text = found.text_of[row["candidate_id"]]
+        picks.add_row(str(row["rank"]), plain(text, 120), plain(row["reason"]))
+    output().print(picks)
+    if found.suspects:
+        output().print(
+            f"{len(found.suspects):,} of its errors are on questions whose key is suspected (table "
+            "suspected_faults); they weigh a tenth. The most suspect:",
+            soft_wrap=True,
+        )
+        for suspect in found.suspects[:3]:
+            output().print(
+                Text.assemble(
+                    "  ",
+                    (str(plain(found.text_of.get(suspect["question_id"]), 100)), "dim"),
+                    f"  key: {plain(suspect['gold'], 40)}; {suspect['agreeing']} of "
+                    f"{suspect['answered']} models: {plain(suspect['other_answer'], 40)}",
+                ),
+                soft_wrap=True,
+            )
 
 
 def print_battles(

@@ -95,6 +95,56 @@ def cosine_neighbours(
     return indices, np.clip(similarities / _STEPS_PER_UNIT, -1, 1)
 
 
+def cosine_neighbours_among(
+    embeddings: npt.ArrayLike, others: npt.ArrayLike, k: int, block_rows: int = 1024
+) -> tuple[IndexMatrix, FloatMatrix]:
+    """Find each vector's k nearest of a second set by cosine similarity, exactly.
+
+    Similarities are rounded and ordered as by `cosine_neighbours`.
+
+    Parameters
+    ----------
+    embeddings : array, shape (n, dimensions)
+    others : array, shape (m, dimensions)
+        What is looked through.
+    k : int
+        Neighbours wanted; at most m are returned.
+    block_rows : int
+        Rows compared with all others at a time.
+
+    Returns
+    -------
+    indices : int32 array, shape (n, min(k, m))
+        Rows of ``others``, nearest first.
+    similarities : float32 array of the same shape
+        Cosine similarities, -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        If a vector is zero or not finite, dimensions differ, or k or ``block_rows`` is not
+        positive.
+    """
+    if k < 1 or block_rows < 1:
+        raise ValueError(f"k and block_rows must be positive, got {k} and {block_rows}")
+    vectors, targets = unit_vectors(embeddings), unit_vectors(others)
+    n, m = len(vectors), len(targets)
+    if n and m and vectors.shape[1] != targets.shape[1]:
+        raise ValueError(
+            f"embeddings have {vectors.shape[1]} dimensions, the others {targets.shape[1]}"
+        )
+    k = min(k, m)
+    indices = np.empty((n, k), dtype=np.int32)
+    similarities = np.empty((n, k), dtype=np.float32)
+    for start in range(0, n if k else 0, block_rows):
+        rows = slice(start, min(start + block_rows, n))
+        steps = vectors[rows] @ targets.T
+        steps *= _STEPS_PER_UNIT
+        np.rint(steps, out=steps)
+        indices[rows], similarities[rows] = _largest(steps, k)
+    return indices, np.clip(similarities / _STEPS_PER_UNIT, -1, 1)
+
+
 def nearest_neighbours(
     embeddings: npt.ArrayLike, k: int, exact_up_to: int = 50_000, seed: int = 0
 ) -> tuple[IndexMatrix, FloatMatrix]:

@@ -17,6 +17,7 @@ from errclust_pipeline.assets.questions import questions
 from errclust_pipeline.assets.ratings import ratings
 from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.assets.region_labels import region_labels
+from errclust_pipeline.assets.training_candidates import training_candidates
 from errclust_pipeline.assets.uncertainty import uncertainty
 
 ASSETS = [
@@ -31,6 +32,7 @@ ASSETS = [
     hot_spots,
     autocorrelation,
     uncertainty,
+    training_candidates,
     error_diagnoses,
     diagnosis_clusters,
     leaderboard,
@@ -60,5 +62,6 @@ __all__ = [
     "ratings",
     "raw_results",
     "region_labels",
+    "training_candidates",
     "uncertainty",
 ]

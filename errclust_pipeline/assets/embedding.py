@@ -1,6 +1,6 @@
 """Embeddings from the content-addressed store; what is not in it yet is embedded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -19,6 +19,17 @@ def looked_up(
     text_ids: Sequence[str],
     texts: Mapping[str, str],
 ) -> tuple[np.ndarray[Any, np.dtype[np.float32]], dict[str, Any]]:
+    """Do `embedded` in an asset."""
+    return embedded(context.log.info, storage, embedder, text_ids, texts)
+
+
+def embedded(
+    log: Callable[[str], None],
+    storage: Storage,
+    embedder: EmbedderResource,
+    text_ids: Sequence[str],
+    texts: Mapping[str, str],
+) -> tuple[np.ndarray[Any, np.dtype[np.float32]], dict[str, Any]]:
     """Return the vectors of texts, shape (len(text_ids), dimensions), and what it took as metadata.
 
     Parameters
@@ -29,20 +40,20 @@ def looked_up(
     """
     embeddings = EmbeddingStore(storage, embedder.identity)
     missing = embeddings.missing(text_ids)
-    counter = ProgressCounter("embedding", len(missing), "texts", context.log.info)
-    embedded = cut = 0
+    counter = ProgressCounter("embedding", len(missing), "texts", log)
+    done = cut = 0
     if missing:
         model = embedder.load()
         cut = model.count_cut([texts[text_id] for text_id in missing])
         if cut:
-            context.log.info(f"{cut:,} of {len(missing):,} texts are longer than the model reads")
-        context.log.info(f"embedding {len(missing):,} of {len(texts):,} texts; the rest is stored")
-        embedded = embeddings.get_or_embed(texts, lambda part: model.embed(part, counter.advance))
+            log(f"{cut:,} of {len(missing):,} texts are longer than the model reads")
+        log(f"embedding {len(missing):,} of {len(texts):,} texts; the rest is stored")
+        done = embeddings.get_or_embed(texts, lambda part: model.embed(part, counter.advance))
     vectors = embeddings.read(text_ids)
     return vectors, {
         "embedder": embedder.identity,
         "dimensions": vectors.shape[1],
         "distinct_texts": len(texts),
-        "embedded_now": embedded,
+        "embedded_now": done,
         "cut_by_the_model": cut,
     }

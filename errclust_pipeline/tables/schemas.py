@@ -742,6 +742,55 @@ MODEL_COMPARISON = Table(
     by_model=False,
 )
 
+TRAINING_CANDIDATES = Table(
+    "training_candidates",
+    "one error of the development split that training examples should be like",
+    ("rank",),
+    pa.schema(
+        [
+            _key("rank", pa.int32(), "order of the picks, from 1"),
+            _key("question_id", pa.string(), "its question, itself never training data"),
+            _key("question", pa.string(), "the question's text"),
+            _column("region_id", pa.string(), "region that most of what it covers lies in"),
+            _column("label", pa.string(), "that region's name"),
+            _key("gain", pa.float64(), "share of the demand that it covers beyond earlier picks"),
+            _key("coverage", pa.float64(), "share of the demand covered up to here"),
+            _key("newly_covered", pa.int32(), "errors that it covers better than earlier picks"),
+            _key("newly_covered_ids", pa.list_(pa.string()), "the first of them, most gain first"),
+            _column("error_rate", pa.float64(), "the model's in that region"),
+            _column("others_error_rate", pa.float64(), "that of the other models"),
+            _key("hot_share", pa.float64(), "share of what it covers in hot places"),
+            _column("failure_form", pa.string(), "most frequent form of what it covers"),
+            _column("nearest_pick", pa.int32(), "rank of the most similar earlier pick"),
+            _column("nearest_pick_similarity", pa.float64(), "cosine similarity to it"),
+            _key("weight", pa.float64(), "demand at the question, the product of the next five"),
+            _key("local_rate", pa.float64(), "the model's error rate around it, shrunk"),
+            _column("others_right", pa.float64(), "share of other models that are right on it"),
+            _key("hot", pa.float64(), "2 if errors exceed what difficulty explains, else 1"),
+            _key("reach", pa.float64(), "how many questions it is near to; 1 is average"),
+            _key("trust", pa.float64(), "0.1 if the key is suspected to be wrong, else 1"),
+            _key("reason", pa.string(), "all this in a sentence"),
+        ]
+    ),
+)
+
+SUSPECTED_FAULTS = Table(
+    "suspected_faults",
+    "one error of the model on a question whose key may be wrong, for review",
+    ("question_id",),
+    pa.schema(
+        [
+            _QUESTION,
+            _key("probability", pa.float64(), "posterior that another answer is right, 0.5 to 1"),
+            _column("gold", pa.string(), "the key's answer"),
+            _key("other_answer", pa.string(), "the answer that models agree on"),
+            _key("agreeing", pa.int32(), "models that gave it"),
+            _key("wrong", pa.int32(), "models whose answer is not the key's"),
+            _key("answered", pa.int32(), "models that were asked"),
+        ]
+    ),
+)
+
 BATTLES = Table(
     "battles",
     "one verdict of one judge on two models' responses to one prompt",
@@ -921,6 +970,8 @@ TABLES: dict[str, Table] = {
         MODEL_PAIRS,
         PAIR_AUTOCORRELATION,
         MODEL_COMPARISON,
+        TRAINING_CANDIDATES,
+        SUSPECTED_FAULTS,
         *BATTLE_TABLES,
     )
 }

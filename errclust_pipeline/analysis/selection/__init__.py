@@ -1,0 +1,72 @@
+"""Which examples a fine-tune would profit from: need, specificity and reach, then coverage.
+
+The order of things: `suspected_faults` finds questions whose key is doubtful; `demand_weights`
+weighs a model's errors; `select` picks the candidates that together cover most of that demand;
+`contaminated` keeps the benchmark's own questions out; `pick_table` and `target_specifications` say
+why, and what to write where there is no pool.
+"""
+
+from errclust_pipeline.analysis.selection.baselines import (
+    DENSEST_FIRST,
+    LIKE_THE_BENCHMARK,
+    RANDOM,
+    RANDOM_ERRORS,
+    baseline_coverage,
+    baseline_picks,
+)
+from errclust_pipeline.analysis.selection.contamination import Contamination, contaminated
+from errclust_pipeline.analysis.selection.coverage import (
+    Selection,
+    candidate_groups,
+    covered_share,
+    group_caps,
+    select,
+    similarity_graph,
+    suggested_budget,
+)
+from errclust_pipeline.analysis.selection.demand import HOT_BELOW, Demand, demand_weights
+from errclust_pipeline.analysis.selection.faults import (
+    FEWEST_ANSWERS,
+    SuspectedFaults,
+    answer_codes,
+    suspected_faults,
+)
+from errclust_pipeline.analysis.selection.reasons import (
+    PICK_COLUMNS,
+    SPECIFICATION_COLUMNS,
+    DevelopmentQuestions,
+    pick_table,
+    target_specifications,
+)
+from errclust_pipeline.analysis.selection.split import in_development
+
+__all__ = [
+    "DENSEST_FIRST",
+    "FEWEST_ANSWERS",
+    "HOT_BELOW",
+    "LIKE_THE_BENCHMARK",
+    "PICK_COLUMNS",
+    "RANDOM",
+    "RANDOM_ERRORS",
+    "SPECIFICATION_COLUMNS",
+    "Contamination",
+    "Demand",
+    "DevelopmentQuestions",
+    "Selection",
+    "SuspectedFaults",
+    "answer_codes",
+    "baseline_coverage",
+    "baseline_picks",
+    "candidate_groups",
+    "contaminated",
+    "covered_share",
+    "demand_weights",
+    "group_caps",
+    "in_development",
+    "pick_table",
+    "select",
+    "similarity_graph",
+    "suggested_budget",
+    "suspected_faults",
+    "target_specifications",
+]

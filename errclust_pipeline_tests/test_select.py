@@ -1,0 +1,163 @@
+"""`errclust select`, from a run to files that `datasets` loads."""
+
+import csv
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+from typer.testing import CliRunner
+
+from errclust_pipeline.analysis.selection import in_development
+from errclust_pipeline.cli import BAD_INPUT, app
+from errclust_pipeline.ingest import ingest
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.tables import ERRORS, QUESTIONS, SUSPECTED_FAULTS, TRAINING_CANDIDATES
+from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.result_files import TOPICS, questions, write_table
+from errclust_pipeline_tests.running import failures_of, run_phases
+
+C = Partition("trivia", "org__model-c")
+PHASES = ("label_error_clusters", "map_questions", "find_hot_spots", "select_candidates")
+
+
+@pytest.fixture(scope="module")
+def selected(tmp_path_factory):
+    """A root whose model C is weak in chess only."""
+    folder = tmp_path_factory.mktemp("select")
+    warehouse = Warehouse(str(quick_root(folder / "root")))
+    models = ["org/model-a", "org/model-b", "org/model-c"]
+    results = write_table(
+        folder / "results.csv", models, per_topic=40, weak_in={"org/model-c": "chess"}
+    )
+    ingest(warehouse, [results])
+    assert failures_of(run_phases(warehouse, *PHASES)) == []
+    return warehouse
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """New questions on all topics, and three that the benchmark has itself."""
+    path = tmp_path / "pool.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["ask", "reply", "topic"])
+        for topic, template in TOPICS.items():
+            for number in range(500, 525):
+                writer.writerow([template.format(n=number), f"answer {number}", topic])
+        for topic, question in questions(40)[:3]:
+            writer.writerow([question, "leaked", topic])
+        writer.writerow(["", "nothing asked", "none"])
+    return path
+
+
+def errclust(warehouse, *arguments):
+    environment = {"ERRCLUST_ROOT": warehouse.storage.url, "COLUMNS": "200"}
+    return CliRunner().invoke(app, ["select", "trivia", *arguments], env=environment)
+
+
+def test_the_table_names_errors_of_the_development_split_where_the_model_is_weak(selected):
+    picks = selected.read(TRAINING_CANDIDATES, C).to_pandas()
+    wrong = set(selected.read(ERRORS, C)["question_id"].to_pylist())
+    assert set(picks["question_id"]) <= wrong
+    assert in_development(picks["question_id"].tolist()).all()
+    assert picks["question"].iloc[0].startswith("In chess opening")
+    assert picks["coverage"].is_monotonic_increasing
+    assert picks["gain"].is_monotonic_decreasing
+    assert picks["reason"].str.contains("errors? better than the picks before").all()
+    # Two models agree by a text of their own; three models accuse nobody.
+    assert selected.count(SUSPECTED_FAULTS, C) == 0
+
+
+def test_from_a_pool_it_picks_what_the_model_lacks_and_refuses_the_benchmark(
+    selected, pool, tmp_path
+):
+    out = tmp_path / "out"
+    done = errclust(
+        selected, "org/model-c", "--pool", str(pool), "--column", "instruction=ask",
+        "--column", "answer=reply", "--budget", "8", "--out", str(out),
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    for told in ("this selection", "random in the benchmark's distribution", "random candidates",
+                 "3 refused: same text", "1 no instruction", "Suggested budget"):  # fmt: skip
+        assert told in done.output, told
+
+    chat = load_dataset(str(out), "chat", split="train", cache_dir=str(tmp_path / "cache"))
+    asked = [row["messages"][0]["content"] for row in chat]
+    assert "chess" in asked[0]
+    # More than their share of the pool; it errs in the other three topics too, and once an error of
+    # a topic is covered, others of the same wording nearly are.
+    assert sum("chess" in one for one in asked) > len(asked) / 4
+    assert [one["role"] for one in chat[0]["messages"]] == ["user", "assistant"]
+    assert chat[0]["messages"][1]["content"].startswith("answer 5")
+    assert "leaked" not in {row["messages"][1]["content"] for row in chat}
+    instruction = load_dataset(str(out), "instruction", split="train", cache_dir=str(tmp_path))
+    assert instruction["instruction"] == [row["messages"][0]["content"] for row in chat]
+    picks = load_dataset(str(out), "picks", split="train", cache_dir=str(tmp_path / "cache"))
+    assert picks["rank"] == list(range(1, len(chat) + 1))
+    lines = [json.loads(line) for line in (out / "chat" / "train.jsonl").open()]
+    assert lines == pq.read_table(out / "chat" / "train.parquet").to_pylist()
+
+    card = (out / "README.md").read_text()
+    assert "license: unknown" in card
+    assert "errclust " in card
+    assert "3 refused: same text" in card
+    held_out = (out / "held_out_questions.txt").read_text().split()
+    everything = selected.read(QUESTIONS, Partition("trivia"))["question_id"].to_pylist()
+    assert not in_development(held_out).any()
+    assert len(held_out) == (~in_development(everything)).sum()
+
+
+def test_without_a_pool_it_says_what_to_write_with_exemplars_of_the_development_split(
+    selected, tmp_path
+):
+    out = tmp_path / "out"
+    done = errclust(selected, "org/model-c", "--budget", "12", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert "what to write" in done.output
+    specifications = [json.loads(line) for line in (out / "target_specifications.jsonl").open()]
+    assert sum(row["examples"] for row in specifications) == 12
+    exemplars = [one for row in specifications for one in row["exemplars"]]
+    assert in_development([one["question_id"] for one in exemplars]).all()
+    assert "chess" in specifications[0]["exemplars"][0]["question"]
+    assert not (out / "chat").exists()
+
+
+def test_json_holds_the_picks_and_the_baselines(selected, pool):
+    arguments = ("--pool", str(pool), "--column", "instruction=ask", "--column", "answer=reply")
+    done = errclust(selected, "org/model-c", *arguments, "--budget", "4", "--json")
+    found = json.loads(done.stdout)
+    assert len(found["picks"]) == 4
+    assert len(found["coverage"]) == 5
+    assert found["refused"] == {"same text": 3}
+    again = errclust(selected, "org/model-c", *arguments, "--budget", "4", "--json")
+    assert json.loads(again.stdout)["picks"] == found["picks"]
+
+
+def test_a_second_export_replaces_the_first_and_nothing_else_is_touched(selected, tmp_path):
+    out = tmp_path / "out"
+    for budget in ("3", "5"):
+        done = errclust(selected, "org/model-c", "--budget", budget, "--out", str(out))
+        assert done.exit_code == 0, done.output
+    assert pq.read_metadata(out / "picks.parquet").num_rows == 5
+    (out / "notes.txt").write_text("mine")
+    done = errclust(selected, "org/model-c", "--out", str(out))
+    assert done.exit_code == BAD_INPUT
+    assert "notes.txt" in done.output
+    assert (out / "notes.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--pool", "nowhere.csv"), "does not exist"),
+        (("--column", "instruction=x"), "--pool"),
+        (("--pool", "x.csv", "--column", "x"), "WHAT=COLUMN"),
+    ],
+)
+def test_wrong_usage_is_told(selected, arguments, message):
+    done = errclust(selected, "org/model-c", *arguments)
+    assert done.exit_code == BAD_INPUT
+    assert message in done.output

@@ -249,7 +249,7 @@ function drawLeaderboard() {
   const [least, most] = [Math.max(0, Math.min(...lows) - 0.02), Math.min(1, Math.max(...highs) + 0.02)];
   const rows = models.map((model, place) => {
     const own = rateIn(model, everyPoint);
-    const known = model.autocorrelation.filter((one) => one.mark === "errors" && one.moran !== null);
+    const known = model.autocorrelation.filter((one) => one.mark === "errors" && one.moran !== null && one.z !== null);
     const widest = known.reduce((best, one) => (!best || one.k > best.k ? one : best), null);
     return el("tr", { "data-model": model.model, class: model === chosenModel() ? "chosen" : "" },
       el("td", { class: "number" }, String(place + 1)),
@@ -828,7 +828,7 @@ function clusterNode(model, label) {
     if (node.childElementCount > 1) return;
     node.append(el("div", { class: "cluster-body" },
       label.description ? el("p", {}, bdi(label.description)) : null,
-      el("p", { class: "small dim" }, "Key phrases: ", bdi(label.keyPhrases.join(", ")), `. ${percent(label.mainFailureFormShare)} are ${form(label.mainFailureForm)}s`,
+      el("p", { class: "small dim" }, "Key phrases: ", bdi(label.keyPhrases.join(", ")), `. Failure form of ${percent(label.mainFailureFormShare)}: ${form(label.mainFailureForm)}`,
         label.mainSubject ? ["; most often ", bdi(label.mainSubject)] : "", ". ",
         label.writtenBy === "key_phrases" ? "Named by its key phrases." : ["Named by ", bdi(label.writtenBy), "."],
         label.cause ? [" Suspected cause: ", bdi(form(label.cause)), " (a language model's guess)."] : ""),
@@ -851,7 +851,7 @@ function drawClusters() {
   const rows = errorsOf(model).cluster;
   const alone = rows.reduce((sum, number) => sum + (number < 0), 0);
   fill($("clusters-note"), top.length
-    ? `${plural(rows.length, "error")} in ${plural(top.length, "cluster")}${alone ? `, ${count(alone)} in none` : ""}, by the text of the questions; largest first. They say where it fails, not why.`
+    ? `${plural(rows.length, "error")} in ${plural(top.length, "cluster")}${alone ? `, ${count(alone)} in none` : ""}, by their text; largest first. They say where it fails, not why.`
     : "No clusters: too few errors, or none alike.");
   fill($("clusters-list"), top.map((label) => clusterNode(model, label)));
   if (state.cluster) {

@@ -116,6 +116,7 @@ CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
     "region_labels": WITH_THE_MAP,
     "hot_spots": ON_NEW_CONTENT,
     "autocorrelation": ON_NEW_CONTENT,
+    "uncertainty": ON_NEW_CONTENT,
     "training_candidates": WITH_THE_HOT_SPOTS,
     "error_diagnoses": ON_NEW_CONTENT,
     "diagnosis_clusters": WITH_THE_DIAGNOSES,

@@ -7,6 +7,7 @@ import enum
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -41,6 +42,8 @@ app = typer.Typer(
 )
 show = typer.Typer(no_args_is_help=True, help="Show what was found.")
 app.add_typer(show, name="show")
+plot = typer.Typer(no_args_is_help=True, help="Draw a picture for a paper (PNG, SVG or PDF).")
+app.add_typer(plot, name="plot")
 
 Root = Annotated[
     str | None,
@@ -116,12 +119,14 @@ def _main(
     if root:
         # Every command has the option too; given here, it is their default.
         commands = (
-            "ingest", "run", "backfill", "status", "map", "hotspots", "compare", "select",
+            "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
+            "select", "report",
             "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
             "show": {"clusters": {"root": root}},
+            "plot": {name: {"root": root} for name in ("map", "signature", "compare")},
         }
     if version:
         sys.stdout.write(f"errclust {__version__}\n")
@@ -855,6 +860,7 @@ def show_map(
     region's difficulty explain, by two standard deviations.
     """
     from errclust_pipeline.keys import Partition
+    from errclust_pipeline.likelihoods import read_uncertainty_of_models
     from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, REGION_LABELS
 
     warehouse = _warehouse(root)
@@ -862,6 +868,10 @@ def show_map(
     labels = warehouse.read(REGION_LABELS, partition).to_pylist()
     labels = [row for row in labels if row["level"] <= level]
     models = warehouse.read(LEADERBOARD, partition).to_pylist()
+    sure = read_uncertainty_of_models(
+        warehouse, partition.benchmark, [row["model"] for row in models]
+    )
+    models = [row | sure.get(row["model"], {}) for row in models]
     signatures = warehouse.read(MODEL_SIGNATURES, partition).to_pylist()
     if as_json:
         terminal.print_json({"regions": labels, "models": models, "signatures": signatures})
@@ -913,6 +923,110 @@ def hotspots(
     terminal.print_autocorrelation(partition.benchmark, partition.model, statistics)
     models = statistics[0]["models_for_difficulty"] if statistics else 0
     terminal.print_hot_regions(regions, questions, examples, limit, models)
+
+
+@app.command()
+@_explain_errors
+def uncertainty(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    alpha: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of conformal sets that may miss the right option; computed anew.  "
+            "[default: miscoverage in the settings]",
+            show_default=False,
+        ),
+    ] = None,
+    examples: Annotated[int, typer.Option(help="Questions shown of each place.")] = 1,
+    limit: Annotated[int, typer.Option(help="Rows shown of each table; 0 shows all.")] = 10,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how sure a model is of its answers, and where it is wrong without knowing.
+
+    For models that were scored by log-likelihoods of the options. First whether it may be as sure
+    as it says, then where it is confidently wrong, where it is unsure, and where conformal sets
+    do not keep their promise.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from errclust_pipeline import likelihoods, tables
+    from errclust_pipeline.analysis.uncertainty import (
+        NoOptionProbabilitiesError,
+        Uncertainty,
+        calibration_curve,
+    )
+    from errclust_pipeline.marks import read_map, read_region_names
+    from errclust_pipeline.settings import load_settings
+
+    if alpha is not None and not 0 < alpha < 1:
+        _stop(f"--alpha must be between 0 and 1, got {alpha}")
+    warehouse = _warehouse(root)
+    partition = _partition(warehouse, benchmark, model)
+    settings = load_settings(warehouse.storage)
+    try:
+        if alpha is None:
+            # Read first, so that what is not computed yet is said to be so.
+            stored = [
+                warehouse.read(table, partition).to_pandas()
+                for table in (
+                    tables.UNCERTAINTY, tables.UNCERTAINTY_SUMMARY, tables.UNCERTAINTY_BY_REGION,
+                    tables.UNCERTAINTY_HOT_REGIONS,
+                )
+            ]  # fmt: skip
+            questions = read_map(warehouse, partition.benchmark)
+            options, _ = likelihoods.read_option_probabilities(warehouse, partition, questions)
+            found = Uncertainty(*stored)
+        else:
+            options, found = likelihoods.uncertainty_of(warehouse, partition, settings, alpha)
+    except NoOptionProbabilitiesError as error:
+        if as_json:
+            terminal.print_json({"left_out": error.left_out, "summary": []})
+            return
+        _stop(f"{partition}: {error}")
+    curve = calibration_curve(found.questions["confidence"], found.questions["right"])
+    summary, regions, places, bins = (
+        [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+        for frame in (found.summary, found.regions, found.hot_regions, curve)
+    )
+    if not summary:
+        _stop(f"uncertainty of {partition} is out of date: run `errclust run`")
+    names = read_region_names(warehouse, partition.benchmark)
+    for row in regions:
+        row["label"] = names.get(row["region_id"])
+    corners = dict(Counter(found.questions["corner"]))
+    if as_json:
+        terminal.print_json(
+            {
+                "left_out": dict(options.left_out),
+                "summary": summary,
+                "corners": corners,
+                "calibration": bins,
+                "hot_regions": places,
+                "regions": regions,
+            }
+        )
+        return
+    shown = {name for row in places for name in row["exemplars"][:examples]}
+    responses = warehouse.read(
+        tables.RESPONSES,
+        partition,
+        ["question_id", "question", "gold", "prediction"],
+        pc.field("question_id").isin(pa.array(sorted(shown), pa.string())),
+    )
+    terminal.print_certainty(partition.benchmark, partition.model, summary, corners, options)
+    terminal.print_calibration(bins)
+    terminal.print_uncertain_places(
+        places,
+        {row["question_id"]: row for row in responses.to_pylist()},
+        dict(zip(found.questions["question_id"], found.questions["confidence"], strict=True)),
+        examples,
+        limit,
+    )
+    chosen = settings.for_benchmark(partition.benchmark).statistics
+    terminal.print_coverage(regions, summary[0]["alpha"], chosen.alpha, limit)
 
 
 @app.command()
@@ -994,6 +1108,120 @@ def compare(
     terminal.print_comparison(
         names[0], names[1], rows[: limit or None], found, statistics, left_out, chosen.alpha
     )
+
+
+@app.command()
+@_explain_errors
+def report(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The file to write.  [default: BENCHMARK.html]", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Only this model; may be repeated.")
+    ] = None,
+    root: Root = None,
+) -> None:
+    """Write what was found as one HTML file: leaderboard, map, comparisons, clusters.
+
+    It opens in a browser from where it lies and loads nothing from anywhere. Questions and
+    responses stand in it: it is as public as you make it.
+    """
+    from errclust_pipeline.report import ReportError, read_contents, write_report
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    models = [warehouse.known_key("model", name) for name in model] if model else None
+    target = out or Path(f"{key}.html")
+    try:
+        contents = read_contents(warehouse, key, models)
+        size = write_report(contents, target.absolute())
+    except ReportError as error:
+        _stop(str(error))
+    for note in contents.numbers["notes"]:
+        terminal.messages().print(terminal.plain(note), style="yellow", soft_wrap=True)
+    terminal.messages().print(
+        terminal.plain(f"{target} is written ({size / 1e6:.1f} MB): open it in a browser"),
+        soft_wrap=True,
+    )
+
+
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="The file to write; its ending is its format.")
+]
+
+
+def _plot(root: str | None, benchmark: str, models: Sequence[str], out: Path, draw: Any) -> None:
+    """Write what `draw` makes of the contents of a report of some models, or of all."""
+    from errclust_pipeline.report import ReportError, read_contents
+    from errclust_pipeline.report.plots import write_plot
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    names = [warehouse.known_key("model", name) for name in models]
+    try:
+        write_plot(draw(read_contents(warehouse, key, names or None), *names), out.absolute())
+    except ReportError as error:
+        _stop(str(error))
+    terminal.messages().print(terminal.plain(f"{out} is written"), soft_wrap=True)
+
+
+@plot.command("map")
+@_explain_errors
+def plot_map(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[str, typer.Argument(help="The model.")],
+    out: Out,
+    k: Annotated[
+        int | None, typer.Option("--neighbours", help="Looked at.  [default: 100, or the nearest]")
+    ] = None,
+    beyond: Annotated[
+        bool, typer.Option("--beyond-difficulty", help="Errors beyond what difficulty explains.")
+    ] = False,
+    root: Root = None,
+) -> None:
+    """Draw the map with a model's error rate, hot and cold places, and names of regions."""
+    from errclust_pipeline.report import plots
+
+    _plot(
+        root,
+        benchmark,
+        [model],
+        out,
+        lambda contents, name: plots.plot_map(contents, name, k, beyond),
+    )
+
+
+@plot.command("signature")
+@_explain_errors
+def plot_signature(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    out: Out,
+    level: Annotated[int, typer.Option(help="Of the regions; 1 is the coarsest.")] = 1,
+    root: Root = None,
+) -> None:
+    """Draw the heat map of where each model departs from its ability and the difficulty."""
+    from errclust_pipeline.report import plots
+
+    _plot(root, benchmark, [], out, lambda contents: plots.plot_signatures(contents, level))
+
+
+@plot.command("compare")
+@_explain_errors
+def plot_compare(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model_a: Annotated[str, typer.Argument(help="One model.", metavar="A")],
+    model_b: Annotated[str, typer.Argument(help="The other.", metavar="B")],
+    out: Out,
+    root: Root = None,
+) -> None:
+    """Draw the difference of two models' error rates in each region, with its interval."""
+    from errclust_pipeline.report import plots
+
+    _plot(root, benchmark, [model_a, model_b], out, plots.plot_comparison)
 
 
 @app.command()

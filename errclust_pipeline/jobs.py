@@ -24,7 +24,7 @@ _DESCRIPTIONS = {
     "label_error_clusters": "From a submission's result files to labelled clusters of its errors.",
     "rate_battles": "From files of verdicts to ratings of the models, overall and by topic.",
     "map_questions": "The map of a benchmark's questions, shared by its models.",
-    "find_hot_spots": "Where a model's errors concentrate on the map, and whether they do at all.",
+    "find_hot_spots": "Where a model's errors concentrate on the map, and how sure it is.",
     "select_candidates": "Which training examples a model's errors ask for.",
     "diagnose_errors": "Why a sample of a model's errors went wrong, by a language model.",
     "compare_models": "The models of a benchmark side by side.",

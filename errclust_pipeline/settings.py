@@ -29,6 +29,7 @@
     scales = [10, 30, 100, 300]   # numbers of neighbours
     alpha = 0.05                  # false discovery rate
     permutations = 99             # for the p values of global statistics
+    miscoverage = 0.1             # share of conformal sets that may miss the right option
     leave_out_artefacts = false   # true: truncated, empty, … responses are not errors
     most_pairs = 500              # of models compared, the closest in accuracy first
 
@@ -61,6 +62,7 @@ from errclust_pipeline.analysis.clustering import ClusteringSettings
 from errclust_pipeline.analysis.errors import DEFAULT_TEXT, ErrorText
 from errclust_pipeline.analysis.question_map import QuestionMapSettings
 from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
+from errclust_pipeline.analysis.uncertainty.conformal import DEFAULT_ALPHA
 from errclust_pipeline.resources.embedder import EMBEDDED_MODEL, embedder_identity
 from errclust_pipeline.resources.hub import is_hub_address
 from errclust_pipeline.resources.storage import Storage
@@ -183,6 +185,8 @@ class StatisticsSettings(_Section):
     """False discovery rate."""
     permutations: Annotated[int, pydantic.Field(ge=19)] = 99
     """For the p values of global statistics."""
+    miscoverage: Annotated[float, pydantic.Field(gt=0, lt=1)] = DEFAULT_ALPHA
+    """Share of questions whose conformal set may miss the right option."""
     leave_out_artefacts: bool = False
     """Whether responses that nothing could be read off are left out instead of being errors."""
     most_pairs: Annotated[int, pydantic.Field(ge=1)] = 500

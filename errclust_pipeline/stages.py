@@ -54,6 +54,10 @@ from errclust_pipeline.tables import (
     RESPONSES,
     SUSPECTED_FAULTS,
     TRAINING_CANDIDATES,
+    UNCERTAINTY,
+    UNCERTAINTY_BY_REGION,
+    UNCERTAINTY_HOT_REGIONS,
+    UNCERTAINTY_SUMMARY,
     Table,
 )
 
@@ -87,7 +91,7 @@ class Stage:
         return self.tables[0]
 
 
-RAW_RESULTS = Stage("raw_results", (RESPONSES, REJECTS), (), "2", lambda *_: {})
+RAW_RESULTS = Stage("raw_results", (RESPONSES, REJECTS), (), "3", lambda *_: {})
 ERROR_TABLE = Stage(
     "error_table",
     (ERRORS,),
@@ -188,6 +192,13 @@ AUTOCORRELATION_STAGE = Stage(
     _statistics_settings("scales", "permutations", "leave_out_artefacts"),
     uses_other_models=True,
 )
+UNCERTAINTY_STAGE = Stage(
+    "uncertainty",
+    (UNCERTAINTY, UNCERTAINTY_SUMMARY, UNCERTAINTY_BY_REGION, UNCERTAINTY_HOT_REGIONS),
+    ("question_map", "region_labels", "raw_results"),
+    "1",
+    _statistics_settings("alpha", "permutations", "miscoverage"),
+)
 ERROR_DIAGNOSES_STAGE = Stage(
     "error_diagnoses",
     (ERROR_DIAGNOSES,),
@@ -261,7 +272,7 @@ PHASES: Mapping[str, tuple[Stage, ...]] = {
     # Of battle sets, which have no part in the others.
     "rate_battles": BATTLE_STAGES,
     "map_questions": (QUESTIONS_STAGE, QUESTION_MAP_STAGE, REGION_LABELS_STAGE),
-    "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE),
+    "find_hot_spots": (HOT_SPOTS_STAGE, AUTOCORRELATION_STAGE, UNCERTAINTY_STAGE),
     "select_candidates": (TRAINING_CANDIDATES_STAGE,),
     "diagnose_errors": (ERROR_DIAGNOSES_STAGE, DIAGNOSIS_CLUSTERS_STAGE),
     "compare_models": (LEADERBOARD_STAGE, MODEL_COMPARISON_STAGE),

@@ -30,10 +30,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
+from errclust_pipeline.analysis.uncertainty.measure import CONFIDENTLY_WRONG, MEAN, UNCERTAIN
 from errclust_pipeline.progress import ProgressReport, listen
 
 if TYPE_CHECKING:
     from errclust_pipeline.analysis.comparison import PairComparison
+    from errclust_pipeline.analysis.uncertainty import OptionProbabilities
     from errclust_pipeline.training_selection import SelectedExamples
 
 _PIPE_WIDTH = 160
@@ -524,15 +526,28 @@ def artefact_note(left_out: bool) -> str:
 
 
 def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the rows of `leaderboard` of one benchmark."""
+    """Print the rows of `leaderboard` of one benchmark.
+
+    Those of models whose uncertainty is known have its `confidence`, `set_size` and `uacc` too.
+    """
     columns = [
         ("model", False), ("questions", True), ("accuracy", True), ("95 % interval", True),
         ("artefacts", True), ("without them", True), ("of all responses", True),
     ]  # fmt: skip
+    some_are_sure = any("uacc" in row for row in rows)
+    if some_are_sure:
+        columns += [("says", True), ("set size", True), ("UAcc", True)]
     table = _table(
         "Accuracy over distinct questions; intervals allow for neighbours being alike", columns
     )
     for row in rows:
+        sure = ["-", "-", "-"] if some_are_sure else []
+        if "uacc" in row:
+            sure = [
+                _one_decimal(row["confidence"]),
+                f"{row['set_size']:.2f}",
+                _one_decimal(row["uacc"]).removesuffix("%"),
+            ]
         table.add_row(
             plain(row["model"]),
             f"{row['questions']:,}",
@@ -541,6 +556,7 @@ def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
             _percent(row["artefacts"]),
             _one_decimal(row["accuracy_without_artefacts"]),
             _one_decimal(row["response_accuracy"]),
+            *sure,
         )
     output().print(table)
 
@@ -697,6 +713,223 @@ def print_hot_regions(
             "Where is not why: a region is a place on the map, not a cause.",
             style="dim",
         )
+    )
+
+
+def print_certainty(
+    benchmark: str,
+    model: str,
+    summary: Sequence[Mapping[str, Any]],
+    corners: Mapping[str, int],
+    options: OptionProbabilities,
+) -> None:
+    """Print how sure a model is of its answers on a benchmark, and whether it may be.
+
+    Parameters
+    ----------
+    summary : sequence of mapping
+        Rows of `uncertainty_summary`.
+    corners : mapping from corner to number of questions
+    options : OptionProbabilities
+        For what was left out.
+    """
+    one = summary[0]
+    few, many = one["fewest_options"], one["most_options"]
+    output().print(
+        Text.assemble(
+            (str(plain(model)), "bold"),
+            " on ",
+            (str(plain(benchmark)), "bold"),
+            f": {one['questions']:,} questions with log-likelihoods of "
+            f"{few if few == many else f'{few} to {many}'} options",
+        )
+    )
+    for reason, count in options.left_out.items():
+        output().print(Text(f"left out: {count:,} responses with {reason}", style="dim"))
+    if one["compared_by_length"]:
+        output().print(
+            Text(
+                f"{one['compared_by_length']:,} questions compare options by log-likelihood a "
+                "character, as the metric does: such probabilities are flatter than the model's "
+                "own, so that calibration says little; sets keep their promise all the same",
+                style="dim",
+            )
+        )
+    gap = one["confidence"] - one["accuracy"]
+    error, chance = one["calibration_error"], one["calibration_error_by_chance"]
+    output().print(
+        f"It is right on {one['accuracy']:.1%} and says {one['confidence']:.1%} on average: "
+        f"{100 * abs(gap):.1f} points too {'sure' if gap > 0 else 'modest'}. Expected calibration "
+        f"error {error:.3f}, "
+        + (
+            f"more than the {chance:.3f} that a calibrated model stays below 19 times of 20."
+            if error > chance
+            else f"no more than a calibrated model may have by chance ({chance:.3f})."
+        )
+    )
+    columns = [("score", False), ("form", False), ("set size", True), ("covered", True)]
+    columns += [("UAcc", True), ("Moran's I of set size", True)]
+    table = _table(
+        f"Conformal sets that may miss the right option in {one['alpha']:.0%} of questions", columns
+    )
+    for row in summary:
+        known = row["moran"] is not None and row["moran"] == row["moran"]
+        table.add_row(
+            "mean" if row["score"] == MEAN else row["score"].upper(),
+            row["form"],
+            f"{row['set_size']:.2f}",
+            _one_decimal(row["coverage"]),
+            f"{100 * row['uacc']:.1f}" if row["uacc"] == row["uacc"] else "-",
+            f"{row['moran']:.3f} (z {row['moran_z']:.0f})" if known else "-",
+        )
+    output().print(table)
+    table = _table(
+        "Confidence and correctness",
+        [("it says", False), ("right", True), ("wrong", True)],
+    )
+    limit = f"{one['confident_from']:.2f}"
+    for what, said in (
+        ("confident", f"{limit}, its median, or more"),
+        ("unsure", f"less than {limit}"),
+    ):
+        counts = [corners.get(f"{what}_{how}", 0) for how in ("right", "wrong")]
+        table.add_row(f"{what}: {said}", *(f"{n:,} ({n / one['questions']:.0%})" for n in counts))
+    output().print(table)
+
+
+def print_calibration(curve: Sequence[Mapping[str, Any]]) -> None:
+    """Print a calibration curve by `calibration_curve`."""
+    columns = [("says", True), ("questions", True), ("on average", True), ("right", True)]
+    table = _table("Is it right as often as it says?", columns)
+    for row in curve:
+        table.add_row(
+            f"{row['low']:.1f} to {row['high']:.1f}",
+            f"{row['questions']:,}",
+            _percent(row["confidence"]),
+            _percent(row["accuracy"]),
+        )
+    output().print(table)
+
+
+def print_uncertain_places(
+    places: Sequence[Mapping[str, Any]],
+    questions: Mapping[str, Mapping[str, Any]],
+    confidence: Mapping[str, float],
+    examples: int,
+    limit: int,
+) -> None:
+    """Print the rows of `uncertainty_hot_regions` of one model, confidently wrong ones first.
+
+    Parameters
+    ----------
+    questions : mapping from question id to row of `responses`
+        For the examples.
+    confidence : mapping from question id to the probability of the option chosen
+    examples, limit : int
+        Examples shown of each place, and places of each kind (0 shows all).
+    """
+    titles = {
+        CONFIDENTLY_WRONG: "Where it is confidently wrong more than elsewhere",
+        UNCERTAIN: "Where it is unsure more than elsewhere (set size over options)",
+    }
+    for basis, title in titles.items():
+        of_basis = [row for row in places if row["basis"] == basis]
+        rows = of_basis[: limit or None]
+        mistaken = basis == CONFIDENTLY_WRONG
+        columns = [
+            ("", True), ("what is there", False), ("size", True),
+            ("conf. wrong" if mistaken else "set share", True), ("other", True),
+            ("right", True), ("says", True), ("set size", True), ("q", True), ("scale", True),
+        ]  # fmt: skip
+        if mistaken:
+            columns += [("held out", True), ("conf.", True)]
+        table = _table(title, columns)
+        for row in rows:
+            place = Text(", ").join(plain(phrase) for phrase in row["key_phrases"])
+            if row["region_id"]:
+                region = plain(f"{row['region_id']} {row['label'] or ''}")
+                region.stylize("dim")
+                place = Text("\n").join([place, Text("in ", style="dim") + region])
+            cells: list[Text | str] = [
+                str(row["rank"]),
+                place,
+                f"{row['size']:,}",
+                f"{row['value']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
+                _percent(row["outside_value"]),
+                _percent(row["accuracy"]),
+                _percent(row["confidence"]),
+                f"{row['set_size']:.1f}",
+                _p_value(row["q"]),
+                f"{row['scale']:,}",
+            ]
+            if mistaken:
+                cells += [_points(row["held_out_excess"]), f"{row['replicated_halves']:.0f}/2"]
+            table.add_row(*cells)
+        if not rows:
+            output().print(Text(f"{title}: none found", style="dim"))
+            continue
+        output().print(table)
+        if len(of_basis) > len(rows):
+            output().print(Text(f"{len(of_basis) - len(rows)} more: see --limit", style="dim"))
+        for row in rows:
+            for name in row["exemplars"][:examples]:
+                if name in questions:
+                    said = Text(f"{row['rank']:>3} says {confidence[name]:.0%}: ")
+                    output().print(said, example_line(questions[name]))
+    output().print(
+        Text(
+            "conf. wrong: share of questions where it is wrong and surer than at its median; set "
+            "share: of the options, that are in the set; both with a 95 % interval; other: that of "
+            "all other questions. right, says: how often it is right there, and its mean "
+            "probability for what it chose. q: false discovery rate; scale: questions that have to "
+            "be averaged for it to stand out. held out: excess, in points, where each half of the "
+            "questions finds the place, on the other half; conf.: halves that confirm it.",
+            style="dim",
+        )
+    )
+
+
+def print_coverage(
+    regions: Sequence[Mapping[str, Any]], miscoverage: float, alpha: float, limit: int
+) -> None:
+    """Print where LAC sets hold the right option less often than promised.
+
+    Parameters
+    ----------
+    regions : sequence of mapping
+        Rows of `uncertainty_by_region`, with a `label`.
+    miscoverage : float
+        Share of sets that may miss the right option.
+    alpha : float
+        Regions whose q is below are shown.
+    limit : int
+        Rows shown; 0 shows all.
+    """
+    own = [row for row in regions if row["score"] == "lac"]
+    failing = sorted((row for row in own if row["q"] < alpha), key=lambda row: row["coverage"])
+    title = f"Where fewer than the {1 - miscoverage:.0%} promised of LAC sets hold the right option"
+    if not failing:
+        output().print(Text(f"{title}: in none of {len(own):,} regions", style="dim"))
+        return
+    columns = [
+        ("region", False), ("questions", True), ("right", True), ("covered", True),
+        ("set size", True), ("own sets: covered", True), ("size", True), ("q", True),
+    ]  # fmt: skip
+    table = _table(f"{title} ({len(failing)} of {len(own):,} regions)", columns)
+    for row in failing[: limit or None]:
+        table.add_row(
+            plain(f"{row['region_id']} {row['label'] or ''}"),
+            f"{row['questions']:,}",
+            _percent(row["accuracy"]),
+            f"{row['coverage']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
+            f"{row['set_size']:.2f}",
+            _percent(row["mondrian_coverage"]),
+            f"{row['mondrian_set_size']:.2f}",
+            _p_value(row["q"]),
+        )
+    output().print(table)
+    output().print(
+        Text("own sets: calibrated on the region's own questions (Mondrian).", style="dim")
     )
 
 

@@ -18,11 +18,8 @@ from errclust_pipeline_tests.result_files import write_table
 
 CHAIN = {"error_table", "error_embeddings", "error_clusters", "cluster_labels"}
 ON_THE_MAP = {
-    "hot_spots",
-    "autocorrelation",
-    "training_candidates",
-    "error_diagnoses",
-    "diagnosis_clusters",
+    *("hot_spots", "autocorrelation", "uncertainty", "training_candidates"),
+    *("error_diagnoses", "diagnosis_clusters"),
 }
 COMPARISONS = {"leaderboard", "model_comparison"}
 MAP = {"question_map", "region_labels"}

@@ -36,6 +36,7 @@ OF_A_MODEL = {
     "cluster_labels",
     "hot_spots",
     "autocorrelation",
+    "uncertainty",
     "error_diagnoses",
     "diagnosis_clusters",
 }

@@ -25,6 +25,7 @@ from errclust_pipeline.tables import (
     REJECTS,
     RESPONSES,
     TABLES,
+    UNCERTAINTY,
 )
 from errclust_pipeline.tables.soundness import problems_of
 from errclust_pipeline_tests.battle_files import write_lmsys
@@ -44,6 +45,13 @@ def battle(**changed):
     """What matters of a battle."""
     good = {"model_a": "a", "model_b": "b", "winner": "tie", "judge_kind": "human"}
     return {"battle_id": "1", **good, **changed}
+
+
+def answered(**changed):
+    """A question of the table `uncertainty`, which has checks of its own."""
+    good = {"options": 4, "confidence": 0.5, "corner": "unsure_wrong", "set_size": 2.0}
+    sizes = {"lac_set_size": 1.0, "aps_set_size": 3.0, "lac_covered": 0.5, "aps_covered": 1.0}
+    return {"question_id": "1", **good, **sizes, **changed}
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
@@ -71,6 +79,13 @@ def test_a_table_without_rows_is_sound(table):
             "different lengths",
         ),
         (LEADERBOARD, [{"model": "m", "accuracy": -0.1}], "accuracy are outside"),
+        (UNCERTAINTY, [answered(corner="lost")], "unknown corners: lost"),
+        (
+            UNCERTAINTY,
+            [answered(aps_set_size=4.5)],
+            "aps_set_size are below 0",
+        ),
+        (UNCERTAINTY, [answered(confidence=1.1)], "confidence are outside 0 to 1"),
         (BATTLES, [battle(winner="left")], "unknown winner: left"),
         (BATTLES, [battle(judge_kind="oracle")], "unknown judge_kind: oracle"),
         (BATTLES, [battle(model_b="a")], "1 battles are of a model against itself"),

@@ -36,6 +36,7 @@ def test_the_asset_graph_is_the_documented_one(root):
         "region_labels": {"questions", "question_map"},
         "hot_spots": {"question_map", "region_labels", "raw_results", "error_table"},
         "autocorrelation": {"question_map", "raw_results", "error_table"},
+        "uncertainty": {"question_map", "region_labels", "raw_results"},
         "training_candidates": {
             "questions",
             "question_map",

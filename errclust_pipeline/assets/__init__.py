@@ -18,6 +18,7 @@ from errclust_pipeline.assets.ratings import ratings
 from errclust_pipeline.assets.raw_results import raw_results
 from errclust_pipeline.assets.region_labels import region_labels
 from errclust_pipeline.assets.training_candidates import training_candidates
+from errclust_pipeline.assets.uncertainty import uncertainty
 
 ASSETS = [
     raw_results,
@@ -30,6 +31,7 @@ ASSETS = [
     region_labels,
     hot_spots,
     autocorrelation,
+    uncertainty,
     training_candidates,
     error_diagnoses,
     diagnosis_clusters,
@@ -61,4 +63,5 @@ __all__ = [
     "raw_results",
     "region_labels",
     "training_candidates",
+    "uncertainty",
 ]

@@ -224,6 +224,7 @@ def _to_row(position: int, answer: _Answer) -> dict[str, Any] | Fault | None:
         "score": 1.0 if answer.choice == right else 0.0,
         "metric": "acc",
         "choice_log_likelihoods": answer.log_likelihoods,
+        "choice_lengths": [1] * len(labels),
         "metadata": _metadata(
             text_of(question.get("source")), text_of(question.get("answer_type"))
         ),

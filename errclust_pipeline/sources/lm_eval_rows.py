@@ -331,6 +331,7 @@ def _chosen(
     return {
         "choices": choices,
         "choice_log_likelihoods": likelihoods,
+        "choice_lengths": lengths_of(continuations, len(likelihoods)),
         "gold_choice": gold,
         "gold": choices[gold] if choices and gold is not None else _gold_text(row, doc),
         "predicted_choice": chosen,
@@ -355,6 +356,16 @@ def _choices(doc: Mapping[str, Any], count: int | None) -> list[str] | None:
         if len(choices) == len(names) and count in (None, len(choices)):
             return choices
     return None
+
+
+def lengths_of(continuations: Sequence[str], count: int) -> list[int] | None:
+    """Return the characters of what was scored for each option; None if that is not known.
+
+    The blank that joins it to the prompt does not count.
+    """
+    if len(continuations) < count:
+        return None
+    return [len(text.removeprefix(" ")) for text in continuations[:count]]
 
 
 def most_likely(

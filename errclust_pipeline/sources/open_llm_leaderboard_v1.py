@@ -39,7 +39,12 @@ from errclust_pipeline.sources.lm_eval import (
     results_in,
     time_key,
 )
-from errclust_pipeline.sources.lm_eval_rows import KNOWN_METRICS, metric_value, most_likely
+from errclust_pipeline.sources.lm_eval_rows import (
+    KNOWN_METRICS,
+    lengths_of,
+    metric_value,
+    most_likely,
+)
 from errclust_pipeline.sources.rows import (
     batches_of_files,
     choice_number,
@@ -300,6 +305,8 @@ def _to_row(position: int, row: Any, metric: str, subject: str | None) -> dict[s
         choices = texts_of(_parsed(row.get("choices")))
     if choices is not None and likelihoods is not None and len(choices) > len(likelihoods):
         choices = None
+    # MMLU's are letters here, and replaced by what they stand for below.
+    scored = choices or []
     instruction = row.get("instruction")
     if isinstance(instruction, str):
         # The same before every question of a subject.
@@ -329,6 +336,7 @@ def _to_row(position: int, row: Any, metric: str, subject: str | None) -> dict[s
     return converted | {
         "choices": choices,
         "choice_log_likelihoods": likelihoods,
+        "choice_lengths": lengths_of(scored, len(likelihoods)),
         "gold_choice": gold,
         "gold": choices[gold] if choices and gold is not None else _gold_text(row),
         "predicted_choice": chosen,

@@ -35,6 +35,10 @@ from errclust_pipeline.tables.schemas import (
     SUSPECTED_FAULTS,
     TABLES,
     TRAINING_CANDIDATES,
+    UNCERTAINTY,
+    UNCERTAINTY_BY_REGION,
+    UNCERTAINTY_HOT_REGIONS,
+    UNCERTAINTY_SUMMARY,
     WINNERS,
     Table,
 )
@@ -74,6 +78,10 @@ __all__ = [
     "SUSPECTED_FAULTS",
     "TABLES",
     "TRAINING_CANDIDATES",
+    "UNCERTAINTY",
+    "UNCERTAINTY_BY_REGION",
+    "UNCERTAINTY_HOT_REGIONS",
+    "UNCERTAINTY_SUMMARY",
     "WINNERS",
     "Table",
 ]

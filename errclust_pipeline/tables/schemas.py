@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from errclust_pipeline.analysis.causes import CAUSES
+from errclust_pipeline.analysis.uncertainty.corners import CORNERS
 
 FAILURE_FORMS = ("wrong_answer", "no_answer", "truncated", "repetition", "refusal", "empty")
 """How a response fails on its face; `analysis.errors` has the rules."""
@@ -81,6 +82,12 @@ RESPONSES = Table(
                 "choice_log_likelihoods",
                 pa.list_(pa.float64()),
                 "log-likelihood of each option, where the model was scored by them",
+            ),
+            _column(
+                "choice_lengths",
+                pa.list_(pa.int32()),
+                "characters of what these are of, e.g. 1 for the option's letter; null if not "
+                "known",
             ),
             _column("finish_reason", pa.string(), "why generation stopped, e.g. stop or length"),
             _column("metadata", pa.string(), "what else the source says of the row, a JSON object"),
@@ -476,6 +483,142 @@ AUTOCORRELATION = Table(
     ),
 )
 
+UNCERTAINTY = Table(
+    "uncertainty",
+    "one question of which the model's log-likelihoods of the options are known: how sure it is",
+    ("question_id",),
+    pa.schema(
+        [
+            _QUESTION,
+            _key("options", pa.int32(), "that it has"),
+            _key("confidence", pa.float64(), "probability of the option it chose, 0 to 1"),
+            _key("right", pa.bool_(), "whether that is the right one"),
+            _key(
+                "corner",
+                pa.string(),
+                "of confidence and correctness: " + ", ".join(CORNERS) + "; confident from the "
+                "model's median on",
+            ),
+            _key("set_size", pa.float64(), "options in its conformal set, mean of LAC and APS"),
+            _key("lac_set_size", pa.float64(), "in its LAC set, paper's form, mean over repeats"),
+            _key("lac_covered", pa.float64(), "share of repeats in which that held the right one"),
+            _key("aps_set_size", pa.float64(), "in its APS set, paper's form, mean over repeats"),
+            _key("aps_covered", pa.float64(), "share of repeats in which that held the right one"),
+            _key("k", pa.int32(), "neighbours looked at; the next are of set size over options"),
+            _column("average", pa.float64(), "the neighbours' mean"),
+            _column("z", pa.float64(), "its standard score under conditional permutation, Gi"),
+            _column("p_high", pa.float64(), "of as large sets around, were they anywhere"),
+            _column("q_high", pa.float64(), _Q),
+            _column("p_low", pa.float64(), "of as small sets around"),
+            _column("q_low", pa.float64(), _Q),
+            _column("local_moran", pa.float64(), "local Moran's I, as PySAL scales it"),
+            _key("quadrant", pa.int8(), "1 HH, 2 LH, 3 LL, 4 HL, as in PySAL"),
+        ]
+    ),
+)
+
+_SCORE = _key(
+    "score", pa.string(), "how badly an option fits: lac (1 - p) or aps (cumulative probability)"
+)
+
+UNCERTAINTY_SUMMARY = Table(
+    "uncertainty_summary",
+    "conformal sets of one score and form on all questions of which log-likelihoods are known",
+    ("score", "form"),
+    pa.schema(
+        [
+            _key("score", pa.string(), "lac, aps, or the mean of both"),
+            _key("form", pa.string(), "textbook, or paper: that of LLM-Uncertainty-Bench"),
+            _key("alpha", pa.float64(), "share of sets that may miss the right option"),
+            _key("questions", pa.int32(), "points of the map that could be used"),
+            _key("left_out", pa.int32(), "responses that could not"),
+            _key(
+                "compared_by_length",
+                pa.int32(),
+                "questions whose log-likelihoods were divided by the options' lengths",
+            ),
+            _key("fewest_options", pa.int32(), "of a question"),
+            _key("most_options", pa.int32(), "of a question"),
+            _key("accuracy", pa.float64(), "share of questions whose likeliest option is right"),
+            _key("confidence", pa.float64(), "mean probability of the likeliest option"),
+            _key("confident_from", pa.float64(), "median of the same"),
+            _key("calibration_error", pa.float64(), "expected calibration error, ten equal bins"),
+            _key(
+                "calibration_error_by_chance",
+                pa.float64(),
+                "95th percentile of the same were each answer right as often as it is said to be",
+            ),
+            _key("set_size", pa.float64(), "mean over questions and repeats"),
+            _key("coverage", pa.float64(), "share of sets that hold the right option"),
+            _column("coverage_spread", pa.float64(), "standard deviation of that over repeats"),
+            _column("uacc", pa.float64(), "accuracy * sqrt(options) / set size; may exceed 1"),
+            _key("k", pa.int32(), "neighbours, for the next"),
+            _column("moran", pa.float64(), "Moran's I of set size over options"),
+            _column("moran_z", pa.float64(), "its standard score, by exact permutation moments"),
+            _column("moran_p", pa.float64(), "share of permutations with as large an I, one-sided"),
+        ]
+    ),
+)
+
+UNCERTAINTY_BY_REGION = Table(
+    "uncertainty_by_region",
+    "one region of the map: do sets calibrated on all questions keep their promise there?",
+    ("score", "region_id"),
+    pa.schema(
+        [
+            _SCORE,
+            _key("region_id", pa.string(), "a region of the map"),
+            _key("level", pa.int32(), "its level, tested by itself"),
+            _key("questions", pa.int32(), "that could be used there"),
+            _key("accuracy", pa.float64(), "share of them right"),
+            _key("confidence", pa.float64(), "mean probability of the option chosen"),
+            _key("confidently_wrong", pa.float64(), "share of them wrong, and confident"),
+            _key("set_size", pa.float64(), "mean over them and repeats, textbook form"),
+            _key("coverage", pa.float64(), "share of sets that hold the right option"),
+            _key("low", pa.float64(), "95 % Clopper-Pearson interval of it: lower end"),
+            _key("high", pa.float64(), "upper end"),
+            _key("p", pa.float64(), "of as few covered, were the promise kept (beta-binomial)"),
+            _key("q", pa.float64(), "Benjamini-Hochberg q value of that, over the level"),
+            _key("mondrian_set_size", pa.float64(), "were sets calibrated within the region"),
+            _key("mondrian_coverage", pa.float64(), "of those sets"),
+        ]
+    ),
+)
+
+UNCERTAINTY_HOT_REGIONS = Table(
+    "uncertainty_hot_regions",
+    "one place where the model is confidently wrong, or unsure, more than elsewhere",
+    ("basis", "rank"),
+    pa.schema(
+        [
+            _key("basis", pa.string(), "confidently_wrong, or uncertain: large sets"),
+            _key("rank", pa.int32(), "1 has the smallest q"),
+            _column("region_id", pa.string(), "the region of the map that most of it lies in"),
+            _column("label", pa.string(), "that region's name"),
+            _key("key_phrases", pa.list_(pa.string()), "what sets its own questions apart"),
+            _key("size", pa.int32(), "questions"),
+            _key(
+                "value",
+                pa.float64(),
+                "share confidently wrong, or mean set size over options",
+            ),
+            _key("low", pa.float64(), "95 % interval of it: lower end"),
+            _key("high", pa.float64(), "upper end"),
+            _column("outside_value", pa.float64(), "the same of all other questions"),
+            _key("accuracy", pa.float64(), "share right there"),
+            _key("confidence", pa.float64(), "mean probability of the option chosen there"),
+            _key("set_size", pa.float64(), "mean set size there, of LAC and APS"),
+            _key("walk", pa.int32(), "shortest walk at which half of it stands out"),
+            _key("scale", pa.int32(), "questions that such a walk averages over, about"),
+            _key("q", pa.float64(), "of a typical question of it, over all scales"),
+            _column("replicated_halves", pa.int32(), "0 to 2: halves of the questions confirming"),
+            _column("held_out_excess", pa.float64(), "excess where it was not looked for"),
+            _key("question_ids", pa.list_(pa.string()), "its questions"),
+            _key("exemplars", pa.list_(pa.string()), "most confident mistakes, or least sure ones"),
+        ]
+    ),
+)
+
 _MODEL = _key("model", pa.string(), "the model's key")
 
 LEADERBOARD = Table(
@@ -818,6 +961,10 @@ TABLES: dict[str, Table] = {
         HOT_SPOTS,
         HOT_REGIONS,
         AUTOCORRELATION,
+        UNCERTAINTY,
+        UNCERTAINTY_SUMMARY,
+        UNCERTAINTY_BY_REGION,
+        UNCERTAINTY_HOT_REGIONS,
         LEADERBOARD,
         MODEL_SIGNATURES,
         MODEL_PAIRS,

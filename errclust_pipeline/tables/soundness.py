@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from errclust_pipeline.analysis.causes import CAUSES
+from errclust_pipeline.analysis.uncertainty.corners import CORNERS
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
     BATTLE_REGIONS,
@@ -32,6 +33,10 @@ from errclust_pipeline.tables.schemas import (
     RESPONSES,
     SUSPECTED_FAULTS,
     TRAINING_CANDIDATES,
+    UNCERTAINTY,
+    UNCERTAINTY_BY_REGION,
+    UNCERTAINTY_HOT_REGIONS,
+    UNCERTAINTY_SUMMARY,
     WINNERS,
     Table,
 )
@@ -51,6 +56,18 @@ _SHARES: Mapping[str, tuple[str, ...]] = {
     DIAGNOSIS_LABELS.name: _LABEL_SHARES,
     HOT_REGIONS.name: ("rate", "low", "high", "outside_rate", "q", "scan_p"),
     AUTOCORRELATION.name: ("p",),
+    UNCERTAINTY.name: (
+        "confidence", "lac_covered", "aps_covered", "average", "p_high", "q_high", "p_low", "q_low",
+    ),
+    UNCERTAINTY_SUMMARY.name: (
+        "accuracy", "confidence", "calibration_error", "calibration_error_by_chance", "coverage",
+        "moran_p",
+    ),
+    UNCERTAINTY_BY_REGION.name: (
+        "accuracy", "confidence", "confidently_wrong", "coverage", "low", "high", "p", "q",
+        "mondrian_coverage",
+    ),
+    UNCERTAINTY_HOT_REGIONS.name: ("value", "accuracy", "confidence", "q"),
     LEADERBOARD.name: ("accuracy", "low", "high", "artefacts", "response_accuracy"),
     MODEL_COMPARISON.name: ("p_a_worse", "p_b_worse", "p_gap", "q_worse", "q_gap"),
     TRAINING_CANDIDATES.name: (
@@ -120,6 +137,17 @@ def _battles(rows: pa.Table) -> list[str]:
     return problems + ([f"{own:,} battles are of a model against itself"] if own else [])
 
 
+def _set_sizes(rows: pa.Table) -> list[str]:
+    unknown = set(rows["corner"].unique().to_pylist()) - set(CORNERS)
+    problems = [f"unknown corners: {', '.join(sorted(unknown))}"] if unknown else []
+    for name in ("set_size", "lac_set_size", "aps_set_size"):
+        sizes, options = rows[name].to_numpy(), rows["options"].to_numpy()
+        outside = int(np.sum(~((sizes >= 0) & (sizes <= options))))
+        if outside:
+            problems.append(f"{outside:,} values of {name} are below 0 or above the options")
+    return problems
+
+
 def _embeddings(rows: pa.Table) -> list[str]:
     if not rows.num_rows:
         return []
@@ -166,5 +194,6 @@ _OWN: Mapping[str, Callable[[pa.Table], list[str]]] = MappingProxyType(
         DIAGNOSIS_LABELS.name: _labels,
         ERROR_DIAGNOSES.name: _diagnoses,
         BATTLES.name: _battles,
+        UNCERTAINTY.name: _set_sizes,
     }
 )

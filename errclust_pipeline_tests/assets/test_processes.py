@@ -51,7 +51,8 @@ PLACES = (
     *("lake/error_clusters/", "lake/cluster_labels/"),
     *("lake/questions/", "lake/question_map/", "lake/region_labels/"),
     # Assets of one run without an order between them go by name.
-    *("lake/autocorrelation/", "lake/hot_regions/", "lake/model_signatures/", "lake/model_pairs/"),
+    *("lake/autocorrelation/", "lake/hot_regions/", "lake/uncertainty_summary/"),
+    *("lake/model_signatures/", "lake/model_pairs/"),
 )
 
 

@@ -89,6 +89,7 @@ def test_the_largest_logit_is_the_choice(tmp_path: Path) -> None:
         "score": 0.0,
         "correct": False,
         "metric": "acc",
+        "choice_lengths": [1, 1, 1, 1, 1, 1],
         "metadata": '{"source": "MMLU", "answer_type": "label"}',
         "position": 0,
     }

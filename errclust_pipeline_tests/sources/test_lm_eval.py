@@ -89,6 +89,7 @@ def test_likelihoods_are_read_in_every_form(tmp_path: Path, likelihoods: list[An
     expected = {
         "choices": ["False", "True"],
         "choice_log_likelihoods": [-1.5, -0.5],
+        "choice_lengths": [5, 4],
         "predicted_choice": 1,
         "prediction": "True",
         "gold_choice": 0,
@@ -98,6 +99,16 @@ def test_likelihoods_are_read_in_every_form(tmp_path: Path, likelihoods: list[An
         "filter": None,
     }
     assert {name: response[name] for name in expected} == expected
+
+
+def test_what_was_scored_has_a_length_only_where_the_requests_are_there(tmp_path: Path) -> None:
+    letters = [["prompt", " A"], ["prompt", " B"]]
+    rows = [
+        chosen(number, [[-1.5, False], [-0.5, True]], arguments=arguments)
+        for number, arguments in enumerate((letters, None, letters[:1]))
+    ]
+    found = read(samples(tmp_path, "leaderboard_bbh_boolean", rows)).rows
+    assert [row["choice_lengths"] for row in found] == [[1, 1], None, None]
 
 
 def test_the_choice_by_acc_norm_is_normalised_by_length(tmp_path: Path) -> None:

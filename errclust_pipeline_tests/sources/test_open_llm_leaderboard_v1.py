@@ -86,6 +86,7 @@ def test_choices_are_read_in_every_layout(
         "predicted_choice": 0,
         "prediction": "wood",
         "choice_log_likelihoods": [-1.0, -30.0],
+        "choice_lengths": [4, 4],
         "metric": metric,
         "score": 0.25 if task == TRUTHFULQA else 0.0,
         "response": None,
@@ -146,6 +147,8 @@ def test_options_that_stand_in_the_question_twice_are_the_last_ones(tmp_path: Pa
     [response] = read(path.parent).rows
     assert response["question"] == "Which list is right?\nA. this\nOr rather:"
     assert response["choices"] == ["first", "second"]
+    # Of the letters that were scored, not of what they stand for.
+    assert response["choice_lengths"] == [1, 1]
 
 
 def test_the_instruction_before_a_question_is_no_part_of_it(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from errclust_pipeline.analysis.comparison.pairs import (
     compare_pair,
     heterogeneity_gate,
 )
+from errclust_pipeline.analysis.comparison.seriation import seriated
 from errclust_pipeline.analysis.comparison.signatures import Signatures, fit_signatures
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "leaderboard",
     "leave_out_artefacts",
     "newcombe_paired_interval",
+    "seriated",
     "wilson_interval",
 ]

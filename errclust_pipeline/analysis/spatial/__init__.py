@@ -35,6 +35,7 @@ from errclust_pipeline.analysis.spatial.hot_regions import (
     hot_regions,
     regions_frame,
     walk_test,
+    walk_test_of_values,
 )
 from errclust_pipeline.analysis.spatial.hubness import Hubness, hubness
 from errclust_pipeline.analysis.spatial.local import (
@@ -58,6 +59,12 @@ from errclust_pipeline.analysis.spatial.trust import (
     split_half,
     stability,
 )
+from errclust_pipeline.analysis.spatial.values import (
+    HighRegion,
+    LocalAverages,
+    high_regions,
+    local_averages,
+)
 
 __all__ = [
     "BEYOND_DIFFICULTY",
@@ -66,8 +73,10 @@ __all__ = [
     "AdjustedTest",
     "GlobalStatistic",
     "GraphKernel",
+    "HighRegion",
     "HotRegion",
     "Hubness",
+    "LocalAverages",
     "LocalTest",
     "MutualNeighbours",
     "NeighbourWeights",
@@ -83,10 +92,12 @@ __all__ = [
     "fit_rasch",
     "global_statistics",
     "graph_kernel",
+    "high_regions",
     "hot_for_others",
     "hot_region_table",
     "hot_regions",
     "hubness",
+    "local_averages",
     "local_hot_spots",
     "local_hot_spots_at_scales",
     "main_region",
@@ -101,4 +112,5 @@ __all__ = [
     "statistics_frame",
     "usable_scales",
     "walk_test",
+    "walk_test_of_values",
 ]

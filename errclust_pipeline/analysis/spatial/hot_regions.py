@@ -128,25 +128,50 @@ def walk_test(
         Probabilities of an error.
     """
     own = as_marks(marks)
-    probability = None if expected is None else np.asarray(expected, dtype=np.float64)
-    known = ~np.isnan(own) if probability is None else ~np.isnan(own) & ~np.isnan(probability)
-    if probability is None:
-        n = int(known.sum())
-        rate = float(own[known].mean()) if n else 0.0
-        # Around each question, the share of the walk that meets a mark.
-        share = kernel.averages(known.astype(np.float64))
-        excess = np.where(known, own - rate, 0.0)
-        variance = np.full((len(kernel.steps), len(own)), rate * (1 - rate))
-        third = variance * (1 - 2 * rate) * share
-        # Drawing without replacement: what is one question's error cannot be another's.
-        spread = np.maximum(kernel.squares * share - share**2 / max(n, 2), 0) * n / max(n - 1, 1)
-    else:
-        excess = np.where(known, own - probability, 0.0)
-        trial = np.where(known, probability * (1 - probability), 0.0)
-        # Averages of what is 0 where a mark is missing: the share is in them already.
-        variance = kernel.averages(trial)
-        third = kernel.averages(trial * np.where(known, 1 - 2 * probability, 0.0))
-        spread = kernel.squares
+    if expected is None:
+        return walk_test_of_values(own, kernel)
+    probability = np.asarray(expected, dtype=np.float64)
+    known = ~np.isnan(own) & ~np.isnan(probability)
+    excess = np.where(known, own - probability, 0.0)
+    trial = np.where(known, probability * (1 - probability), 0.0)
+    # Averages of what is 0 where a mark is missing: the share is in them already.
+    variance = kernel.averages(trial)
+    third = kernel.averages(trial * np.where(known, 1 - 2 * probability, 0.0))
+    return _tested(excess, known, variance, third, kernel.squares, kernel)
+
+
+def walk_test_of_values(values: npt.ArrayLike, kernel: GraphKernel) -> WalkTest:
+    """Test smoothed marks of any kind against all their permutations; see `walk_test`.
+
+    Parameters
+    ----------
+    values : array of float, shape (n,)
+        NaN left out.
+    kernel : GraphKernel
+        Of the map.
+    """
+    own = np.asarray(values, dtype=np.float64)
+    known = ~np.isnan(own)
+    n = int(known.sum())
+    excess = np.where(known, own - (float(own[known].mean()) if n else 0.0), 0.0)
+    # Around each question, the share of the walk that meets a mark.
+    share = kernel.averages(known.astype(np.float64))
+    moments = [float((excess**power).sum()) / max(n, 1) for power in (2, 3)]
+    variance = np.full((len(kernel.steps), len(own)), moments[0])
+    # Drawing without replacement: what is one question's mark cannot be another's.
+    spread = np.maximum(kernel.squares * share - share**2 / max(n, 2), 0) * n / max(n - 1, 1)
+    return _tested(excess, known, variance, moments[1] * share, spread, kernel)
+
+
+def _tested(
+    excess: FloatVector,
+    known: npt.NDArray[np.bool_],
+    variance: npt.NDArray[np.float64],
+    third: npt.NDArray[np.float64],
+    spread: npt.NDArray[np.float64],
+    kernel: GraphKernel,
+) -> WalkTest:
+    """Test averages by their second and third moments; arrays of shape (steps, n)."""
     scale = np.sqrt(variance * spread)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(scale > 0, kernel.averages(excess) / scale, 0.0)
@@ -218,7 +243,7 @@ def hot_regions(
     significant = np.asarray((np.nan_to_num(test.q, nan=1.0) < alpha).any(axis=0))
     free = known & ~significant
     regions = []
-    for members in _communities(significant, kernel.graph, seed):
+    for members in graph_communities(significant, kernel.graph, seed):
         if len(members) < smallest:
             continue
         beside = np.zeros(len(own), dtype=np.bool_)
@@ -258,10 +283,10 @@ def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
     return frame
 
 
-def _communities(
+def graph_communities(
     significant: npt.NDArray[np.bool_], everything: Any, seed: int
 ) -> list[npt.NDArray[np.int64]]:
-    """Take significant questions apart; largest part first."""
+    """Take significant questions apart into communities of the graph; largest part first."""
     from scipy.sparse.csgraph import connected_components
     from sknetwork.clustering import Louvain
 
@@ -346,9 +371,7 @@ def _region(
         ratio = binomial_log_likelihood_ratio(
             np.array([errors]), np.array([size]), np.array([wanted])
         )
-    q = test.q[:, core]
-    shares = (q < alpha).mean(axis=1)
-    step = int(np.argmax(shares >= min(0.5, float(shares.max()))))
+    walk, scale, q = typical_walk(test, kernel, core, alpha)
     return HotRegion(
         members=members.astype(np.int64),
         size=size,
@@ -360,10 +383,29 @@ def _region(
         outside_rate=(all_errors - errors) / outside if outside else float("nan"),
         expected=wanted,
         log_likelihood_ratio=float(ratio[0]),
-        walk=kernel.steps[step],
-        scale=round(float(np.median(1 / kernel.squares[step, core]))),
-        q=float(np.median(q.min(axis=0))),
+        walk=walk,
+        scale=scale,
+        q=q,
     )
+
+
+def typical_walk(
+    test: WalkTest, kernel: GraphKernel, core: npt.NDArray[np.int64], alpha: float
+) -> tuple[int, int, float]:
+    """Return the shortest walk at which half of a place is significant, its scale, and the q there.
+
+    Returns
+    -------
+    walk, scale : int
+        Steps, and about how many questions such a walk averages over.
+    q : float
+        The median over questions of the smallest q over all walks.
+    """
+    q = test.q[:, core]
+    shares = (q < alpha).mean(axis=1)
+    step = int(np.argmax(shares >= min(0.5, float(shares.max()))))
+    scale = round(float(np.median(1 / kernel.squares[step, core])))
+    return kernel.steps[step], scale, float(np.median(q.min(axis=0)))
 
 
 def bernoulli_log_likelihood_ratio(

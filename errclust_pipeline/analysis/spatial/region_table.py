@@ -26,6 +26,7 @@ from errclust_pipeline.analysis.spatial.trust import (
     split_half,
     stability,
 )
+from errclust_pipeline.analysis.spatial.values import HighRegion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ def hot_region_table(
         found = hot_regions(marks, kernel, expectation, alpha, test=walks)
         replications = split_half(found, marks, kernel, expectation)
         forms = failure_form_association(found, failure_forms)
-        described = _key_phrases(found, phrases)
+        described = describing_phrases(found, phrases)
         for number, (region, replication) in enumerate(zip(found, replications, strict=True)):
             region_id = main_region([region_ids[row] for row in region.members.tolist()])
             rows.append(
@@ -171,7 +172,17 @@ def main_region(region_ids: Sequence[str | None]) -> str | None:
     return max(first_level, key=lambda name: (first_level[name], name), default=None)
 
 
-def _key_phrases(regions: Sequence[HotRegion], phrases: Sequence[Sequence[str]]) -> list[list[str]]:
+def describing_phrases(
+    regions: Sequence[HotRegion | HighRegion], phrases: Sequence[Sequence[str]]
+) -> list[list[str]]:
+    """Return for each region the phrases that set its questions apart from all others.
+
+    Parameters
+    ----------
+    regions : sequence of HotRegion or HighRegion
+    phrases : sequence of sequence of str, length n
+        Of each question's text, by `labelling.phrases_of`.
+    """
     elsewhere = np.ones(len(phrases), dtype=np.bool_)
     texts: dict[str, list[Sequence[str]]] = {}
     for number, region in enumerate(regions):

@@ -1,0 +1,75 @@
+"""How sure a model is of its answers, and whether it may be.
+
+From log-likelihoods of options: probabilities (`option_probabilities`, which refuses what cannot be
+compared), conformal sets that hold the right option with a promised probability, calibration, the
+four corners of confidence and correctness, and where on a map of questions all that varies.
+"""
+
+from errclust_pipeline.analysis.uncertainty.calibration import (
+    calibration_curve,
+    calibration_error_by_chance,
+    expected_calibration_error,
+)
+from errclust_pipeline.analysis.uncertainty.conformal import (
+    DEFAULT_ALPHA,
+    FORMS,
+    SCORES,
+    ConformalSets,
+    RepeatedCalibration,
+    conformal_sets,
+    conformal_threshold,
+    conformity_scores,
+    repeated_calibration,
+    sets_below,
+    uncertainty_aware_accuracy,
+)
+from errclust_pipeline.analysis.uncertainty.corners import CORNERS, confident_from, corners
+from errclust_pipeline.analysis.uncertainty.measure import (
+    BASES,
+    CONFIDENTLY_WRONG,
+    MEAN,
+    UNCERTAIN,
+    Uncertainty,
+    measure_uncertainty,
+)
+from errclust_pipeline.analysis.uncertainty.options import (
+    REMEDIES,
+    NoOptionProbabilitiesError,
+    OptionProbabilities,
+    chosen_options,
+    option_probabilities,
+)
+from errclust_pipeline.analysis.uncertainty.regions import coverage_by_region, undercoverage_p
+
+__all__ = [
+    "BASES",
+    "CONFIDENTLY_WRONG",
+    "CORNERS",
+    "DEFAULT_ALPHA",
+    "FORMS",
+    "MEAN",
+    "REMEDIES",
+    "SCORES",
+    "UNCERTAIN",
+    "ConformalSets",
+    "NoOptionProbabilitiesError",
+    "OptionProbabilities",
+    "RepeatedCalibration",
+    "Uncertainty",
+    "calibration_curve",
+    "calibration_error_by_chance",
+    "chosen_options",
+    "confident_from",
+    "conformal_sets",
+    "conformal_threshold",
+    "conformity_scores",
+    "corners",
+    "coverage_by_region",
+    "expected_calibration_error",
+    "measure_uncertainty",
+    "option_probabilities",
+    "repeated_calibration",
+    "sets_below",
+    "uncertainty_aware_accuracy",
+    "undercoverage_p",
+]

@@ -1,0 +1,13 @@
+"""Tables as pictures: the report, one HTML page of a benchmark, and plots for a paper."""
+
+from errclust_pipeline.report.contents import ReportContents, ReportError, read_contents
+from errclust_pipeline.report.page import MOST_BYTES, render_page, write_report
+
+__all__ = [
+    "MOST_BYTES",
+    "ReportContents",
+    "ReportError",
+    "read_contents",
+    "render_page",
+    "write_report",
+]

@@ -1,0 +1,328 @@
+"""Pictures for a paper: the map, the signatures and a comparison, drawn by matplotlib.
+
+They show what the report shows, from the same contents. Sizes are in inches, for a text width of
+about seven; fonts are embedded, so that text stays text in an SVG.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from errclust_pipeline.report.contents import NO_RATE, ReportContents, ReportError
+from errclust_pipeline.resources.storage import Storage
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+_Parameters = ParamSpec("_Parameters")
+_Drawn = TypeVar("_Drawn")
+
+# The same as on the page: told apart by lightness, so by anyone.
+_SEQUENTIAL = ("#d9e1ea", "#f2d596", "#ee9f40", "#c85f14", "#7d2c05")
+_DIVERGING = ("#0b4a8f", "#6fa5d8", "#e3e1dd", "#f0a648", "#a8480a")
+_INK, _DIM = "#1b2430", "#5b6878"
+_MOST_REGIONS = 40
+_LONGEST_NAME = 42
+_STRONG = 2.0
+"""Standard deviations from which on a departure is marked."""
+
+
+def _styled(draw: Callable[_Parameters, _Drawn]) -> Callable[_Parameters, _Drawn]:
+    """Let a function draw with the style of all plots."""
+
+    @wraps(draw)
+    def drawn(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Drawn:
+        from matplotlib import rc_context
+
+        # A dollar sign in a question is no formula.
+        with rc_context({"svg.fonttype": "none", "font.size": 7.5, "text.parse_math": False}):
+            return draw(*arguments, **options)
+
+    return drawn
+
+
+@_styled
+def write_plot(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all, in the format that the name ends in.
+
+    Raises
+    ------
+    ReportError
+        If the name ends in no format that can be written.
+    """
+    known = figure.canvas.get_supported_filetypes()
+    format_ = path.suffix.lstrip(".").lower()
+    if format_ not in known:
+        raise ReportError(f"{path}: the name must end in .{', .'.join(sorted(known))}")
+    metadata = {"Date": None} if format_ == "svg" else None
+    with Storage(str(path.parent)).write(str(path)) as file:
+        figure.savefig(file, format=format_, dpi=300, bbox_inches="tight", metadata=metadata)
+
+
+@_styled
+def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) -> Figure:
+    """Draw the map coloured by a model's smoothed error rate, or its errors beyond difficulty.
+
+    Parameters
+    ----------
+    model : str
+        Its key.
+    k : int, optional
+        Neighbours looked at; the scale nearest to 100 if not given.
+    beyond : bool
+        Show errors beyond what difficulty explains.
+
+    Raises
+    ------
+    ReportError
+        If the map has no layout, or the model no such statistic.
+    """
+    numbers = contents.numbers
+    if numbers["map"]["x"] is None:
+        raise ReportError(
+            "the map has no 2-D layout: set clustering.layout = true and run `errclust run`"
+        )
+    scales = {scale["k"]: scale for scale in _model(numbers, model)["scales"]}
+    if not scales or (k is not None and k not in scales):
+        raise ReportError(
+            f"{model} has no statistics at {k or 'any'} neighbours: "
+            f"known are {', '.join(map(str, scales)) or 'none'}"
+        )
+    scale = scales[k if k is not None else min(scales, key=lambda one: abs(one - 100))]
+    if beyond and scale["excess"] is None:
+        raise ReportError(
+            f"errors beyond difficulty are told from {numbers['fewestModels']} models or more"
+        )
+    x, y = (_unpacked(numbers["map"][name], "<u2").astype(float) for name in ("x", "y"))
+    values = _unpacked(scale["excess" if beyond else "rate"], "u1").astype(float)
+    hot = _unpacked(scale["beyond" if beyond else "hot"], "i1")
+    known = values != NO_RATE
+    shown = 100 * (values / 250 - (0.5 if beyond else 0))
+
+    figure, axes = _figure(6.4, 5.2)
+    size = float(np.clip(12_000 / max(len(x), 1), 2.5, 26))
+    axes.scatter(x[~known], y[~known], s=size / 2, color="#d5dae0", linewidths=0)
+    limits = (
+        (-25.0, 25.0) if beyond else tuple(np.percentile(shown[known], [1, 99]).round().tolist())
+    )
+    for kind, marker, edge, scale_by in (
+        (0, "o", "none", 0.5),
+        (-1, "s", "#0b4a8f", 0.9),
+        (1, "o", "#4a1a02", 1.1),
+    ):
+        chosen = known & (hot == kind)
+        drawn = axes.scatter(
+            x[chosen],
+            y[chosen],
+            c=shown[chosen],
+            s=size * scale_by,
+            marker=marker,
+            cmap=_colours(_DIVERGING if beyond else _SEQUENTIAL),
+            vmin=limits[0],
+            vmax=limits[1],
+            edgecolors=edge,
+            linewidths=0 if kind == 0 else 0.25,
+            rasterized=len(x) > 3000,
+        )
+    _name_regions(axes, numbers, x, y)
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    what = "errors beyond difficulty, percentage points" if beyond else "error rate around, %"
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.01, label=what)
+    bar.outline.set_visible(False)
+    test = "Poisson-binomial" if beyond else "hypergeometric"
+    axes.set_title(
+        f"{model} on {numbers['benchmark']}\n"
+        f"{int((hot == 1).sum()):,} hot (outlined dots) and {int((hot == -1).sum()):,} cold "
+        f"(squares) of {int(known.sum()):,} questions:\nexact {test} test of {scale['k']} "
+        f"neighbours, false discovery rate {numbers['alpha']:.0%}",
+        loc="left",
+        fontsize=8,
+    )
+    return figure
+
+
+@_styled
+def plot_signatures(contents: ReportContents, level: int) -> Figure:
+    """Draw the heat map of all models' departures from ability and difficulty, over regions.
+
+    Raises
+    ------
+    ReportError
+        If there are no regions at this level, or too few models.
+    """
+    numbers = contents.numbers
+    found = next((one for one in numbers["signatures"] if one["level"] == level), None)
+    if found is None:
+        raise ReportError(f"the map has no regions at level {level}")
+    if len(numbers["models"]) < numbers["fewestModels"]:
+        raise ReportError(
+            f"signatures need {numbers['fewestModels']} models or more, and there are "
+            f"{len(numbers['models'])}"
+        )
+    cells = found["cells"]
+    values = np.array([[np.nan if one is None else 100 * one[2] for one in row] for row in cells])
+    names = _region_names(numbers)
+    figure, axes = _figure(3.2 + 0.5 * values.shape[1], 1.9 + 0.2 * values.shape[0])
+    widest = max(5.0, float(np.nanmax(np.abs(values))))
+    drawn = axes.imshow(values, cmap=_colours(_DIVERGING), vmin=-widest, vmax=widest, aspect="auto")
+    for row, line in enumerate(cells):
+        for column, cell in enumerate(line):
+            if cell is None:
+                continue
+            strong = abs(cell[3]) >= _STRONG
+            dark = abs(values[row, column]) > 0.7 * widest
+            axes.text(
+                column, row, f"{values[row, column]:+.0f}", ha="center", va="center", fontsize=6,
+                color="white" if dark else _INK, fontweight="bold" if strong else "normal",
+            )  # fmt: skip
+    models = [_plain(numbers["models"][at]["model"], 40) for at in found["models"]]
+    axes.set_xticks(range(len(models)), models, rotation=45, ha="left", rotation_mode="anchor")
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(cells)), [names[one] for one in found["regions"]])
+    axes.tick_params(length=0, labelsize=6.5)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", aspect=40, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=6.5)
+    bar.set_label(
+        "error rate beyond ability and difficulty, points\n(bold: 2 standard deviations or more)",
+        fontsize=6.5,
+    )
+    return figure
+
+
+@_styled
+def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Figure:
+    """Draw two models' paired difference in each coarse region, with its interval and verdict.
+
+    Raises
+    ------
+    ReportError
+        If the pair was not compared.
+    """
+    numbers = contents.numbers
+    first, second = (numbers["models"].index(_model(numbers, name)) for name in (model_a, model_b))
+    pair = next(
+        (one for one in numbers["pairs"] if {one["modelA"], one["modelB"]} == {first, second}), None
+    )
+    if pair is None:
+        raise ReportError(
+            f"{model_a} and {model_b} were not compared: see statistics.most_pairs, or "
+            f"`errclust compare {numbers['benchmark']} {model_a} {model_b}`"
+        )
+    sign = 1 if pair["modelA"] == first else -1
+    columns = numbers["comparisonColumns"]
+    rows = [dict(zip(columns, values, strict=True)) for values in pair["regions"]]
+    rows = [row for row in rows if "." not in row["region_id"]][:_MOST_REGIONS]
+    rows.sort(key=lambda row: sign * row["difference"])
+    names = _region_names(numbers)
+    figure, axes = _figure(6.4, 1.3 + 0.21 * len(rows))
+    for at, row in enumerate(rows):
+        worse = row["q_worse"] is not None and row["q_worse"] < numbers["alpha"]
+        gap = row["q_gap"] is not None and row["q_gap"] < numbers["alpha"]
+        colour = (
+            (_DIVERGING[-1] if sign * row["difference"] > 0 else _DIVERGING[0]) if worse else _DIM
+        )
+        low, high = sorted(100 * sign * row[name] for name in ("low", "high"))
+        axes.plot([low, high], [at, at], color=colour, linewidth=1.4, solid_capstyle="round")
+        axes.plot(
+            100 * sign * row["difference"], at, marker="D" if gap else "o", markersize=4,
+            color=colour, markerfacecolor=colour if worse else "white",
+        )  # fmt: skip
+    axes.axvline(0, color=_DIM, linewidth=0.6)
+    axes.axvline(100 * sign * pair["difference"], color=_INK, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.set_yticks(
+        range(len(rows)), [f"{names[r['region_id']]} ({r['questions']:,})" for r in rows]
+    )
+    axes.tick_params(labelsize=6.5, left=False)
+    axes.set_xlabel(
+        f"error rate of {_plain(model_a, 40)} less {_plain(model_b, 40)}, points (95 % interval, "
+        "Newcombe)\nfilled: one is worse (exact McNemar); diamond: unlike the overall gap (dashed)",
+        fontsize=7,
+    )
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    p = pair["gateP"]
+    axes.set_title(
+        f"{numbers['benchmark']}: the gap "
+        f"{'varies' if p < numbers['alpha'] else 'is not shown to vary'} by topic "
+        f"(permutation p {p:.3f})",
+        loc="left",
+        fontsize=8,
+    )
+    return figure
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    # Not by pyplot: that keeps figures and wants a display.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _colours(stops: tuple[str, ...]) -> Colormap:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("errclust", list(stops))
+
+
+def _unpacked(text: str, dtype: str) -> npt.NDArray[Any]:
+    return np.frombuffer(base64.b64decode(text), dtype=dtype)
+
+
+def _model(numbers: dict[str, Any], model: str) -> dict[str, Any]:
+    for one in numbers["models"]:
+        if one["model"] == model:
+            found: dict[str, Any] = one
+            return found
+    known = ", ".join(one["model"] for one in numbers["models"])
+    raise ReportError(f"{model} is not on the leaderboard. Known: {known}")
+
+
+def _plain(text: str, longest: int) -> str:
+    """Return third-party text on one line, without what a picture cannot show."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _region_names(numbers: dict[str, Any]) -> dict[str, str]:
+    return {
+        region["id"]: f"{region['id']} {_plain(region['label'], _LONGEST_NAME)}"
+        for region in numbers["regions"]
+    }
+
+
+def _name_regions(
+    axes: Axes, numbers: dict[str, Any], x: npt.NDArray[Any], y: npt.NDArray[Any]
+) -> None:
+    from matplotlib.patheffects import withStroke
+
+    ids = [region["id"] for region in numbers["regions"]]
+    region_of = _unpacked(numbers["map"]["region"], "<i2")
+    coarsest = np.array([ids[at].split(".")[0] if at >= 0 else "" for at in region_of])
+    coarse = [region for region in numbers["regions"] if region["level"] == 1]
+    for region in sorted(coarse, key=lambda one: -one["size"])[:_MOST_REGIONS]:
+        here = coarsest == region["id"]
+        if here.any():
+            axes.text(
+                float(np.median(x[here])),
+                float(np.median(y[here])),
+                _plain(region["label"], 26),
+                ha="center",
+                va="center",
+                fontsize=5.5,
+                color=_INK,
+                path_effects=[withStroke(linewidth=1.6, foreground="white")],
+            )

@@ -1,0 +1,60 @@
+"""A small benchmark with everything computed, whose texts try to be more than texts."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from errclust_pipeline.ingest import ingest
+from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.result_files import write_table
+from errclust_pipeline_tests.running import failures_of, run_phases
+
+MODELS = ("org/model-a", "org/model-b", "org/<b onclick=alert(1)>model-c")
+HOSTILE = (
+    "<script>document.body.remove()</script>",
+    "<img src=x onerror=document.body.remove()>",
+    '<a href="javascript:document.body.remove()">javascript:document.body.remove()</a>',
+    "</script><script>document.body.remove()</script><!--<script>",
+    "\u202egnissap\u202c \u2067\u2028 &lt;b&gt; {{script}} ${document.body.remove()}",
+)
+ENDLESS = "endless " * 131_072
+
+
+def computed(folder: Path, layout: bool) -> Warehouse:
+    """Return a warehouse in which three models' results on `trivia` were computed."""
+    root = quick_root(folder / "root")
+    if layout:
+        settings = root / "errclust.toml"
+        settings.write_text(settings.read_text().replace("layout = false", "layout = true"))
+    file = write_table(folder / "results.csv", MODELS, per_topic=30, weak_in={MODELS[0]: "metals"})
+    with file.open(newline="") as read:
+        rows = list(csv.DictReader(read))
+    for number, row in enumerate(rows):
+        hostile = HOSTILE[number % len(HOSTILE)]
+        row["output_text"] = f"{row['output_text']} {hostile}"
+        # The same question for all models.
+        if int(row["example_id"].split("-")[1]) % 10 == 4:
+            row["input_text"] += " " + HOSTILE[int(row["example_id"].split("-")[1]) // 10 % 5]
+        row["subject"] += " <i>subject</i>"
+    for row in rows:
+        if row["example_id"] == "0-37":
+            row["input_text"] += " " + ENDLESS
+            row["output_text"] += " " + ENDLESS
+    with file.open("w", newline="") as written:
+        writer = csv.DictWriter(written, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    warehouse = Warehouse(str(root))
+    ingest(warehouse, [file])
+    assert failures_of(run_phases(warehouse)) == []
+    return warehouse
+
+
+@pytest.fixture(scope="package")
+def trivia(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The benchmark without a layout of its map."""
+    return computed(tmp_path_factory.mktemp("report"), layout=False)

@@ -66,11 +66,7 @@ def test_without_arguments_help_is_shown_and_names_every_command(errclust):
 
 def test_every_command_has_help(errclust):
     commands = ["ingest", "run", "show clusters", "map", "hotspots", "compare", "sql", "status"]
-<<<<<<< HEAD
-    for command in [*commands, "backfill", "forget", "demo", "dev", "select"]:
-=======
-    for command in [*commands, "uncertainty", "backfill", "forget", "demo", "dev"]:
->>>>>>> main
+    for command in [*commands, "uncertainty", "backfill", "forget", "demo", "dev", "select"]:
         done = errclust(*command.split(), "--help")
         assert done.exit_code == 0
         assert len(done.output.splitlines()) > 5

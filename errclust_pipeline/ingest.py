@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.resources.hub import as_recorded
 from errclust_pipeline.resources.warehouse import (
     Warehouse,
+    WarehouseError,
     partition_of_submission,
     submission_folder,
 )
@@ -161,7 +163,10 @@ def record(
     """
     fingerprint = file_fingerprint(*(Path(file) for file in submission.files))
     known = warehouse.has_submission(partition)
-    before, fingerprint_before = warehouse.submission(partition) if known else (None, "")
+    before, fingerprint_before = None, ""
+    # One that is damaged is written anew.
+    with suppress(WarehouseError):
+        before, fingerprint_before = warehouse.submission(partition)
     recorded = as_recorded(submission, before, fingerprint == fingerprint_before)
     if copy:
         copies = _copied(warehouse, partition, submission, fingerprint).files

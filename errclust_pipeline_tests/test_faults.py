@@ -274,20 +274,25 @@ def read_shared(warehouse):
     }
 
 
-@pytest.mark.parametrize("damage", [b"", b"PAR1 garbage PAR1", None])
-@pytest.mark.parametrize("table", [RESPONSES, ERRORS, LEADERBOARD, QUESTION_MAP])
-def test_a_damaged_table_counts_as_lost_and_comes_back_as_it_was(
-    warehouse, tmp_path, table, damage
-):
+def test_damaged_tables_count_as_lost_and_come_back_as_they_were(warehouse, tmp_path):
     ingest(warehouse, [write_table(tmp_path / "ab.csv", ["org/model-a", "org/model-b"])])
     assert run_all(warehouse) == {}
-    path = Path(warehouse.path(table, A if table.by_model else Partition("trivia")))
-    whole = path.read_bytes()
-    # Cut in the middle, as by a full disk under another program.
-    path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    tables = {
+        table: Path(warehouse.path(table, of(table)))
+        for table in (RESPONSES, ERRORS, LEADERBOARD, QUESTION_MAP)
+    }
+    whole = {path: path.read_bytes() for path in tables.values()}
+    # One cut in the middle, as by a full disk under another program.
+    for path, damage in zip(whole, (b"", b"PAR1 garbage PAR1", None, b"PAR1"), strict=True):
+        path.write_bytes(whole[path][: len(whole[path]) // 2] if damage is None else damage)
+    assert all(warehouse.provenance(table, of(table)) is None for table in tables)
     assert find_repairs(warehouse, {"next": 0, "seen": {}}, "today")[1]["seen"]
     assert run_all(warehouse) == {}
-    assert path.read_bytes() == whole
+    assert {path: path.read_bytes() for path in whole} == whole
+
+
+def of(table):
+    return A if table.by_model else Partition("trivia")
 
 
 def test_a_table_damaged_inside_is_named_with_the_remedy(warehouse, tmp_path):

@@ -67,7 +67,7 @@ def test_one_that_fails_does_not_stop_the_others_and_is_named(ingested, tmp_path
     result, parts = bring_up_to_date(ingested)
     assert not result.success
     failure = result.failure_data_for_node("bring_partitions_up_to_date").user_failure_data
-    assert failure.description == "1 of 6 runs failed: trivia|org__model-b"
+    assert failure.description == "1 of 7 runs failed: trivia|org__model-b"
     (row,) = failure.metadata["failures"].records
     assert row.data["asset"] == "raw_results"
     assert "1.csv is gone since it was ingested" in row.data["why"]

@@ -346,5 +346,8 @@ def test_artefacts_can_be_left_out(warehouse, root, tmp_path):
         file.write("[statistics]\nleave_out_artefacts = true\n")
     finished = run_all(warehouse)
     assets = {asset for one in finished for asset in one.planned.assets}
-    assert assets == {"hot_spots", "autocorrelation", "leaderboard", "model_comparison"}
+    assert assets == {
+        *("hot_spots", "autocorrelation", "training_candidates"),
+        *("leaderboard", "model_comparison"),
+    }
     assert set(warehouse.read(AUTOCORRELATION, A)["artefacts_left_out"].to_pylist()) == {True}

@@ -30,7 +30,7 @@ dev: install  ## Open the Dagster UI on the same data
 
 # One thread a worker: there are as many workers as cores.
 test: install  ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-daemon: install  ## Run the tests with a real Dagster daemon (five minutes)
 	$(BIN)/python -m pytest -m daemon

@@ -37,6 +37,7 @@ OF_A_MODEL = {
     "hot_spots",
     "autocorrelation",
     "uncertainty",
+    "training_candidates",
     "error_diagnoses",
     "diagnosis_clusters",
 }

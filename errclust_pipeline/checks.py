@@ -122,7 +122,7 @@ def _reject_check(stage: Stage) -> dg.AssetChecksDefinition:
         store, partition = warehouse.open(), _partition(stage, context.partition_key)
         limits = warehouse.settings().submissions
         rejects, rows = store.reject_counts(partition)
-        share = store.reject_share(partition)
+        share = rejects / max(rows, 1)
         return dg.AssetCheckResult(
             passed=share <= limits.warn_above_rejects,
             severity=dg.AssetCheckSeverity.ERROR

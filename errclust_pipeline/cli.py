@@ -239,12 +239,7 @@ def ingest(
     from errclust_pipeline.sources.mapping import read_mapping
 
     mapped = read_mapping(mapping) if mapping is not None else {}
-    columns: dict[str, str] = {}
-    for pair in column or []:
-        what, equals, name = pair.partition("=")
-        if not equals or not what or not name:
-            _stop(f"--column {pair!r}: expected WHAT=COLUMN, e.g. input_text=prompt")
-        columns[what] = name
+    columns = _columns(column, "input_text=prompt")
     given = {
         "benchmark": benchmark,
         "model": model,
@@ -1268,12 +1263,7 @@ def select(
     from errclust_pipeline.settings import load_settings
     from errclust_pipeline.training_selection import read_given_pool, select_examples
 
-    columns: dict[str, str] = {}
-    for pair in column or []:
-        what, equals, name = pair.partition("=")
-        if not equals or not what or not name:
-            _stop(f"--column {pair!r}: expected WHAT=COLUMN, e.g. instruction=problem")
-        columns[what] = name
+    columns = _columns(column, "instruction=problem")
     if pool is None and (columns or split):
         _stop("--column and --split are of a pool: name it with --pool")
     warehouse = _warehouse(root)
@@ -1597,6 +1587,17 @@ def dev(
         "--module-name", "errclust_pipeline.definitions", "--port", str(port),
     ]  # fmt: skip
     os.execve(sys.executable, command, environment)  # noqa: S606
+
+
+def _columns(given: Sequence[str] | None, example: str) -> dict[str, str]:
+    """Return which column holds what, from options of the form WHAT=COLUMN."""
+    columns: dict[str, str] = {}
+    for pair in given or []:
+        what, equals, name = pair.partition("=")
+        if not equals or not what or not name:
+            _stop(f"--column {pair!r}: expected WHAT=COLUMN, e.g. {example}")
+        columns[what] = name
+    return columns
 
 
 def _key(warehouse: Warehouse, dimension: str, name: str | None) -> str | None:

@@ -427,29 +427,7 @@ def _in_dataset(
     hub: Hub, address: HubAddress, reader: str | None, options: Mapping[str, Any]
 ) -> list[Submission]:
     """Fetch a dataset's result files and return the submissions in them."""
-    commit = hub.commit(address.repository, address.revision)
-    listed = hub.files(address.repository, commit, address.path)
-    files = [
-        one
-        for one in listed
-        if one.path.lower().endswith(_RESULT_ENDINGS)
-        and not any(part.startswith(".") for part in one.path.split("/"))
-    ]
-    if not files:
-        shown = ", ".join(one.path for one in listed[:5]) or "nothing"
-        raise SourceError(
-            f"{address} holds no files that could be results ({shown}); those end in "
-            f"{', '.join(_RESULT_ENDINGS)}"
-        )
-    size = sum(one.size for one in files)
-    if size > MOST_BYTES:
-        raise SourceError(
-            f"{address} holds {size >> 30} GiB in {len(files):,} files: name a folder or file in "
-            f"it, e.g. hf:{address.repository}/{files[0].path}"
-        )
-    hub.fetch(address.repository, commit, files)
-    here = dataclasses.replace(address, revision=commit)
-    submissions = find_all(hub.local(here), reader, options)
+    submissions = find_all(fetched(hub, address, _RESULT_ENDINGS, "results"), reader, options)
     if "model" not in options:
         for one in submissions:
             # The harness's samples are called by their folder: here the repository's own.
@@ -458,6 +436,47 @@ def _in_dataset(
                     f"{one.files[0]}: no file says which model it is of: set option model (--model)"
                 )
     return submissions
+
+
+def fetched(hub: Hub, address: HubAddress, endings: tuple[str, ...], what: str) -> Path:
+    """Fetch the files of a dataset that could be of use; return where they lie.
+
+    Parameters
+    ----------
+    endings : tuple of str
+        Of the files that could be.
+    what : str
+        What they could be, for the message.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or they are too large to be meant.
+    HubError
+        If they cannot be had.
+    """
+    commit = hub.commit(address.repository, address.revision)
+    listed = hub.files(address.repository, commit, address.path)
+    files = [
+        one
+        for one in listed
+        if one.path.lower().endswith(endings)
+        and not any(part.startswith(".") for part in one.path.split("/"))
+    ]
+    if not files:
+        shown = ", ".join(one.path for one in listed[:5]) or "nothing"
+        raise SourceError(
+            f"{address} holds no files that could be {what} ({shown}); those end in "
+            f"{', '.join(endings)}"
+        )
+    size = sum(one.size for one in files)
+    if size > MOST_BYTES:
+        raise SourceError(
+            f"{address} holds {size >> 30} GiB in {len(files):,} files: name a folder or file in "
+            f"it, e.g. hf:{address.repository}/{files[0].path}"
+        )
+    hub.fetch(address.repository, commit, files)
+    return hub.local(dataclasses.replace(address, revision=commit))
 
 
 def _record_all(

@@ -12,22 +12,20 @@ from errclust_pipeline import __version__
 from errclust_pipeline.analysis.selection import contaminated, target_specifications
 from errclust_pipeline.assets.embedding import embedded
 from errclust_pipeline.candidates import ChosenCandidates, ModelDemand, choose, read_demand
+from errclust_pipeline.hub_ingest import fetched
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_region_names
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.hub import Hub, HubAddress, is_hub_address
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import Settings
+from errclust_pipeline.sources.table_files import TABLE_ENDINGS
 from errclust_pipeline.sources.training_pool import TrainingExample, TrainingPool, read_pool
 from errclust_pipeline.tables import QUESTIONS
 from errclust_pipeline.training_export import export_examples, export_specifications
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_POOL_ENDINGS = (
-    ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".csv.gz", ".jsonl.gz",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,17 +151,8 @@ def read_given_pool(pool: str, columns: Mapping[str, str], split: str | None) ->
     """
     if not is_hub_address(pool):
         return read_pool(Path(pool), columns, split)
-    import dataclasses
-
-    hub, address = Hub(), HubAddress.parse(pool)
-    commit = hub.commit(address.repository, address.revision)
-    files = [
-        one
-        for one in hub.files(address.repository, commit, address.path)
-        if one.path.lower().endswith(_POOL_ENDINGS)
-    ]
-    hub.fetch(address.repository, commit, files)
-    return read_pool(hub.local(dataclasses.replace(address, revision=commit)), columns, split)
+    path = fetched(Hub(), HubAddress.parse(pool), TABLE_ENDINGS, "examples")
+    return read_pool(path, columns, split)
 
 
 def select_examples(

@@ -281,7 +281,7 @@ class _Look:
                 again.append(file)
             elif known.state is FileState.GONE:
                 known.state = FileState.SETTLING
-        first = self._memory.look * FILES_A_LOOK % max(len(again), 1)
+        first = self._memory.look % max(len(again), 1)
         return [*settled, *again[first:], *again[:first]]
 
     def _drop_missing(self, present: set[str]) -> None:

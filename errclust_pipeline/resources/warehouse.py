@@ -206,7 +206,7 @@ class Warehouse:
                 if table not in BATTLE_TABLES
                 for where in ([partition] if table.by_model else shared)
             ]
-        paths += [path.replace("/part-0.parquet", f"/{_UNSOUND}") for path in paths]
+        paths += map(_set_aside, list(paths))
         paths = [path for path in paths if self.storage.exists(path)]
         for path in paths:
             self.storage.remove(path)
@@ -427,7 +427,7 @@ class Warehouse:
             Where it is now.
         """
         path = self.path(table, partition)
-        aside = path.replace("/part-0.parquet", f"/{_UNSOUND}")
+        aside = _set_aside(path)
         self.storage.rename(path, aside)
         return aside
 
@@ -437,11 +437,6 @@ class Warehouse:
         tables = (BATTLE_REJECTS, BATTLES) if of_battles else (REJECTS, RESPONSES)
         rejects, usable = (self.count(table, partition) or 0 for table in tables)
         return rejects, rejects + usable
-
-    def reject_share(self, partition: Partition) -> float:
-        """Return the share of a submission's rows that could not be used."""
-        rejects, rows = self.reject_counts(partition)
-        return rejects / max(rows, 1)
 
     # SQL ---------------------------------------------------------------------------------------
 
@@ -581,6 +576,11 @@ def _footer(file: pa.NativeFile) -> pq.FileMetaData | None:
         return pq.ParquetFile(file).metadata
     except _DAMAGE:
         return None
+
+
+def _set_aside(path: str) -> str:
+    """Return where a partition's file is kept that is not sound."""
+    return f"{path.rpartition('/')[0]}/{_UNSOUND}"
 
 
 def _folder(partition: Partition, table: Table | None = None) -> str:

@@ -37,6 +37,8 @@ _JSON = (".json", ".json.gz")
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 _PARQUET = (".parquet",)
 _ARROW = (".arrow", ".feather")
+TABLE_ENDINGS = (*_CSV, *_TSV, *_JSON, *_JSON_LINES, *_PARQUET, *_ARROW)
+"""Of the files that are read as tables."""
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _ROWS_THAT_NAME_COLUMNS = 2_000

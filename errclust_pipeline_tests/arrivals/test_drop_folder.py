@@ -472,7 +472,6 @@ def test_files_that_cannot_be_read_keep_nothing_waiting(warehouse, folder, monke
         return find(path)
 
     monkeypatch.setattr(drop_folder, "find_submissions", refuses)
-    monkeypatch.setattr(drop_folder, "FILES_A_LOOK", 3)
     for number in range(10):
         (folder / f"locked{number}.csv").write_text("no matter")
     watcher = Watcher(DropFolder(warehouse, str(folder), files_a_look=3))

@@ -21,6 +21,7 @@ from errclust_pipeline.analysis.selection import (
     baseline_coverage,
     candidate_groups,
     demand_weights,
+    fault_reason,
     group_caps,
     in_development,
     pick_table,
@@ -97,7 +98,7 @@ def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSetting
     codes = answer_codes(matrix, answers)
     counts = read_option_counts(store, partition.benchmark, question_map)
     options = np.array([np.nan if count is None else float(count) for count in counts])
-    faults = suspected_faults(codes, options, question_map.neighbours)
+    faults = suspected_faults(codes, options)
     asked = (~np.isnan(matrix[1:])).sum(axis=0)
     others_right = np.divide(
         np.nansum(matrix[1:], axis=0), asked, out=np.full(len(asked), np.nan), where=asked > 0
@@ -287,15 +288,20 @@ def _suspects(
         choices = known[name]["choices"] or []
         if kind == "choice" and 0 <= value < len(choices):
             value = choices[value]
+        told: dict[str, Any] = {
+            "likelihood_ratio": float(faults.likelihood_ratio[row]),
+            "agreeing": int(faults.agreeing[row]),
+            "wrong": int(faults.wrong[row]),
+            "answered": int(faults.answered[row]),
+        }
         suspects.append(
             {
                 "question_id": name,
                 "probability": float(faults.probability[row]),
                 "gold": known[name]["gold"],
                 "other_answer": str(value),
-                "agreeing": int(faults.agreeing[row]),
-                "wrong": int(faults.wrong[row]),
-                "answered": int(faults.answered[row]),
+                **told,
+                "reason": fault_reason(**told),
             }
         )
     return suspects

@@ -199,6 +199,16 @@ def target_specifications(
     return pd.DataFrame(rows, columns=list(SPECIFICATION_COLUMNS))
 
 
+def fault_reason(likelihood_ratio: float, agreeing: int, wrong: int, answered: int) -> str:
+    """Say in a sentence why a question's key is suspected, by the numbers of `SuspectedFaults`."""
+    right = answered - wrong
+    key = "nobody gives the key's" if not right else f"{right} give{'s' * (right == 1)} the key's"
+    return (
+        f"{agreeing} of {answered} models agree on another answer, {key}: {likelihood_ratio:.1f} "
+        "times as usual where a key is wrong as in all of the benchmark."
+    )
+
+
 def _apportioned(counts: Sequence[int], total: int) -> list[int]:
     """Divide a number in proportion to counts, by largest remainders."""
     everything = sum(counts)

@@ -1280,7 +1280,7 @@ def select(
         lambda line: terminal.messages().print(terminal.plain(line)),
     )
     if out is not None:
-        found.export(out, pool, shlex.join(["errclust", *sys.argv[1:]]))
+        found.export(out, shlex.join(["errclust", *sys.argv[1:]]))
     if as_json:
         terminal.print_json(found.to_json())
     else:

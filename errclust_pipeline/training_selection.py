@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.hub import Hub, HubAddress, is_hub_address
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import Settings
+from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.table_files import TABLE_ENDINGS
 from errclust_pipeline.sources.training_pool import TrainingExample, TrainingPool, read_pool
 from errclust_pipeline.tables import QUESTIONS
@@ -110,7 +111,7 @@ class SelectedExamples:
             "held_out_questions": len(self.model.held_out),
         }
 
-    def export(self, folder: Path, pool_name: str | None, command: str) -> None:
+    def export(self, folder: Path, command: str) -> None:
         """Write the selection to a folder; see `training_export`."""
         about = {
             "Benchmark": self.partition.benchmark,
@@ -122,7 +123,7 @@ class SelectedExamples:
         if self.pool is not None:
             of_id = {one.example_id: one for one in self.pool.examples}
             examples = [of_id[name] for name in self.picks["candidate_id"]]
-            about |= {"Pool": pool_name or "", "Rows of the pool": self.about_pool()}
+            about |= {"Pool": self.pool.name, "Rows of the pool": self.about_pool()}
             export_examples(folder, examples, self.picks, self.model.held_out, about)
             return
         assert self.specifications is not None, "without a pool, there are specifications"
@@ -151,8 +152,16 @@ def read_given_pool(pool: str, columns: Mapping[str, str], split: str | None) ->
     """
     if not is_hub_address(pool):
         return read_pool(Path(pool), columns, split)
-    path = fetched(Hub(), HubAddress.parse(pool), TABLE_ENDINGS, "examples")
-    return read_pool(path, columns, split)
+    hub, address = Hub(), HubAddress.parse(pool)
+    if not address.name:
+        raise SourceError(f"{pool} is an organisation: name a dataset of it, {pool}/dataset")
+    commit = hub.commit(address.repository, address.revision)
+    pinned = replace(address, revision=commit)
+    path = fetched(hub, pinned, TABLE_ENDINGS, "training examples")
+    try:
+        return replace(read_pool(path, columns, split), name=str(pinned))
+    except SourceError as error:
+        raise SourceError(f"{pool}: {error}") from error
 
 
 def select_examples(

@@ -15,6 +15,7 @@ from errclust_pipeline.keys import Partition
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import ERRORS, QUESTIONS, SUSPECTED_FAULTS, TRAINING_CANDIDATES
 from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.leaderboards import parquet
 from errclust_pipeline_tests.result_files import TOPICS, questions, write_table
 from errclust_pipeline_tests.running import failures_of, run_phases
 
@@ -107,6 +108,58 @@ def test_from_a_pool_it_picks_what_the_model_lacks_and_refuses_the_benchmark(
     everything = selected.read(QUESTIONS, Partition("trivia"))["question_id"].to_pylist()
     assert not in_development(held_out).any()
     assert len(held_out) == (~in_development(everything)).sum()
+
+
+def hub_pool(*splits, instruction="problem", answer="solution"):
+    """The files of a dataset on the hub, of new questions on all topics."""
+    rows = [
+        {instruction: template.format(n=number), answer: str(number)}
+        for number in range(500, 510)
+        for template in TOPICS.values()
+    ]
+    return {
+        "README.md": b"---\nlicense: mit\n---\n",
+        **{f"data/{split}-00000-of-00001.parquet": parquet(rows) for split in splits},
+    }
+
+
+def test_a_pool_of_the_hub_is_fetched_and_its_card_names_the_commit(selected, hub, tmp_path):
+    repository = hub.add("org/worked", hub_pool("test", "train"))
+    out = tmp_path / "out"
+    arguments = ("--pool", "hf:org/worked", "--budget", "4", "--out", str(out))
+    undecided = errclust(selected, "org/model-c", *arguments)
+    assert undecided.exit_code == BAD_INPUT
+    assert "has the splits test, train: choose one with --split" in undecided.output
+    done = errclust(selected, "org/model-c", *arguments, "--split", "train")
+    assert done.exit_code == 0, done.output
+    assert "instruction from problem, answer from solution" in done.output
+    chat = [json.loads(line) for line in (out / "chat" / "train.jsonl").open()]
+    assert len(chat) == 4
+    assert all(row["id"].startswith("data/train-00000-of-00001.parquet:") for row in chat)
+    card = (out / "README.md").read_text()
+    assert f"hf://datasets/org/worked@{repository.head}" in card
+    assert "license: mit" not in card
+
+
+@pytest.mark.parametrize(
+    ("files", "gated", "arguments", "messages"),
+    [
+        (hub_pool('train'), False, ("--column", "answer=reply"),
+         ("hf:org/worked", "no column 'reply'", "it has problem, solution", "--column answer=")),
+        (hub_pool('train', instruction='ask', answer='told'), False, (),
+         ("no column that is usual for the instruction",)),
+        (hub_pool('train'), True, (), ("org/worked is gated: accept its terms on", "HF_TOKEN")),
+        (hub_pool(), False, (), ("org/worked", "no files that could be training examples")),
+    ],
+)  # fmt: skip
+def test_a_pool_of_the_hub_that_cannot_be_used_is_told(
+    selected, hub, files, gated, arguments, messages
+):
+    hub.add("org/worked", files, gated=gated)
+    done = errclust(selected, "org/model-c", "--pool", "hf:org/worked", *arguments)
+    assert done.exit_code == BAD_INPUT
+    for message in messages:
+        assert message in " ".join(done.output.split()), (message, done.output)
 
 
 def test_without_a_pool_it_says_what_to_write_with_exemplars_of_the_development_split(

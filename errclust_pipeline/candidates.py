@@ -98,7 +98,7 @@ def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSetting
     codes = answer_codes(matrix, answers)
     counts = read_option_counts(store, partition.benchmark, question_map)
     options = np.array([np.nan if count is None else float(count) for count in counts])
-    faults = suspected_faults(codes, options)
+    faults = suspected_faults(codes, options, question_map.neighbours)
     asked = (~np.isnan(matrix[1:])).sum(axis=0)
     others_right = np.divide(
         np.nansum(matrix[1:], axis=0), asked, out=np.full(len(asked), np.nan), where=asked > 0

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.spatial.counts import neighbour_sums
+
 FloatVector = npt.NDArray[np.float64]
 IntVector = npt.NDArray[np.int64]
 
@@ -31,6 +33,7 @@ _OPTIONS_IF_OPEN = 20
 """Two wrong answers to an open question are rarely the same: as if it had so many options."""
 _FEWEST_OPTIONS = 2
 _OTHERS_LOOKED_AT = 3
+_NEIGHBOURS = 30
 _CONFIDENCE = 0.95
 _MOST_LOG_RATIO = 30.0
 
@@ -69,13 +72,18 @@ class SuspectedFaults:
         return found
 
 
-def suspected_faults(answers: npt.ArrayLike, options: npt.ArrayLike) -> SuspectedFaults:
+def suspected_faults(
+    answers: npt.ArrayLike,
+    options: npt.ArrayLike,
+    neighbours: npt.NDArray[np.int32] | None = None,
+) -> SuspectedFaults:
     """Estimate for each question how likely its key is wrong.
 
     Every other option of every question takes the place of the key once, each question counting
     once in all. A logistic regression tells these planted keys from the benchmark's own by the
     shares of models, plain and weighted by their accuracy, that gave the key and the most favoured
-    other answers, by how many answers there are and by the number of options. Its odds are the
+    other answers, by how many answers there are, by the number of options, and by how often models
+    err around the question: failure is more suspicious where they succeed. Its odds are the
     likelihood ratio. Since the benchmark's own keys are a mixture of right and wrong ones, the
     share of wrong ones is at most the smallest ratio of own to planted keys in any set of answers
     (Blanchard, Lee & Scott 2010, JMLR 11). Sets are those above a score, and it is the upper
@@ -91,6 +99,8 @@ def suspected_faults(answers: npt.ArrayLike, options: npt.ArrayLike) -> Suspecte
         be read off, -2 not asked.
     options : array, shape (n,)
         Number of options; NaN for an open question.
+    neighbours : int32 array, shape (n, k_max), optional
+        On the map, nearest first.
 
     Raises
     ------
@@ -100,6 +110,8 @@ def suspected_faults(answers: npt.ArrayLike, options: npt.ArrayLike) -> Suspecte
     given = np.asarray(answers, dtype=np.int64)
     if given.ndim != 2 or np.shape(options) != given.shape[1:]:
         raise ValueError(f"{given.shape} answers but {np.shape(options)} numbers of options")
+    if neighbours is not None and len(neighbours) != given.shape[1]:
+        raise ValueError(f"{given.shape} answers but neighbours of {len(neighbours)} questions")
     asked = given != NOT_ASKED
     answered = asked.sum(axis=0)
     votes = _Votes.of(given)
@@ -111,7 +123,9 @@ def suspected_faults(answers: npt.ArrayLike, options: npt.ArrayLike) -> Suspecte
     ratio, share = np.zeros(len(every)), 0.0
     if told.any():
         number = np.nan_to_num(np.asarray(options, dtype=np.float64), nan=_OPTIONS_IF_OPEN)
-        found, share = _likelihood_ratios(votes, number, np.flatnonzero(answered >= FEWEST_ANSWERS))
+        around = _errors_around(given, neighbours)
+        rows = np.flatnonzero(answered >= FEWEST_ANSWERS)
+        found, share = _likelihood_ratios(votes, number, around, rows)
         ratio = np.where(told, found, 0.0)
     return SuspectedFaults(
         np.minimum(share * ratio, 1.0),
@@ -167,7 +181,7 @@ class _Votes:
         others = np.argsort(ranked == key[:, None], axis=1, kind="stable")[:, :_OTHERS_LOOKED_AT]
         return np.take_along_axis(ranked, others, axis=1)
 
-    def features(self, rows: IntVector, key: IntVector, number: FloatVector) -> FloatVector:
+    def features(self, rows: IntVector, key: IntVector) -> FloatVector:
         """Describe the answers to questions as if these answers had been their keys."""
         others = self.favourites_but(rows, key)
         there = self.counts[rows] > 0
@@ -178,13 +192,28 @@ class _Votes:
                 np.take_along_axis(self.weights[rows], others, axis=1),
                 self.shares[rows, others[:, 0]],
                 there.sum(axis=1) - there[np.arange(len(rows)), key],
-                np.log(number[rows]),
             ]
         )
 
 
+def _errors_around(given: IntVector, neighbours: npt.NDArray[np.int32] | None) -> FloatVector:
+    """Return how often models err on the neighbours of each question; 0 without any."""
+    if neighbours is None or not neighbours.shape[1]:
+        return np.zeros(given.shape[1])
+    asked = given != NOT_ASKED
+    errors = np.divide(
+        (asked & (given != GOLD)).sum(axis=0),
+        asked.sum(axis=0),
+        out=np.full(given.shape[1], np.nan),
+        where=asked.any(axis=0),
+    )
+    sums, draws = neighbour_sums(errors, neighbours, (min(_NEIGHBOURS, neighbours.shape[1]),))
+    around: FloatVector = sums[0] / np.maximum(draws[0], 1)
+    return around
+
+
 def _likelihood_ratios(
-    votes: _Votes, number: FloatVector, rows: IntVector
+    votes: _Votes, number: FloatVector, around: FloatVector, rows: IntVector
 ) -> tuple[FloatVector, float]:
     """Return the ratio at every question, fitted on some, and the share of wrong keys."""
     from sklearn.linear_model import LogisticRegression
@@ -201,7 +230,13 @@ def _likelihood_ratios(
     weight /= np.where(np.arange(len(questions)) < len(rows), 1.0, number[questions] - 1)
     is_planted = np.arange(len(questions)) >= len(rows)
     there = weight > 0
-    features = votes.features(questions[there], keys[there], number)
+    features = np.column_stack(
+        [
+            votes.features(questions[there], keys[there]),
+            np.log(number[questions[there]]),
+            around[questions[there]],
+        ]
+    )
     model = make_pipeline(
         StandardScaler(),
         PolynomialFeatures(2, include_bias=False),

@@ -10,6 +10,7 @@ from errclust_pipeline.analysis.selection import (
     fault_reason,
     suspected_faults,
 )
+from errclust_pipeline_tests.analysis.spatial.maps import clustered_map
 
 MODELS, QUESTIONS, OPTIONS = 8, 2000, 5
 
@@ -103,6 +104,21 @@ def test_whoever_the_key_is_left_by_all_is_more_suspect_the_more_agree_on_anothe
     assert 1 < ratio[0] < ratio[1] < ratio[2]
 
 
+def test_failure_is_more_suspicious_where_models_succeed():
+    neighbours, cluster = clustered_map(n=QUESTIONS, k=30)
+    generator = np.random.default_rng(0)
+    hard = cluster < cluster.max() / 2
+    wrong = generator.random((MODELS, QUESTIONS)) < np.where(hard, 0.7, 0.1)
+    codes = np.where(wrong, generator.integers(1, OPTIONS, wrong.shape), 0)
+    rows = [int(np.flatnonzero(hard)[0]), int(np.flatnonzero(~hard)[0])]
+    codes[:, rows] = np.array([[1, 1, 1, 1, 1, 2, 3, 0]]).T
+    options = np.full(QUESTIONS, float(OPTIONS))
+    in_hard, in_easy = suspected_faults(codes, options, neighbours).likelihood_ratio[rows]
+    assert in_easy > 2 * in_hard
+    alike = suspected_faults(codes, options).likelihood_ratio[rows]
+    assert alike[0] == alike[1]
+
+
 def test_few_models_accuse_nobody():
     codes = np.ones((3, 10), dtype=int)
     assert (suspected_faults(codes, np.full(10, 4.0)).probability == 0).all()
@@ -128,6 +144,8 @@ def test_everyone_right_and_nobody_asked_are_borne():
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match="options"):
         suspected_faults(np.zeros((5, 4), int), np.zeros(3))
+    with pytest.raises(ValueError, match="neighbours of 3"):
+        suspected_faults(np.zeros((5, 4), int), np.zeros(4), np.zeros((3, 2), np.int32))
 
 
 def test_the_reason_is_told_in_a_sentence():

@@ -32,9 +32,9 @@ from errclust_pipeline.analysis.selection import (
 )
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_map, read_marks, read_option_counts, reference_models
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import BenchmarkSettings
-from errclust_pipeline.tables import HOT_SPOTS, QUESTIONS, RESPONSES
+from errclust_pipeline.tables import HOT_SPOTS, QUESTIONS, RESPONSES, SUSPECTED_FAULTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,6 +129,39 @@ def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSetting
     )
 
 
+def read_suspected_faults(store: Warehouse, benchmark: str) -> list[dict[str, Any]]:
+    """Read the questions of a benchmark whose key is suspected, by any model's errors.
+
+    Returns
+    -------
+    list of dict
+        Rows of `suspected_faults` with the question's text, subject and options, once each, the
+        most suspect first.
+
+    Raises
+    ------
+    WarehouseError
+        If no model's training candidates were selected yet.
+    """
+    partitions = store.partitions(SUSPECTED_FAULTS, benchmark)
+    if not partitions:
+        raise WarehouseError(f"{benchmark} has no table suspected_faults yet: errclust run")
+    found: dict[str, dict[str, Any]] = {}
+    for partition in partitions:
+        for row in store.read(SUSPECTED_FAULTS, partition).to_pylist():
+            known = found.setdefault(row["question_id"], row)
+            if row["probability"] > known["probability"]:
+                found[row["question_id"]] = row
+    columns = ["question_id", "subject", "question", "choices"]
+    for row in store.read(QUESTIONS, Partition(benchmark), columns=columns).to_pylist():
+        if row["question_id"] in found:
+            found[row["question_id"]] |= row
+    return sorted(
+        found.values(),
+        key=lambda row: (-row["probability"], -row["likelihood_ratio"], row["question_id"]),
+    )
+
+
 @dataclass(frozen=True)
 class ChosenCandidates:
     """A selection, told.
@@ -144,6 +177,9 @@ class ChosenCandidates:
         Picks that cover nine tenths of what all candidates do.
     curve : list of (int, float)
         Picks and what they cover, without caps, up to there.
+    nearness : float or None
+        Mean cosine similarity of an error, by its weight, to the candidate nearest to it: how much
+        all candidates together can do. None without demand or candidates.
     """
 
     selection: Selection
@@ -151,6 +187,7 @@ class ChosenCandidates:
     baselines: Mapping[str, float]
     suggested: int
     curve: list[tuple[int, float]]
+    nearness: float | None
 
     @property
     def coverage(self) -> float:
@@ -185,7 +222,7 @@ def choose(
         empty = sparse.csr_matrix((len(rows), len(candidate_ids)))
         nothing = select(empty, weights, budget)
         picks = pick_table(nothing, (), np.empty((0, 1)), model.questions, rows, labels)
-        return ChosenCandidates(nothing, picks, {}, 0, [])
+        return ChosenCandidates(nothing, picks, {}, 0, [], None)
     graph = similarity_graph(question_vectors[rows], candidate_vectors)
     groups = candidate_groups(graph, model.groups[rows])
     total = float(weights.sum())
@@ -206,6 +243,7 @@ def choose(
         baselines,
         suggested,
         [(int(step), float(curve[step - 1])) for step in steps if step <= len(curve)],
+        selection.attainable / total,
     )
 
 

@@ -120,7 +120,7 @@ def _main(
         # Every command has the option too; given here, it is their default.
         commands = (
             "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
-            "select", "report", "battles", "sql", "forget", "demo", "dev",
+            "select", "faults", "report", "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -1242,7 +1242,14 @@ def select(
     split: Annotated[
         str | None, typer.Option(help="The pool's split, of a dataset that has several.")
     ] = None,
-    budget: Annotated[int, typer.Option(help="Examples wanted.", min=1)] = 500,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Examples wanted.  [default: the setting selection.budget, 500]",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder to write them to, with a dataset card.")
     ] = None,
@@ -1275,7 +1282,7 @@ def select(
         partition,
         settings,
         EmbedderResource(model=settings.embedding.model, revision=settings.embedding.revision),
-        budget,
+        budget or settings.for_benchmark(partition.benchmark).selection.budget,
         examples,
         lambda line: terminal.messages().print(terminal.plain(line)),
     )
@@ -1287,6 +1294,31 @@ def select(
         terminal.print_selection(found, limit)
     if out is not None:
         terminal.messages().print(terminal.plain(f"written to {out}"), soft_wrap=True)
+
+
+@app.command()
+@_explain_errors
+def faults(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    limit: Annotated[int, typer.Option(help="Questions shown; 0 shows all.")] = 10,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the questions whose right answer is likely wrong in the benchmark, for review.
+
+    Models agree on another answer there, as they would if the key was wrong. The most suspect come
+    first. No more keys than answers allow are suspected, but some may be right: it is a list to
+    look through, no verdict. Four models on the benchmark are needed.
+    """
+    from errclust_pipeline.candidates import read_suspected_faults
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    found = read_suspected_faults(warehouse, key)
+    if as_json:
+        terminal.print_json(found)
+    else:
+        terminal.print_faults(key, found, limit)
 
 
 @app.command()

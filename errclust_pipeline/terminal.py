@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from errclust_pipeline.training_selection import SelectedExamples
 
 _PIPE_WIDTH = 160
+_FAR = 0.4
+"""Mean cosine similarity below which a pool's examples are on other things."""
 
 
 def console_for(stream: Any) -> Console:
@@ -363,6 +365,14 @@ def print_selection(found: SelectedExamples, limit: int | None) -> None:
     for name, share in found.coverages():
         table.add_row(name, f"{share:.1%}")
     output().print(table)
+    if found.pool is not None and found.chosen.nearness is not None:
+        text = (
+            "100 % is what all of the pool covers: the example nearest to an error has a cosine "
+            f"similarity of {found.chosen.nearness:.2f} in the mean"
+        )
+        if found.chosen.nearness < _FAR:
+            text += ", so the pool holds little that is like these errors"
+        output().print(f"{text}.", soft_wrap=True)
     if found.chosen.suggested:
         curve = ", ".join(f"{count:,}: {share:.0%}" for count, share in found.chosen.curve)
         output().print(
@@ -388,20 +398,34 @@ def print_selection(found: SelectedExamples, limit: int | None) -> None:
     output().print(picks)
     if found.suspects:
         output().print(
-            f"{len(found.suspects):,} of its errors are on questions whose key is suspected (table "
-            "suspected_faults); they weigh a tenth. The most suspect:",
+            f"{len(found.suspects):,} of its errors are on questions whose key is suspected; they "
+            f"weigh a tenth. To review them: errclust faults {plain(found.partition.benchmark)}",
             soft_wrap=True,
         )
-        for suspect in found.suspects[:3]:
-            output().print(
-                Text.assemble(
-                    "  ",
-                    (str(plain(found.text_of.get(suspect["question_id"]), 100)), "dim"),
-                    f"  key: {plain(suspect['gold'], 40)}; {suspect['agreeing']} of "
-                    f"{suspect['answered']} models: {plain(suspect['other_answer'], 40)}",
-                ),
-                soft_wrap=True,
-            )
+
+
+def print_faults(benchmark: str, rows: Sequence[Mapping[str, Any]], limit: int | None) -> None:
+    """Print the questions whose key is suspected, each with its reason."""
+    shown = rows[: limit or None]
+    if not rows:
+        output().print(f"{plain(benchmark)}: no key is suspected")
+        return
+    table = _table(
+        f"{plain(benchmark)}: {len(rows):,} questions whose key is suspected, most suspect first",
+        [("at most", True), ("question", False), ("key", False), ("models say", False),
+         ("reason", False)],
+    )  # fmt: skip
+    for row in shown:
+        table.add_row(
+            f"{row['probability']:.0%}",
+            plain(row["question"], 160),
+            plain(row["gold"], 60),
+            plain(row["other_answer"], 60),
+            plain(row["reason"]),
+        )
+    output().print(table)
+    if len(shown) < len(rows):
+        output().print(f"{len(rows) - len(shown):,} more: --limit 0, or --json with all options")
 
 
 def print_battles(

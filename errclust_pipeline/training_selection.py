@@ -22,7 +22,7 @@ from errclust_pipeline.settings import Settings
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.table_files import TABLE_ENDINGS
 from errclust_pipeline.sources.training_pool import TrainingExample, TrainingPool, read_pool
-from errclust_pipeline.tables import QUESTIONS
+from errclust_pipeline.tables import QUESTIONS, RESPONSES
 from errclust_pipeline.training_export import export_examples, export_specifications
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class SelectedExamples:
     specifications : DataFrame or None
         Without a pool, what to write.
     text_of : mapping from candidate or question id to text
+    example_ids : mapping from question id to str
+        The ids that the model's results give the questions.
     """
 
     partition: Partition
@@ -54,6 +56,7 @@ class SelectedExamples:
     refused: Mapping[str, int]
     specifications: pd.DataFrame | None
     text_of: Mapping[str, str]
+    example_ids: Mapping[str, str]
 
     @property
     def picks(self) -> pd.DataFrame:
@@ -72,7 +75,10 @@ class SelectedExamples:
             f"split; {len(self.model.held_out):,} questions are held out"
         )
         if len(self.picks) < self.budget:
-            text += f". Fewer than the {self.budget:,} asked for: no other adds anything"
+            text += (
+                f". Fewer than the {self.budget:,} asked for: no other adds anything, or regions "
+                "have as many as they may"
+            )
         return text
 
     def about_pool(self) -> str:
@@ -101,6 +107,7 @@ class SelectedExamples:
         return {
             "picks": json.loads(self.picks.to_json(orient="records")),
             "coverage": dict(self.coverages()),
+            "pool_nearness": self.chosen.nearness if self.pool else None,
             "suggested_budget": self.chosen.suggested,
             "left_out": dict(self.pool.left_out) if self.pool else {},
             "refused": dict(self.refused),
@@ -120,11 +127,12 @@ class SelectedExamples:
             "Command": command,
             "Selected": self.summary(),
         }
+        held_out = {name: self.example_ids.get(name) for name in self.model.held_out}
         if self.pool is not None:
             of_id = {one.example_id: one for one in self.pool.examples}
             examples = [of_id[name] for name in self.picks["candidate_id"]]
             about |= {"Pool": self.pool.name, "Rows of the pool": self.about_pool()}
-            export_examples(folder, examples, self.picks, self.model.held_out, about)
+            export_examples(folder, examples, self.picks, held_out, about)
             return
         assert self.specifications is not None, "without a pool, there are specifications"
         rows = self.specifications.to_dict("records")
@@ -132,9 +140,7 @@ class SelectedExamples:
             row["exemplars"] = [
                 {"question_id": name, "question": self.text_of[name]} for name in row["exemplars"]
             ]
-        export_specifications(
-            folder, [_plain(row) for row in rows], self.picks, self.model.held_out, about
-        )
+        export_specifications(folder, [_plain(row) for row in rows], self.picks, held_out, about)
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -196,6 +202,8 @@ def select_examples(
     known = {row["question_id"]: row for row in questions}
     labels = read_region_names(store, partition.benchmark)
     text_of = {name: row["question"] for name, row in known.items()}
+    asked = store.read(RESPONSES, partition, columns=["question_id", "example_id"]).to_pylist()
+    example_ids = {row["question_id"]: row["example_id"] for row in asked}
 
     def vectors_of(rows: Sequence[Mapping[str, Any]]) -> Any:
         texts = {row["text_id"]: row["text"] for row in rows}
@@ -209,7 +217,9 @@ def select_examples(
         specifications = target_specifications(
             chosen.picks, model.questions, model.demand.weight, budget, labels
         )
-        return SelectedExamples(partition, chosen, model, budget, None, {}, specifications, text_of)
+        return SelectedExamples(
+            partition, chosen, model, budget, None, {}, specifications, text_of, example_ids
+        )
     candidates = vectors_of(
         [{"text_id": one.text_id, "text": one.instruction} for one in pool.examples]
     )
@@ -226,4 +236,6 @@ def select_examples(
         model, guiding, [one.example_id for one in usable], candidates[kept], budget, labels
     )
     text_of |= {one.example_id: one.instruction for one in usable}
-    return SelectedExamples(partition, chosen, model, budget, pool, dict(refused), None, text_of)
+    return SelectedExamples(
+        partition, chosen, model, budget, pool, dict(refused), None, text_of, example_ids
+    )

@@ -2,18 +2,27 @@
 
 import csv
 import json
+import shlex
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 from typer.testing import CliRunner
 
-from errclust_pipeline.analysis.selection import in_development
+from errclust_pipeline.analysis.selection import fault_reason, in_development
 from errclust_pipeline.cli import BAD_INPUT, app
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.keys import Partition
-from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline.tables import ERRORS, QUESTIONS, SUSPECTED_FAULTS, TRAINING_CANDIDATES
+from errclust_pipeline.resources.warehouse import Provenance, Warehouse
+from errclust_pipeline.tables import (
+    ERRORS,
+    QUESTIONS,
+    RESPONSES,
+    SUSPECTED_FAULTS,
+    TRAINING_CANDIDATES,
+)
 from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.leaderboards import parquet
 from errclust_pipeline_tests.result_files import TOPICS, questions, write_table
@@ -53,9 +62,9 @@ def pool(tmp_path):
     return path
 
 
-def errclust(warehouse, *arguments):
+def errclust(warehouse, *arguments, command=("select", "trivia")):
     environment = {"ERRCLUST_ROOT": warehouse.storage.url, "COLUMNS": "200"}
-    return CliRunner().invoke(app, ["select", "trivia", *arguments], env=environment)
+    return CliRunner().invoke(app, [*command, *arguments], env=environment)
 
 
 def test_the_table_names_errors_of_the_development_split_where_the_model_is_weak(selected):
@@ -104,10 +113,84 @@ def test_from_a_pool_it_picks_what_the_model_lacks_and_refuses_the_benchmark(
     assert "license: unknown" in card
     assert "errclust " in card
     assert "3 refused: same text" in card
-    held_out = (out / "held_out_questions.txt").read_text().split()
+    with (out / "held_out_questions.csv").open(newline="") as file:
+        held_out = {row["question_id"]: row["example_id"] for row in csv.DictReader(file)}
     everything = selected.read(QUESTIONS, Partition("trivia"))["question_id"].to_pylist()
-    assert not in_development(held_out).any()
+    assert not in_development(list(held_out)).any()
+    own = selected.read(RESPONSES, C).to_pylist()
+    assert held_out.items() <= {row["question_id"]: row["example_id"] for row in own}.items()
     assert len(held_out) == (~in_development(everything)).sum()
+
+
+def test_the_card_says_how_to_measure_the_gain_and_that_works(
+    selected, pool, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    arguments = ("--pool", str(pool), "--column", "instruction=ask", "--column", "answer=reply")
+    assert errclust(selected, "org/model-c", *arguments, "--out", str(out)).exit_code == 0
+    card = (out / "README.md").read_text().splitlines()
+    (command,) = (line for line in card if line.startswith("    errclust sql"))
+    monkeypatch.chdir(out)
+    done = errclust(selected, "--json", command=shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    held_out = len((out / "held_out_questions.csv").read_text().splitlines()) - 1
+    rows = json.loads(done.stdout)
+    assert {row["model"] for row in rows} == {f"org__model-{name}" for name in "abc"}
+    assert {row["questions"] for row in rows} == {held_out}
+
+
+def test_the_budget_is_that_of_the_settings_unless_it_is_given(selected, pool):
+    settings = Path(selected.storage.url) / "errclust.toml"
+    before = settings.read_text()
+    arguments = ("--pool", str(pool), "--column", "instruction=ask", "--column", "answer=reply")
+    settings.write_text(before + "\n[selection]\nbudget = 3\n")
+    try:
+        done = errclust(selected, "org/model-c", *arguments)
+    finally:
+        settings.write_text(before)
+    assert "3 picks for" in done.output
+    assert "the example nearest to an error has a cosine similarity of" in done.output
+
+
+def suspect(question, probability, agreeing):
+    told = {"likelihood_ratio": 10 * probability, "agreeing": agreeing, "wrong": 8, "answered": 8}
+    return {
+        "question_id": question, "probability": probability, "gold": "41", "other_answer": "42",
+        "reason": fault_reason(**told), **told,
+    }  # fmt: skip
+
+
+def test_suspected_faults_of_all_models_are_listed_once_each_most_suspect_first(
+    warehouse, tmp_path
+):
+    models = ["org/model-a", "org/model-b"]
+    ingest(warehouse, [write_table(tmp_path / "results.csv", models, per_topic=3)])
+    none = errclust(warehouse, command=("faults", "trivia"))
+    assert none.exit_code == BAD_INPUT
+    assert "errclust run" in none.output
+
+    def write(table, model, rows):
+        rows = pa.Table.from_pylist(rows, schema=table.schema)
+        made_from = Provenance("test", "1", "1")
+        warehouse.write(table, Partition("trivia", model), rows, made_from)
+
+    asked = {name: f"What is {name}? \x1b[31m" for name in ("q1", "q2", "q3")}
+    write(QUESTIONS, "", [
+        {"question_id": name, "question": text, "text": text, "text_id": name}
+        for name, text in asked.items()
+    ])  # fmt: skip
+    write(SUSPECTED_FAULTS, "org__model-a", [suspect("q1", 0.6, 5), suspect("q2", 0.9, 8)])
+    write(SUSPECTED_FAULTS, "org__model-b", [suspect("q1", 0.7, 5), suspect("q3", 0.5, 4)])
+    shown = errclust(warehouse, "--limit", "2", command=("faults", "trivia")).output
+    assert "3 questions whose key is suspected" in shown
+    assert "1 more" in shown
+    assert shown.index("90%") < shown.index("70%")
+    assert "\x1b[31m" not in shown
+    found = json.loads(errclust(warehouse, "--json", command=("faults", "trivia")).stdout)
+    assert [row["question_id"] for row in found] == ["q2", "q1", "q3"]
+    assert [row["probability"] for row in found] == [0.9, 0.7, 0.5]
+    assert found[0]["question"] == asked["q2"]
+    assert "8 of 8 models agree on another answer" in found[0]["reason"]
 
 
 def hub_pool(*splits, instruction="problem", answer="solution"):
@@ -175,6 +258,8 @@ def test_without_a_pool_it_says_what_to_write_with_exemplars_of_the_development_
     assert in_development([one["question_id"] for one in exemplars]).all()
     assert "chess" in specifications[0]["exemplars"][0]["question"]
     assert not (out / "chat").exists()
+    loaded = load_dataset(str(out), "specifications", split="train", cache_dir=str(tmp_path))
+    assert loaded["examples"] == [row["examples"] for row in specifications]
 
 
 def test_json_holds_the_picks_and_the_baselines(selected, pool):

@@ -7,18 +7,17 @@ Of 2 % of the questions another option at random is made the key, anew for each 
 models' answers stay as they are. Prints
 
 1. the precision at recall .1 to .7 of `suspected_faults`, with neighbours on the map (of the root's
-   embeddings) and without, and of others on the same: votes; the
-   latent right answer by Dawid & Skene (1979), with one accuracy a model, and with a difficulty a
-   question too, as in GLAD (Whitehill et al. 2009). And, as the bound of what answers allow, that
-   of gradient boosting on every model's answer, their counts and the question's subject and source,
-   cross-validated, which is told what planted keys look like. The benchmark's own wrong keys count
-   as false alarms in all of them;
+   embeddings) and without, and of others on the same: votes; the latent right answer by Dawid &
+   Skene (1979), with one accuracy a model, and with a difficulty a question too, as in GLAD
+   (Whitehill et al. 2009). And, as the bound of what answers allow, that of gradient boosting on
+   every model's answer, their counts and the question's subject and source, cross-validated, which
+   is told what planted keys look like. The benchmark's own wrong keys count as false alarms in all;
 2. how often the benchmark's own keys are contradicted, beside planted ones: no order of questions
    by such evidence can have a higher precision than the place where the evidence is best;
 3. the same precision once questions are left out whose own key most votes were against before;
 4. the list of suspects without any planting: how many of the keys that the benchmark's authors
-   corrected between the dates of the files are on it, being still the old ones; and what a reviewer
-   said of samples of it (`reviewed_keys.csv`).
+   corrected between the dates of the files are on it, being still the old ones; and what a language
+   model (Claude, without sources at hand) said of random samples of suspects (`reviewed_keys.csv`).
 """
 
 from __future__ import annotations
@@ -32,9 +31,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import expit
 
-from errclust_pipeline.analysis.errors import text_id
+from errclust_pipeline.analysis.errors import error_text, text_id
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.analysis.selection import SuspectedFaults, answer_codes, suspected_faults
 from errclust_pipeline.resources.embedder import EmbedderResource
@@ -119,8 +119,10 @@ def main() -> None:
 def read_answers(folder: Path) -> Answers:
     """Read the files by the reader; a question is known by the id that the benchmark gives it."""
     of_model: dict[str, dict[str, Mapping[str, Any]]] = {}
-    columns = ["example_id", "question", "choices", "gold_choice", "predicted_choice",
-               "prediction_guessed", "subject", "metadata"]  # fmt: skip
+    columns = [
+        "example_id", "question", "choices", "gold", "gold_choice", "prediction",
+        "predicted_choice", "prediction_guessed", "response", "subject", "metadata",
+    ]  # fmt: skip
     for submission in find_submissions(folder):
         batches = (batch.responses.select(columns) for batch in read_submission(submission))
         rows = (row for batch in batches for row in batch.to_pylist())
@@ -149,7 +151,8 @@ def read_answers(folder: Path) -> Answers:
     kinds = [f"{last[name]['subject']} {last[name]['metadata']}" for name in names]
     kind = np.unique(kinds, return_inverse=True)[1]
     given = np.where(chosen < options, chosen, _NO_ANSWER)
-    return Answers(names, given, *keys, options, kind, [last[name]["question"] for name in names])
+    texts = error_text(pd.DataFrame([last[name] for name in names]), "question").tolist()
+    return Answers(names, given, *keys, options, kind, texts)
 
 
 def neighbours_of(texts: list[str], root: str) -> npt.NDArray[np.int32]:

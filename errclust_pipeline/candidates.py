@@ -13,6 +13,7 @@ from errclust_pipeline.analysis.knn_graph import cosine_neighbours_among
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.selection import (
     HOT_BELOW,
+    NO_ANSWER,
     Demand,
     DevelopmentQuestions,
     Selection,
@@ -89,13 +90,17 @@ def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSetting
     question_map = read_map(store, partition.benchmark)
     own = read_marks(store, partition, question_map, left_out)
     models = [partition.model, *reference_models(store, partition)]
-    correct, answers = [], []
+    correct, answers, guesses = [], [], []
     for model in models:
-        right, given = _read_answers(store, Partition(partition.benchmark, model), question_map)
+        right, given, guessed = _read_answers(
+            store, Partition(partition.benchmark, model), question_map
+        )
         correct.append(right)
         answers.append(given)
+        guesses.append(guessed)
     matrix = np.stack(correct)
-    codes = answer_codes(matrix, answers)
+    # A lucky guess of the benchmark's script is no model's word for the key.
+    codes = np.where(np.stack(guesses), NO_ANSWER, answer_codes(matrix, answers))
     counts = read_option_counts(store, partition.benchmark, question_map)
     options = np.array([np.nan if count is None else float(count) for count in counts])
     faults = suspected_faults(codes, options, question_map.neighbours)
@@ -253,8 +258,8 @@ def _at(demand: Demand, rows: npt.NDArray[np.int64]) -> Demand:
 
 def _read_answers(
     store: Warehouse, partition: Partition, question_map: QuestionMap
-) -> tuple[npt.NDArray[np.float64], list[Answer | None]]:
-    """Return what a model answered to each question of the map, and whether it was right."""
+) -> tuple[npt.NDArray[np.float64], list[Answer | None], npt.NDArray[np.bool_]]:
+    """Return whether a model was right on each question of the map, its answers, and guesses."""
     table = store.read(
         RESPONSES,
         partition,
@@ -266,18 +271,20 @@ def _read_answers(
     placed = question_map.place([row["question_id"] for row in rows], np.arange(float(len(rows))))
     right = np.full(len(question_map), np.nan)
     answers: list[Answer | None] = [None] * len(question_map)
+    guessed = np.zeros(len(question_map), bool)
     for position, number in enumerate(placed.tolist()):
         if number != number:
             continue
         row = rows[int(number)]
         right[position] = float(row["correct"])
         if row["prediction_guessed"]:
+            guessed[position] = True
             continue
         if row["predicted_choice"] is not None:
             answers[position] = ("choice", row["predicted_choice"])
         elif row["prediction"] is not None and row["prediction"].strip():
             answers[position] = ("text", " ".join(row["prediction"].casefold().split()))
-    return right, answers
+    return right, answers, guessed
 
 
 def _read_hot_q(

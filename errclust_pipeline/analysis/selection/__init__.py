@@ -28,6 +28,7 @@ from errclust_pipeline.analysis.selection.demand import HOT_BELOW, Demand, deman
 from errclust_pipeline.analysis.selection.faults import (
     FEWEST_ANSWERS,
     MOST_FAULTS,
+    NO_ANSWER,
     SuspectedFaults,
     answer_codes,
     suspected_faults,
@@ -48,6 +49,7 @@ __all__ = [
     "HOT_BELOW",
     "LIKE_THE_BENCHMARK",
     "MOST_FAULTS",
+    "NO_ANSWER",
     "PICK_COLUMNS",
     "RANDOM",
     "RANDOM_ERRORS",

@@ -2,10 +2,10 @@
 
 An answer key has errors. What gives one away is that models which are otherwise right agree on
 another answer. Agreement alone proves little: models share popular mistakes, and on hard questions
-few are right. So what answers look like where a key is wrong is learnt from the benchmark itself: put
-another option in the key's place, and the answers are what they would be if it stood there by
-mistake. A question is the more suspect, the more its answers look like those, and the less they look
-like answers to the benchmark's own keys.
+few are right. So what answers look like where a key is wrong is learnt from the benchmark itself:
+put another option in the key's place, and the answers are what they would be if it stood there by
+mistake. A question is the more suspect, the more its answers look like those, and the less they
+look like answers to the benchmark's own keys.
 """
 
 from __future__ import annotations

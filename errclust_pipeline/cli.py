@@ -1281,7 +1281,7 @@ def select(
         warehouse,
         partition,
         settings,
-        EmbedderResource(model=settings.embedding.model, revision=settings.embedding.revision),
+        EmbedderResource(**settings.embedding.model_dump()),
         budget or settings.for_benchmark(partition.benchmark).selection.budget,
         examples,
         lambda line: terminal.messages().print(terminal.plain(line)),

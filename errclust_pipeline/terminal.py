@@ -375,9 +375,10 @@ def print_selection(found: SelectedExamples, limit: int | None) -> None:
         output().print(f"{text}.", soft_wrap=True)
     if found.chosen.suggested:
         curve = ", ".join(f"{count:,}: {share:.0%}" for count, share in found.chosen.curve)
+        wanted = found.chosen.suggested
+        picks = "1 pick covers" if wanted == 1 else f"{wanted:,} picks cover"
         output().print(
-            f"Suggested budget: {found.chosen.suggested:,} picks cover 90 % of what all can. "
-            f"Picks and coverage: {curve}.",
+            f"Suggested budget: {picks} 90 % of what all can. Picks and coverage: {curve}.",
             soft_wrap=True,
         )
     if found.specifications is not None:
@@ -390,12 +391,12 @@ def print_selection(found: SelectedExamples, limit: int | None) -> None:
                 str(row["examples"]), f"{row['demand_share']:.1%}", plain(row["instruction"])
             )
         output().print(specified)
-    picks = _table("picks", [("", True), ("like" if found.pool is None else "example", False),
+    shown = _table("picks", [("", True), ("like" if found.pool is None else "example", False),
                              ("reason", False)])  # fmt: skip
     for row in found.picks.head(limit or len(found.picks)).to_dict("records"):
         text = found.text_of[row["candidate_id"]]
-        picks.add_row(str(row["rank"]), plain(text, 120), plain(row["reason"]))
-    output().print(picks)
+        shown.add_row(str(row["rank"]), plain(text, 120), plain(row["reason"]))
+    output().print(shown)
     if found.suspects:
         output().print(
             f"{len(found.suspects):,} of its errors are on questions whose key is suspected; they "

@@ -108,6 +108,7 @@ def export_examples(
                 "instruction": "instruction/train.parquet",
                 "picks": PICKS,
             },
+            "the pool that the examples are from",
             'Load with `datasets.load_dataset(folder, "chat")`, or `"instruction"`, or '
             '`"picks"` for why each was picked.',
         )
@@ -137,6 +138,7 @@ def export_specifications(
             "Training examples to be written, specified by errclust",
             about,
             {"specifications": f"{SPECIFICATIONS}.parquet", "picks": PICKS},
+            "the examples, once they are written, and of the benchmark for its questions",
             f"One row of `{SPECIFICATIONS}.jsonl` is one kind of example to write. Exemplars are "
             "questions of the benchmark's development split: they show the kind and must not be "
             "trained on.",
@@ -163,18 +165,20 @@ def _write_common(
         writer.writerows(held_out.items())
 
 
-def _card(title: str, about: Mapping[str, str], configs: Mapping[str, str], use: str) -> str:
+def _card(
+    title: str, about: Mapping[str, str], configs: Mapping[str, str], licensed: str, use: str
+) -> str:
     front = "".join(
         f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {path}\n"
         for name, path in configs.items()
     )
     facts = "".join(f"- {name}: {_one_line(value)}\n" for name, value in about.items())
     return (
-        f"---\npretty_name: {title}\n# Fill in before you share it: the pool's licence applies.\n"
+        f"---\npretty_name: {title}\n# Fill in before you share it.\n"
         f"license: unknown\nconfigs:\n{front}---\n\n"
         f"# {title}\n\n{use}\n\n## Provenance\n\n{facts}\n"
-        "## Licence\n\nTo be filled in: the licence of the pool that the examples are from, and "
-        "whether it allows training and sharing.\n\n## Measuring what it brings\n\n"
+        f"## Licence\n\nTo be filled in: the licence of {licensed}, and whether it allows training "
+        "and sharing.\n\n## Measuring what it brings\n\n"
         f"`{HELD_OUT}` lists the benchmark's questions that guided nothing: errclust's ids, and "
         "those of the model's results. Compare accuracy before and after training on these only. "
         f"With the results of both ingested, in this folder:\n\n    {_COMPARED}\n"

@@ -131,7 +131,10 @@ class SelectedExamples:
         if self.pool is not None:
             of_id = {one.example_id: one for one in self.pool.examples}
             examples = [of_id[name] for name in self.picks["candidate_id"]]
-            about |= {"Pool": self.pool.name, "Rows of the pool": self.about_pool()}
+            about |= {
+                "Pool": self.pool.name,
+                "Rows of the pool": self.about_pool().removeprefix("Pool: "),
+            }
             export_examples(folder, examples, self.picks, held_out, about)
             return
         assert self.specifications is not None, "without a pool, there are specifications"

@@ -75,7 +75,7 @@ def test_the_table_names_errors_of_the_development_split_where_the_model_is_weak
     assert picks["question"].iloc[0].startswith("In chess opening")
     assert picks["coverage"].is_monotonic_increasing
     assert picks["gain"].is_monotonic_decreasing
-    assert picks["reason"].str.contains("errors? better than the picks before").all()
+    assert picks["reason"].iloc[1:].str.contains("errors? better than the picks before").all()
     # Two models agree by a text of their own; three models accuse nobody.
     assert selected.count(SUSPECTED_FAULTS, C) == 0
 

@@ -225,7 +225,8 @@ def _apportioned(counts: Sequence[int], total: int) -> list[int]:
 
 def _reason(row: Mapping[str, Any]) -> str:
     errors = "1 error" if row["newly_covered"] == 1 else f"{row['newly_covered']:,} errors"
-    text = f"Covers {errors} better than the picks before ({row['gain']:.1%} of the demand)"
+    better = " better than the picks before" if row["rank"] > 1 else ""
+    text = f"Covers {errors}{better} ({row['gain']:.1%} of the demand)"
     if row["label"]:
         text += f", mostly on {row['label']}"
     if row["error_rate"] is not None:

@@ -1306,9 +1306,9 @@ def faults(
 ) -> None:
     """List the questions whose right answer is likely wrong in the benchmark, for review.
 
-    Models agree on another answer there, as they would if the key was wrong. The most suspect come
-    first. No more keys than answers allow are suspected, but some may be right: it is a list to
-    look through, no verdict. Four models on the benchmark are needed.
+    Models agree on another answer there, as they would if the key was wrong. It is a list to look
+    through, the most suspect first, and no verdict: the probability shown is the most that it can
+    be. Four models on the benchmark are needed.
     """
     from errclust_pipeline.candidates import read_suspected_faults
 

@@ -413,7 +413,7 @@ def print_faults(benchmark: str, rows: Sequence[Mapping[str, Any]], limit: int |
         return
     table = _table(
         f"{plain(benchmark)}: {len(rows):,} questions whose key is suspected, most suspect first",
-        [("at most", True), ("question", False), ("key", False), ("models say", False),
+        [("wrong, at most", True), ("question", False), ("key", False), ("models say", False),
          ("reason", False)],
     )  # fmt: skip
     for row in shown:

@@ -11,8 +11,9 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, starmap
 from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ MAX_ROW_BYTES = 64 << 20
 """A row longer than this (in a list: as many characters) is not read."""
 
 CHUNK_BYTES = 1 << 20
+_FIRST_BYTES = 1 << 16
+"""Of lines read first: who looks at a file's first rows needs no more."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
@@ -73,9 +76,16 @@ def rows_of_json_file(path: Path, member: str | None = None) -> Iterator[tuple[i
     SourceError
         If the file is missing, damaged, in UTF-16, or decompresses to more than is believable.
     """
+    yield from one_by_one(runs_of_json_file(path, member))
+
+
+def runs_of_json_file(
+    path: Path, member: str | None = None
+) -> Iterator[tuple[Sequence[int], list[Any]]]:
+    """Yield what `rows_of_json_file` yields, many rows at a time: their positions and values."""
     with open_result_file(path, member) as stream:
         try:
-            yield from read_json_rows(stream)
+            yield from _read_runs(stream)
         except WrongEncodingError as error:
             raise SourceError(f"{path} {error}") from error
 
@@ -97,6 +107,16 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
     WrongEncodingError
         If the file is in UTF-16.
     """
+    yield from one_by_one(_read_runs(stream))
+
+
+def one_by_one(runs: Iterable[tuple[Sequence[int], list[Any]]]) -> Iterator[tuple[int, Any]]:
+    """Return an iterator over the positions and values of runs of rows."""
+    # No variable of a loop, which would hold a run until the next one has been read.
+    return chain.from_iterable(starmap(zip, runs))
+
+
+def _read_runs(stream: io.BufferedReader[Any]) -> Iterator[tuple[Sequence[int], list[Any]]]:
     skip_byte_order_mark(stream)
     line = 0
     first = b""
@@ -141,20 +161,46 @@ def read_json_object(
     yield from _ObjectEntries(stream, rows_of)
 
 
-def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[int, Any]]:
-    while raw := stream.readline(MAX_ROW_BYTES + 1):
-        if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
-            excerpt = raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace")
-            while (rest := stream.readline(CHUNK_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            yield number, _too_large(excerpt)
-        elif raw.strip(_WHITE_SPACE):
-            row = parse_json_row(raw)
-            if isinstance(row, Fault) and row.reason == "invalid_json" and raw[-1:] != b"\n":
-                detail = f"the file breaks off in this line ({row.detail}): fetch it again"
-                row = Fault("truncated_file", detail, row.excerpt)
-            yield number, row
-        number += 1
+def _read_lines(
+    stream: io.BufferedReader[Any], number: int
+) -> Iterator[tuple[Sequence[int], list[Any]]]:
+    size = _FIRST_BYTES
+    # Of a block no larger than this only the last line can be too long.
+    while block := stream.read(min(size, MAX_ROW_BYTES)):
+        size = min(2 * size, CHUNK_BYTES)
+        lines = block.split(b"\n")
+        last = lines.pop()
+        if last:
+            # One byte more than a row may have, or its end.
+            last += stream.readline(max(MAX_ROW_BYTES + 1 - len(last), 0))
+            if len(last) > MAX_ROW_BYTES and not last.endswith(b"\n"):
+                while (rest := stream.readline(CHUNK_BYTES)) and not rest.endswith(b"\n"):
+                    pass
+            lines.append(last)
+        try:
+            values = list(map(_decode_fast, lines))
+            positions: Sequence[int] = range(number, number + len(lines))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            rows = [
+                (number + place, _line(raw, is_last=raw is last))
+                for place, raw in enumerate(lines)
+                if raw.strip(_WHITE_SPACE)
+            ]
+            positions, values = [place for place, _ in rows], [value for _, value in rows]
+        number += len(lines)
+        yield positions, values
+
+
+def _line(raw: bytes, *, is_last: bool) -> Any:
+    """Return a line's value; the last one's of a block has its end, if that is there."""
+    if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
+        return _too_large(raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace"))
+    row = parse_json_row(raw)
+    is_cut_off = is_last and raw[-1:] != b"\n"
+    if is_cut_off and isinstance(row, Fault) and row.reason == "invalid_json":
+        detail = f"the file breaks off in this line ({row.detail}): fetch it again"
+        return Fault("truncated_file", detail, row.excerpt)
+    return row
 
 
 def parse_json_row(raw: bytes) -> Any:
@@ -218,26 +264,29 @@ class _Elements:
         self._start = end
         return value
 
-    def _rows(self) -> Iterator[tuple[int, Any]]:
-        """Yield the elements of a list, from after its opening to after its closing bracket."""
+    def _rows(self) -> Iterator[tuple[range, list[Any]]]:
+        """Yield the elements of a list, from after its opening to after its closing bracket.
+
+        Those that stand in a chunk of the file come at once, with their numbers.
+        """
         number = 0
-        while (first := self._next_character()) != "]":
-            if not first:
-                self._broken_off = True
-                yield number, _truncated("after this row the closing bracket is missing")
-                return
+        values: list[Any] = []
+        while not self._broken_off and (first := self._next_character()) != "]":
             if self._many:
+                following = number + len(values)
+                yield range(number, following), values
+                # Nothing is held of it while the next chunk is decoded.
+                number, values = following, []
                 self._many = False
-                for value in self._decode_many():
-                    yield number, value
-                    number += 1
-                continue
-            value = self._element()
-            yield number, value
-            if self._broken_off:
-                return
-            number += 1
-        self._start += 1
+                values = self._decode_many()
+            elif first:
+                values.append(self._element())
+            else:
+                self._broken_off = True
+                values.append(_truncated("after this row the closing bracket is missing"))
+        yield range(number, number + len(values)), values
+        if not self._broken_off:
+            self._start += 1
 
     def _decode_many(self) -> list[Any]:
         """Decode the elements that the buffer holds whole, all at once; none if that fails.
@@ -326,17 +375,19 @@ class _ListRows(_Elements):
     def __init__(self, stream: io.BufferedReader[Any]) -> None:
         super().__init__(stream, ",]")
 
-    def __iter__(self) -> Iterator[tuple[int, Any]]:
-        number = -1
-        for number, value in self._rows():
-            yield number, value
+    def __iter__(self) -> Iterator[tuple[Sequence[int], list[Any]]]:
+        following = 0
+        for run in self._rows():
+            following = run[0].stop
+            yield run
+            del run
         if self._broken_off:
             return
         while True:
             rest = self._buffer[self._start :].strip(" \t\r\n")
             if rest:
                 detail = "more follows after the list's closing bracket, and was not read"
-                yield number + 1, Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])
+                yield [following], [Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])]
                 return
             self._start = len(self._buffer)
             if not self._more():
@@ -369,7 +420,7 @@ class _ObjectEntries(_Elements):
             first = self._next_character()
             if name == self._rows_of and first == "[":
                 self._start += 1
-                for number, value in self._rows():
+                for number, value in one_by_one(self._rows()):
                     yield name, number, value
             else:
                 yield name, 0, self._element()

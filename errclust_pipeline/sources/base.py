@@ -234,8 +234,11 @@ class RowCollector:
     def take_rows(self) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Hand out the rows and the rejects collected since the last call, possibly none."""
         self._store_rows()
-        nothing = pa.RecordBatch.from_pylist([], schema=self._table.schema)
-        rows = pa.concat_batches(self._stored or [nothing])
+        if len(self._stored) == 1:
+            [rows] = self._stored
+        else:
+            nothing = pa.RecordBatch.from_pylist([], schema=self._table.schema)
+            rows = pa.concat_batches([nothing, *self._stored])
         rejects = pa.RecordBatch.from_pylist(self._rejects, schema=self._reject_schema)
         self._stored, self._rejects = [], []
         return rows, rejects

@@ -6,9 +6,10 @@ same point of the map in every submission, whatever its row number.
 
 from __future__ import annotations
 
-import hashlib
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from itertools import pairwise
 
 import numpy as np
@@ -21,6 +22,8 @@ _SEPARATOR = " \0 "
 _DIGEST_BYTES = 16
 _BLANK = np.uint8(ord(" "))
 _LAST_ASCII = np.uint8(0x7F)
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
+"""White space beyond ASCII."""
 _MOST_BYTES = 1 << 30
 """Of texts normalised at once: Arrow counts a column's bytes in 32 bits."""
 
@@ -29,9 +32,7 @@ def question_id(question: str, choices: Sequence[str] | None) -> str:
     """Hash a question's identity, 32 hexadecimal digits."""
     parts = [question, *(choices or ())]
     # A NUL inside a text is no separator.
-    text = _SEPARATOR.join(part.replace("\0", "\ufffd") for part in parts)
-    text = " ".join(unicodedata.normalize("NFC", text).split())
-    return _hash(text.encode("utf-8", "surrogatepass"))
+    return _hash(_normalised(_SEPARATOR.join(part.replace("\0", "\ufffd") for part in parts)))
 
 
 def question_ids(questions: pa.Array, choices: pa.Array | None = None) -> pa.Array:
@@ -80,15 +81,30 @@ def text_bytes(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
 def _hashes(texts: pa.Array) -> pa.Array:
     """Hash texts whose separators stand in them already."""
     content, places = text_bytes(texts)
-    beyond_ascii = _rows_of(np.flatnonzero(content > _LAST_ASCII), places)
+    special = _special_rows(texts, content, places)
     content, places = _with_single_blanks(content, places)
-    # Views into one object: nothing is copied for a text.
-    view = memoryview(content.tobytes())
-    ids = [_hash(view[start:end]) for start, end in pairwise(places.tolist())]
-    for row in beyond_ascii.tolist():
-        text = " ".join(unicodedata.normalize("NFC", texts[row].as_py()).split())
-        ids[row] = _hash(text.encode())
+    payload = content.tobytes()
+    ids = [
+        blake2b(payload[start:end], digest_size=_DIGEST_BYTES).hexdigest()
+        for start, end in pairwise(places.tolist())
+    ]
+    for row, text in special:
+        ids[row] = _hash(_normalised(text))
     return pa.array(ids, pa.string())
+
+
+def _special_rows(
+    texts: pa.Array, content: npt.NDArray[np.uint8], places: npt.NDArray[np.int32]
+) -> Iterator[tuple[int, str]]:
+    """Yield the texts that need more than single blanks: few are not in NFC, or have wide blanks.
+
+    Only texts beyond ASCII can be among them, so that most are not looked at one by one.
+    """
+    found = np.flatnonzero(content > _LAST_ASCII)
+    rows = np.unique(np.searchsorted(places, found, side="right") - 1)
+    for row, text in zip(rows.tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True):
+        if _WIDE_SPACE.search(text) or not unicodedata.is_normalized("NFC", text):
+            yield row, text
 
 
 def _with_single_blanks(
@@ -125,12 +141,10 @@ def _without(
     )
 
 
-def _rows_of(
-    found: npt.NDArray[np.integer], places: npt.NDArray[np.int32]
-) -> npt.NDArray[np.integer]:
-    """Return the numbers of the texts in which bytes were found, each once."""
-    return np.unique(np.searchsorted(places, found, side="right") - 1)
+def _normalised(text: str) -> bytes:
+    text = " ".join(unicodedata.normalize("NFC", text).split())
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _hash(payload: bytes | memoryview) -> str:
-    return hashlib.blake2b(payload, digest_size=_DIGEST_BYTES).hexdigest()
+def _hash(payload: bytes) -> str:
+    return blake2b(payload, digest_size=_DIGEST_BYTES).hexdigest()

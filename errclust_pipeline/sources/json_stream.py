@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from errclust_pipeline.sources.archive import open_result_file
 from errclust_pipeline.sources.base import EXCERPT_CHARACTERS, SourceError
@@ -27,8 +28,8 @@ MAX_ROW_BYTES = 64 << 20
 """A row longer than this (in a list: as many characters) is not read."""
 
 CHUNK_BYTES = 1 << 20
-_FIRST_BYTES = 1 << 16
-"""Of lines read first: who looks at a file's first rows needs no more."""
+_FIRST_BYTES = 1 << 18
+"""Of lines read first, row by row: who looks at a file's first rows needs no more."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
@@ -36,12 +37,14 @@ _WHITE_SPACE = b" \t\r\n"
 _SEPARATORS = re.compile(r"[ \t\r\n,]*")
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
+_NEWLINE, _OPENING, _CLOSING = b"\n{}"
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
 _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 # Twice as fast, and what it takes it reads as the standard decoder does (unlike others it keeps
 # whole numbers of any size). It takes less: no NaN, no lone surrogates.
-_decode_fast = msgspec.json.Decoder().decode
+_decoder = msgspec.json.Decoder()
+_decode_fast, _decode_lines = _decoder.decode, _decoder.decode_lines
 _CUTS = 3
 """How often a place is looked for up to which a chunk holds whole elements of a list."""
 
@@ -76,16 +79,22 @@ def rows_of_json_file(path: Path, member: str | None = None) -> Iterator[tuple[i
     SourceError
         If the file is missing, damaged, in UTF-16, or decompresses to more than is believable.
     """
-    yield from one_by_one(runs_of_json_file(path, member))
+    yield from one_by_one(runs_of_json_file(path, member, _FIRST_BYTES))
 
 
 def runs_of_json_file(
-    path: Path, member: str | None = None
+    path: Path, member: str | None = None, first_bytes: int = CHUNK_BYTES
 ) -> Iterator[tuple[Sequence[int], list[Any]]]:
-    """Yield what `rows_of_json_file` yields, many rows at a time: their positions and values."""
+    """Yield what `rows_of_json_file` yields, many rows at a time: their positions and values.
+
+    Parameters
+    ----------
+    first_bytes : int
+        How much of a file of lines is read first.
+    """
     with open_result_file(path, member) as stream:
         try:
-            yield from _read_runs(stream)
+            yield from _read_runs(stream, first_bytes)
         except WrongEncodingError as error:
             raise SourceError(f"{path} {error}") from error
 
@@ -107,7 +116,7 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
     WrongEncodingError
         If the file is in UTF-16.
     """
-    yield from one_by_one(_read_runs(stream))
+    yield from one_by_one(_read_runs(stream, CHUNK_BYTES))
 
 
 def one_by_one(runs: Iterable[tuple[Sequence[int], list[Any]]]) -> Iterator[tuple[int, Any]]:
@@ -116,7 +125,9 @@ def one_by_one(runs: Iterable[tuple[Sequence[int], list[Any]]]) -> Iterator[tupl
     return chain.from_iterable(starmap(zip, runs))
 
 
-def _read_runs(stream: io.BufferedReader[Any]) -> Iterator[tuple[Sequence[int], list[Any]]]:
+def _read_runs(
+    stream: io.BufferedReader[Any], first_bytes: int
+) -> Iterator[tuple[Sequence[int], list[Any]]]:
     skip_byte_order_mark(stream)
     line = 0
     first = b""
@@ -132,7 +143,7 @@ def _read_runs(stream: io.BufferedReader[Any]) -> Iterator[tuple[Sequence[int], 
         stream.read(1)
         yield from _ListRows(stream)
     else:
-        yield from _read_lines(stream, line)
+        yield from _read_lines(stream, line, first_bytes)
 
 
 def read_json_object(
@@ -162,42 +173,62 @@ def read_json_object(
 
 
 def _read_lines(
-    stream: io.BufferedReader[Any], number: int
+    stream: io.BufferedReader[Any], number: int, size: int
 ) -> Iterator[tuple[Sequence[int], list[Any]]]:
-    size = _FIRST_BYTES
     # Of a block no larger than this only the last line can be too long.
     while block := stream.read(min(size, MAX_ROW_BYTES)):
-        size = min(2 * size, CHUNK_BYTES)
-        lines = block.split(b"\n")
-        last = lines.pop()
-        if last:
+        size = CHUNK_BYTES
+        is_too_long = False
+        if not block.endswith(b"\n"):
+            begun = len(block) - block.rfind(b"\n") - 1
             # One byte more than a row may have, or its end.
-            last += stream.readline(max(MAX_ROW_BYTES + 1 - len(last), 0))
-            if len(last) > MAX_ROW_BYTES and not last.endswith(b"\n"):
-                while (rest := stream.readline(CHUNK_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-            lines.append(last)
-        try:
-            values = list(map(_decode_fast, lines))
-            positions: Sequence[int] = range(number, number + len(lines))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            end = stream.readline(MAX_ROW_BYTES + 1 - begun)
+            is_too_long = begun + len(end) > MAX_ROW_BYTES and not end.endswith(b"\n")
+            block += end
+        values = None if is_too_long else _one_a_line(block)
+        positions: Sequence[int]
+        if values is not None:
+            positions = range(number, number + len(values))
+            number += len(values)
+        else:
+            lines = io.BytesIO(block).readlines()
             rows = [
-                (number + place, _line(raw, is_last=raw is last))
+                (number + place, _line(raw))
                 for place, raw in enumerate(lines)
                 if raw.strip(_WHITE_SPACE)
             ]
             positions, values = [place for place, _ in rows], [value for _, value in rows]
-        number += len(lines)
+            number += len(lines)
+        while is_too_long and (rest := stream.readline(CHUNK_BYTES)):
+            is_too_long = not rest.endswith(b"\n")
         yield positions, values
 
 
-def _line(raw: bytes, *, is_last: bool) -> Any:
-    """Return a line's value; the last one's of a block has its end, if that is there."""
+def _one_a_line(block: bytes) -> list[Any] | None:
+    """Return the values of lines, all decoded at once; None if not each is one whole object."""
+    try:
+        values = _decode_lines(block)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # The decoder goes by values, not lines. Inside a value no brace is opened right after one that
+    # closes, so these ends of lines stand between two.
+    content = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(content[:-1] == _NEWLINE)
+    is_one_a_line = (
+        len(ends) == len(values) - 1
+        and (content[ends - 1] == _CLOSING).all()
+        and (content[ends + 1] == _OPENING).all()
+        and block.startswith(b"{")
+        and block.endswith((b"}\n", b"}"))
+    )
+    return list(values) if is_one_a_line else None
+
+
+def _line(raw: bytes) -> Any:
     if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
         return _too_large(raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace"))
     row = parse_json_row(raw)
-    is_cut_off = is_last and raw[-1:] != b"\n"
-    if is_cut_off and isinstance(row, Fault) and row.reason == "invalid_json":
+    if isinstance(row, Fault) and row.reason == "invalid_json" and not raw.endswith(b"\n"):
         detail = f"the file breaks off in this line ({row.detail}): fetch it again"
         return Fault("truncated_file", detail, row.excerpt)
     return row

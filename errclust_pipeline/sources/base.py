@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -185,6 +186,7 @@ class RowCollector:
         self._rows: list[dict[str, Any]] = []
         self._stored: list[pa.RecordBatch] = []
         """What came before `_rows`."""
+        self._stored_rows = 0
         self._rejects: list[dict[str, Any]] = []
         self.usable = 0
         self.rejected = 0
@@ -228,8 +230,7 @@ class RowCollector:
 
     def full(self) -> bool:
         """Whether a batch's worth has been collected."""
-        stored = sum(batch.num_rows for batch in self._stored)
-        return stored + len(self._rows) + len(self._rejects) >= self._batch_rows
+        return self._stored_rows + len(self._rows) + len(self._rejects) >= self._batch_rows
 
     def take_rows(self) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Hand out the rows and the rejects collected since the last call, possibly none."""
@@ -240,7 +241,7 @@ class RowCollector:
             nothing = pa.RecordBatch.from_pylist([], schema=self._table.schema)
             rows = pa.concat_batches([nothing, *self._stored])
         rejects = pa.RecordBatch.from_pylist(self._rejects, schema=self._reject_schema)
-        self._stored, self._rejects = [], []
+        self._stored, self._stored_rows, self._rejects = [], 0, []
         return rows, rejects
 
     def _store_rows(self) -> None:
@@ -252,7 +253,11 @@ class RowCollector:
             stored = self._of_rows(rows)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             stored = self._of_rows(self._storable_rows(rows))
-        self._stored.append(stored)
+        self._store(stored)
+
+    def _store(self, rows: pa.RecordBatch) -> None:
+        self._stored.append(rows)
+        self._stored_rows += rows.num_rows
 
     def _of_rows(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
         # Column by column: several times as fast as handing Arrow whole rows.
@@ -354,7 +359,7 @@ class BatchBuilder(RowCollector):
             return False
         self._store_rows()
         values = {**columns, "source": source, "position": positions}
-        self._stored.append(self._record_batch(values, len(ids)))
+        self._store(self._record_batch(values, len(ids)))
         self._seen |= distinct
         self.usable += len(ids)
         return True
@@ -389,10 +394,13 @@ def _array(values: Any, type_: pa.DataType) -> pa.Array | pa.Scalar:
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
     """Return the values of each name that a row has; of one that lacks it, None."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    if len(names) > 1 and all(len(row) == len(names) for row in rows):
+    names = list(rows[0])
+    if len(names) > 1 and set(map(len, rows)) == {len(names)}:
         # Nearly always all rows have the same names, and then they are taken out at once.
-        return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
+        with suppress(KeyError):
+            values = zip(*map(itemgetter(*names), rows), strict=True)
+            return dict(zip(names, values, strict=True))
+    names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names}
 
 

@@ -110,8 +110,9 @@ def _pair(row: Any) -> tuple[str, str] | None:
     if not isinstance(row, dict):
         return None
     evaluation, model = row.get("evaluation_name"), row.get("model_id")
-    named = all(isinstance(name, str) and name.strip() for name in (evaluation, model))
-    return (str(evaluation), str(model)) if named else None
+    if not isinstance(evaluation, str) or not isinstance(model, str):
+        return None
+    return (evaluation, model) if evaluation.strip() and model.strip() else None
 
 
 def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | Fault:

@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, starmap
 from json.scanner import make_scanner
@@ -35,6 +36,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
 # Single character classes, each character looked at once: no pattern here can backtrack.
 _SEPARATORS = re.compile(r"[ \t\r\n,]*")
+_SEPARATOR_BYTES = re.compile(rb"[ \t\r\n,]*")
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
 _NEWLINE, _OPENING, _CLOSING = b"\n{}"
@@ -272,7 +274,7 @@ class _Elements:
         self._start = 0
         self._ended = False
         self._any_invalid = False
-        # Whether a chunk has just been added, of which many elements may be decoded at once.
+        # Whether a chunk has just been added: of the next one, many may be decoded at once.
         self._many = False
         # What may stand after an element; anything else is glued to it, e.g. 12abc or {}{}.
         self._ends = " \t\r\n" + ends
@@ -302,43 +304,48 @@ class _Elements:
         """
         number = 0
         values: list[Any] = []
-        while not self._broken_off and (first := self._next_character()) != "]":
+        self._many = True
+        while not self._broken_off:
             if self._many:
                 following = number + len(values)
-                yield range(number, following), values
+                if values:
+                    yield range(number, following), values
                 # Nothing is held of it while the next chunk is decoded.
                 number, values = following, []
-                self._many = False
-                values = self._decode_many()
-            elif first:
+                values = self._read_many()
+                continue
+            first = self._next_character()
+            if first == "]":
+                self._start += 1
+                break
+            if first:
                 values.append(self._element())
-            else:
+            elif not self._many:
                 self._broken_off = True
                 values.append(_truncated("after this row the closing bracket is missing"))
-        yield range(number, number + len(values)), values
-        if not self._broken_off:
-            self._start += 1
+        if values:
+            yield range(number, number + len(values)), values
 
-    def _decode_many(self) -> list[Any]:
-        """Decode the elements that the buffer holds whole, all at once; none if that fails.
+    def _read_many(self) -> list[Any]:
+        """Add a chunk and decode the elements that are whole then, all at once; none if that fails.
 
         They end at a brace before a comma. If that stands inside a text or another element, what
-        is cut off there is no list, and the decoder says so.
+        is cut off there is no list, and the decoder says so. The bytes are decoded as they are:
+        only the rest of the chunk becomes text.
         """
-        if self._any_invalid:
-            return []
-        cut = len(self._buffer)
-        for _ in range(_CUTS):
-            cut = self._buffer.rfind("},", self._start, cut) + 1
-            if not cut:
-                break
-            try:
-                found = _decode_fast(f"[{self._buffer[self._start : cut]}]")
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                continue
-            self._start = cut
-            return list(found)
-        return []
+        raw = b"" if self._ended else self._stream.read(CHUNK_BYTES)
+        self._ended = not raw
+        begun, _ = self._decoder.getstate()
+        self._decoder.reset()
+        kept = self._buffer[self._start :].encode("utf-8", "surrogateescape")
+        chunk = b"".join((kept, begun, raw))
+        start = _SEPARATOR_BYTES.match(chunk).end()  # type: ignore[union-attr]
+        found, cut = _whole_elements(chunk, start)
+        self._buffer = self._decoder.decode(chunk[cut:], final=self._ended)
+        self._start = 0
+        self._any_invalid = _has_invalid_byte(self._buffer)
+        self._many = bool(found)
+        return found
 
     def _decode(self) -> tuple[Any, int]:
         """Decode the element at the start; end -1 if it is faulty or not all there."""
@@ -392,12 +399,27 @@ class _Elements:
         text = self._decoder.decode(raw, final=self._ended)
         kept = self._buffer[self._start :]
         # Looked for once a chunk, so that clean files pay nothing for it in each row.
-        here = not text.isascii() and _INVALID_BYTE.search(text) is not None
-        self._any_invalid = here or (self._any_invalid and bool(kept))
+        self._any_invalid = _has_invalid_byte(text) or (self._any_invalid and bool(kept))
         self._buffer = kept + text
         self._start = 0
         self._many = True
         return bool(text) or not self._ended
+
+
+def _whole_elements(chunk: bytes, start: int) -> tuple[list[Any], int]:
+    """Decode the elements of a list that a chunk holds whole; return them and where they end."""
+    cut = len(chunk)
+    for _ in range(_CUTS):
+        cut = chunk.rfind(b"},", start, cut) + 1
+        if not cut:
+            break
+        with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+            return list(_decode_fast(b"".join((b"[", memoryview(chunk)[start:cut], b"]")))), cut
+    return [], 0
+
+
+def _has_invalid_byte(text: str) -> bool:
+    return not text.isascii() and _INVALID_BYTE.search(text) is not None
 
 
 class _ListRows(_Elements):

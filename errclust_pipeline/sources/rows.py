@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ METADATA_CHARACTERS = 2_000
 _MOST_OUTSIDE = 0.2
 """Share of scores outside 0 to 1 from which on the scale itself is in doubt."""
 _FEWEST_OUTSIDE = 10
+_TRUTH = {False: "false", True: "true"}
 _encode = json.JSONEncoder(default=str, allow_nan=False).encode
 _LARGEST_CHOICE = 1_000
 """A question with more options than this is not a question; such a number is not a choice."""
@@ -47,10 +49,13 @@ def batches(
     SourceError
         If no row is usable.
     """
-    of_file = ((submission.files[0], position, value) for position, value in rows)
-    return batches_of_files(
-        submission, batch_rows, of_file, lambda _, position, value: to_row(position, value), expects
+    source = submission.files[0]
+    collection = Collection(
+        submission, batch_rows, lambda _, position, value: to_row(position, value), expects
     )
+    for position, value in rows:
+        yield from collection.add(source, position, value)
+    yield from collection.end()
 
 
 def batches_of_files(
@@ -169,7 +174,9 @@ def texts_of(values: Any) -> list[str] | None:
     """Return the options of a question as texts; None if the value is not a non-empty list."""
     if not isinstance(values, list | tuple) or not values:
         return None
-    return [value if isinstance(value, str) else text_of(value) or "" for value in values]
+    if set(map(type, values)) == {str}:
+        return list(values)
+    return [text_of(value) or "" for value in values]
 
 
 def choice_number(value: Any, choices: int | None = None) -> int | None:
@@ -187,14 +194,22 @@ def metadata_json(values: Mapping[str, Any]) -> str | None:
     for name, value in values.items():
         if value is None:
             continue
+        key = encode_basestring_ascii(str(name))
         try:
-            entry = f"{_encode(str(name))}: {_encode(value)}"
+            entry = f"{key}: {_encoded(value)}"
         except ValueError:  # NaN and Infinity are no JSON, and others would stumble over them.
-            entry = f"{_encode(str(name))}: {_encode(str(value))}"
+            entry = f"{key}: {_encoded(str(value))}"
         if size + len(entry) + 2 <= METADATA_CHARACTERS:
             kept.append(entry)
             size += len(entry) + 2
     return f"{{{', '.join(kept)}}}" if kept else None
+
+
+def _encoded(value: Any) -> str:
+    # An encoder is set up for each call, which costs more than to write a text or a truth value.
+    if type(value) is str:
+        return encode_basestring_ascii(value)
+    return _TRUTH[value] if type(value) is bool else _encode(value)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

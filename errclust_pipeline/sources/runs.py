@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from errclust_pipeline.sources.base import Batch, Submission
 from errclust_pipeline.sources.identity import text_bytes
 from errclust_pipeline.sources.json_stream import Fault
-from errclust_pipeline.sources.rows import Collection, text_of
+from errclust_pipeline.sources.rows import Collection, metadata_json, text_of
 
 Column: TypeAlias = "pa.Array | list[Any] | None"
 """A run's values under one name: in Arrow, or mixed ones as they are; None if no row has any."""
@@ -227,6 +227,27 @@ def mapped(column: Column, convert: Callable[[Any], Any], type_: pa.DataType) ->
     return pc.take(made, by_value.indices)
 
 
+def metadata_columns(run: Run, names: Sequence[str]) -> pa.Array:
+    """Return what `metadata_json` makes of some of each row's values, once for equal ones."""
+    columns = [run.column(name) for name in names]
+    codes = np.zeros(len(run), np.int64)
+    for column in columns:
+        if isinstance(column, list):
+            raise NotAlikeError
+        if column is not None:
+            by_value = column.dictionary_encode(null_encoding="encode")
+            codes = codes * len(by_value.dictionary) + by_value.indices.to_numpy()
+            # Small again, so that the next product does not overflow.
+            codes = np.unique(codes, return_inverse=True)[1]
+    _, first, kinds = np.unique(codes, return_index=True, return_inverse=True)
+    values = [
+        [None] * len(first) if column is None else column.take(pa.array(first)).to_pylist()
+        for column in columns
+    ]
+    made = [metadata_json(dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
+    return pa.array(made, pa.string()).take(pa.array(kinds))
+
+
 def empty_as_null(column: Column) -> Column:
     """Return a column with null in place of each empty text."""
     if isinstance(column, list):
@@ -236,6 +257,11 @@ def empty_as_null(column: Column) -> Column:
     _, places = text_bytes(column)
     is_empty = places[1:] == places[:-1]
     return pc.if_else(pa.array(is_empty), None, column) if is_empty.any() else column
+
+
+def numbers(run: Run) -> pa.Array:
+    """Return the rows' positions in their file as text."""
+    return pa.array(run.positions, pa.int64()).cast(pa.string())
 
 
 def is_blank(column: pa.Array) -> npt.NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from errclust_pipeline.sources.runs import (
     empty_as_null,
     is_blank,
     mapped,
+    numbers,
     positions_in,
     texts,
 )
@@ -152,8 +153,8 @@ class RowConversion:
             if ids is None or ids.null_count:
                 raise NotAlikeError
             return ids
-        numbers = pa.array(run.positions, pa.int64()).cast(pa.string())
-        return pc.binary_join_element_wise(prefix, numbers, "") if prefix else numbers
+        ids = numbers(run)
+        return pc.binary_join_element_wise(prefix, ids, "") if prefix else ids
 
     def _questions(self, run: Run) -> pa.Array:
         columns = self._columns["input_text"]

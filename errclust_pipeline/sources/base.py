@@ -17,6 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -355,7 +356,7 @@ class BatchBuilder(RowCollector):
         distinct = set(ids)
         if len(distinct) < len(ids) or not self._seen.isdisjoint(distinct):
             return False
-        if not ((scores >= 0.0) & (scores <= 1.0)).all():
+        if not np.all((scores >= 0.0) & (scores <= 1.0)):
             return False
         self._store_rows()
         values = {**columns, "source": source, "position": positions}

@@ -121,7 +121,7 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
     yield from one_by_one(_read_runs(stream, CHUNK_BYTES))
 
 
-def one_by_one(runs: Iterable[tuple[Sequence[int], list[Any]]]) -> Iterator[tuple[int, Any]]:
+def one_by_one(runs: Iterable[tuple[Sequence[int], Sequence[Any]]]) -> Iterator[tuple[int, Any]]:
     """Return an iterator over the positions and values of runs of rows."""
     # No variable of a loop, which would hold a run until the next one has been read.
     return chain.from_iterable(starmap(zip, runs))

@@ -22,7 +22,7 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
-from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file, runs_of_json_file
 from errclust_pipeline.sources.rows import (
     constant_option,
     files_below,
@@ -32,12 +32,13 @@ from errclust_pipeline.sources.rows import (
 )
 from errclust_pipeline.sources.runs import (
     NotAlikeError,
+    ParsedRun,
     Run,
     batches_of_runs,
     is_blank,
     mapped,
     metadata_columns,
-    numbers,
+    positions,
     texts,
 )
 from errclust_pipeline.sources.table_files import column_names, runs_of_table
@@ -115,6 +116,9 @@ class OsqBenchReader:
         dataset = submission.options["dataset"]
 
         def convert(_: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
+            if not isinstance(row, dict):
+                kind = type(row).__name__
+                return Fault("not_an_object", f"the row is a {kind}, expected an object")
             return _to_row(position, row) if _dataset(row, path) == dataset else None
 
         def convert_columns(run: Run) -> tuple[Run, dict[str, Any]]:
@@ -124,7 +128,7 @@ class OsqBenchReader:
         return batches_of_runs(
             submission,
             batch_rows,
-            runs_of_table(path, sorted(_ALL_KEYS)),
+            _runs(path),
             convert_columns,
             convert,
             self.expects,
@@ -152,13 +156,21 @@ def _is_one(path: Path) -> bool:
     return False
 
 
+def _runs(path: Path) -> Iterator[Run]:
+    if path.name.lower().endswith(".parquet"):
+        yield from runs_of_table(path, sorted(_ALL_KEYS))
+    else:
+        for run in runs_of_json_file(path):
+            yield ParsedRun(str(path), *run)
+
+
 def _datasets(path: Path) -> list[str]:
     """List the sets whose questions a file holds, in its order."""
     found: dict[str, None] = {}
-    for run in runs_of_table(path, ["dataset"]):
+    for run in _runs(path):
         try:
             found |= dict.fromkeys(_dataset_column(run, path).unique().to_pylist())
-        except NotAlikeError:
+        except (NotAlikeError, pa.ArrowException, ValueError):
             rows = (row for row in run.rows() if isinstance(row, dict))
             found |= dict.fromkeys(_dataset(row, path) for row in rows)
     return list(found)
@@ -221,7 +233,7 @@ def _to_columns(run: Run) -> dict[str, Any]:
         raise NotAlikeError
     response = texts(run.column("os_answer"))
     return {
-        "example_id": numbers(run),
+        "example_id": positions(run).cast(pa.string()),
         "question": question,
         "gold": texts(run.column("gold_answer")),
         "response": "" if response is None else response.fill_null(""),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from errclust_pipeline.sources.base import Batch, BatchBuilder, SourceError, Submission
@@ -19,7 +19,6 @@ METADATA_CHARACTERS = 2_000
 _MOST_OUTSIDE = 0.2
 """Share of scores outside 0 to 1 from which on the scale itself is in doubt."""
 _FEWEST_OUTSIDE = 10
-_TRUTH = {False: "false", True: "true"}
 _encode = json.JSONEncoder(default=str, allow_nan=False).encode
 _LARGEST_CHOICE = 1_000
 """A question with more options than this is not a question; such a number is not a choice."""
@@ -113,13 +112,10 @@ class Collection:
         return self.full_batches()
 
     def add_columns(
-        self, source: str, positions: Sequence[int], columns: Mapping[str, Any], passed_over: int
+        self, source: str, positions: pa.Array, columns: Mapping[str, Any], passed_over: int
     ) -> bool:
         """Add rows converted already, unless one of them has to be rejected: then False."""
-        of_range = isinstance(positions, range)
-        places = np.arange(positions.start, positions.stop) if of_range else positions
-        places = pa.array(places, pa.int64())
-        if not self._builder.add_columns(columns, source=source, positions=places):
+        if not self._builder.add_columns(columns, source=source, positions=positions):
             return False
         self._builder.pass_over(passed_over)
         self._count += len(positions) + passed_over
@@ -206,10 +202,15 @@ def metadata_json(values: Mapping[str, Any]) -> str | None:
 
 
 def _encoded(value: Any) -> str:
-    # An encoder is set up for each call, which costs more than to write a text or a truth value.
-    if type(value) is str:
+    # An encoder is set up for each call, which costs more than to write one plain value.
+    kind = type(value)
+    if kind is str:
         return encode_basestring_ascii(value)
-    return _TRUTH[value] if type(value) is bool else _encode(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float and math.isfinite(value):
+        return float.__repr__(value)
+    return _encode(value)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import compress
 from operator import itemgetter
 from types import NoneType
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ Column: TypeAlias = "pa.Array | list[Any] | None"
 
 _ARROW_TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 _OF_TEXT = (pa.string(), pa.large_string(), pa.string_view())
+_TEXTS = pa.list_(pa.string())
 _LARGEST = 2**63
 _LAST_SPACE, _LAST_ASCII = 0x20, 0x7F
 
@@ -66,6 +67,9 @@ class Run(Protocol):
         ...
 
 
+AnyRun = TypeVar("AnyRun", bound=Run)
+
+
 @dataclass
 class ParsedRun:
     """Rows that were parsed to Python's values."""
@@ -99,6 +103,19 @@ class ParsedRun:
             return values
         return pa.array(values, type_)
 
+    def inside(self, name: str) -> ParsedRun:
+        """Return the objects under a name as rows.
+
+        Raises
+        ------
+        NotAlikeError
+            If a row has none there.
+        """
+        try:
+            return ParsedRun(self.source, self.positions, list(map(itemgetter(name), self.values)))
+        except KeyError as error:
+            raise NotAlikeError from error
+
     def where(self, chosen: npt.NDArray[np.bool_]) -> ParsedRun:
         """Return the rows that were chosen."""
         picked = chosen.tolist()
@@ -116,7 +133,7 @@ class ArrowRun:
     _is_checked: bool = False
 
     def __len__(self) -> int:
-        return self.batch.num_rows
+        return int(self.batch.num_rows)
 
     def rows(self) -> Sequence[Any]:
         """Return each row as a dictionary, or a `Fault` if a value cannot be read."""
@@ -147,8 +164,8 @@ class ArrowRun:
 def batches_of_runs(
     submission: Submission,
     batch_rows: int,
-    runs: Iterable[Run],
-    to_columns: Callable[[Run], tuple[Run, Mapping[str, Any]]],
+    runs: Iterable[AnyRun],
+    to_columns: Callable[[AnyRun], tuple[Run, Mapping[str, Any]]],
     to_row: Callable[[str, int, Any], dict[str, Any] | Fault | None],
     expects: str,
 ) -> Iterator[Batch]:
@@ -176,16 +193,15 @@ def batches_of_runs(
 
 def _add_at_once(
     collection: Collection,
-    run: Run,
-    to_columns: Callable[[Run], tuple[Run, Mapping[str, Any]]],
+    run: AnyRun,
+    to_columns: Callable[[AnyRun], tuple[Run, Mapping[str, Any]]],
 ) -> bool:
     try:
         own, columns = to_columns(run)
+        return collection.add_columns(own.source, positions(own), columns, len(run) - len(own))
     except (NotAlikeError, pa.ArrowException, RecursionError, ValueError, OverflowError):
+        # A value that cannot be converted or stored: whose it is, only its row tells.
         return False
-    return collection.add_columns(
-        own.source, own.positions, columns, passed_over=len(run) - len(own)
-    )
 
 
 def cell(row: Mapping[str, Any], column: str) -> Any:
@@ -216,20 +232,60 @@ def mapped(column: Column, convert: Callable[[Any], Any], type_: pa.DataType) ->
     """
     if column is None:
         return _converted([None], convert)[0]
-    is_encoded = isinstance(column, pa.Array) and (
-        pa.types.is_string(column.type) or pa.types.is_integer(column.type)
-    )
-    if not is_encoded:
-        values = column.to_pylist() if isinstance(column, pa.Array) else column
-        return pa.array(_converted(values, convert), type_)
+    if isinstance(column, list):
+        return pa.array(_converted(column, convert), type_)
+    if not pa.types.is_string(column.type) and not pa.types.is_integer(column.type):
+        return pa.array(_converted(column.to_pylist(), convert), type_)
     by_value = column.dictionary_encode(null_encoding="encode")
     made = pa.array(_converted(by_value.dictionary.to_pylist(), convert), type_)
     return pc.take(made, by_value.indices)
 
 
+def values_of(run: Run, name: str) -> list[Any]:
+    """Return the values under a name as Python's; None where a row has none."""
+    column = run.column(name)
+    if column is None:
+        return [None] * len(run)
+    return column if isinstance(column, list) else column.to_pylist()
+
+
+def choice_lists(column: Column, convert: Callable[[Any], Any]) -> pa.Array | None:
+    """Return the choices of each row, as a function makes them of what are not lists of texts."""
+    lists = column
+    if isinstance(lists, list):
+        try:
+            lists = pa.array(lists, _TEXTS)
+        except (pa.ArrowException, TypeError, ValueError):
+            return mapped(column, convert, _TEXTS)
+    if lists is None or not pa.types.is_list(lists.type):
+        return mapped(column, convert, _TEXTS)
+    lists = lists.cast(_TEXTS)
+    if pc.list_flatten(lists).null_count:
+        return mapped(column, convert, _TEXTS)
+    return pc.if_else(pc.equal(pc.list_value_length(lists), 0), None, lists)
+
+
+def rows_named(column: Column, name: str, name_of: Callable[[Any], str | None]) -> Any:
+    """Return which values are a name, as an array of truth values.
+
+    Raises
+    ------
+    NotAlikeError
+        If `name_of` finds no name in one.
+    """
+    if isinstance(column, pa.Array) and column.type == pa.string():
+        same = pc.equal(column, name)
+        if pc.all(same, skip_nulls=False).as_py():
+            return np.ones(len(column), np.bool_)
+    names = mapped(column, name_of, pa.string())
+    if names is None or names.null_count:
+        raise NotAlikeError
+    return pc.equal(names, name).to_numpy(zero_copy_only=False)
+
+
 def metadata_columns(run: Run, names: Sequence[str]) -> pa.Array:
     """Return what `metadata_json` makes of some of each row's values, once for equal ones."""
-    columns = [run.column(name) for name in names]
+    columns: list[Any] = [run.column(name) for name in names]
     codes = np.zeros(len(run), np.int64)
     for column in columns:
         if isinstance(column, list):
@@ -259,15 +315,18 @@ def empty_as_null(column: Column) -> Column:
     return pc.if_else(pa.array(is_empty), None, column) if is_empty.any() else column
 
 
-def numbers(run: Run) -> pa.Array:
-    """Return the rows' positions in their file as text."""
-    return pa.array(run.positions, pa.int64()).cast(pa.string())
+def positions(run: Run) -> pa.Array:
+    """Return the rows' positions in their file."""
+    there = run.positions
+    # Arrow takes a range one by one.
+    numbers = np.arange(there.start, there.stop) if isinstance(there, range) else there
+    return pa.array(numbers, pa.int64())
 
 
 def is_blank(column: pa.Array) -> npt.NDArray[np.bool_]:
     """Return which texts are null, empty or nothing but white space."""
     content, places = text_bytes(column.fill_null("") if column.null_count else column)
-    blank = np.diff(places) == 0
+    blank: npt.NDArray[np.bool_] = places[1:] == places[:-1]
     filled = np.flatnonzero(~blank)
     first = content[places[filled]]
     # Few texts begin with white space, in ASCII or beyond.

@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from errclust_pipeline.sources.base import BATCH_ROWS, Batch, SourceError, Submission
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.rows import constant_option, text_of
-from errclust_pipeline.sources.runs import Column, NotAlikeError, Run, batches_of_runs, cell, mapped
+from errclust_pipeline.sources.runs import Run, batches_of_runs, cell, rows_named
 from errclust_pipeline.sources.table_files import (
     Table,
     column_names,
@@ -103,7 +100,7 @@ class _Names:
             if name not in self.columns:
                 own &= otherwise == part
                 continue
-            own &= _are(run.column(self.columns[name]), part)
+            own &= rows_named(run.column(self.columns[name]), part, _name)
         return run if own.all() else run.where(own)
 
 
@@ -449,18 +446,6 @@ def _canonical(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bytes:
         return json.dumps(values, default=str).encode()
     except (RecursionError, ValueError, TypeError):
         return b"a row nested too deeply"
-
-
-def _are(column: Column, name: str) -> npt.NDArray[np.bool_]:
-    """Return which values are a name; all have to be some name."""
-    if isinstance(column, pa.Array) and column.type == pa.string():
-        same = pc.equal(column, name)
-        if pc.all(same, skip_nulls=False).as_py():
-            return np.ones(len(column), np.bool_)
-    names = mapped(column, _name, pa.string())
-    if names is None or names.null_count:
-        raise NotAlikeError
-    return np.asarray(pc.equal(names, name).to_numpy(zero_copy_only=False))
 
 
 def _name(value: Any) -> str | None:

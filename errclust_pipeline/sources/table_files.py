@@ -241,7 +241,9 @@ def runs_of_table(path: Path, columns: Iterable[str]) -> Iterator[Run]:
         yield from _csv_runs(path, _delimiter(path))
     else:
         for positions, values in runs_of_json_file(path):
-            yield ParsedRun(str(path), positions, list(map(_object, values)))
+            is_plain = set(map(type, values)) == {dict}
+            rows = values if is_plain else list(map(_object, values))
+            yield ParsedRun(str(path), positions, rows)
 
 
 def _one_by_one(runs: Iterable[Run]) -> Iterator[tuple[int, Any]]:

@@ -21,10 +21,11 @@ from errclust_pipeline.sources.runs import (
     NotAlikeError,
     Run,
     cell,
+    choice_lists,
     empty_as_null,
     is_blank,
     mapped,
-    numbers,
+    positions,
     positions_in,
     texts,
 )
@@ -37,7 +38,6 @@ _LABEL_NUMBER = re.compile(r"(?:LABEL_)?(-?\d{1,9})(?:\.0)?")
 """A label's number as text; transformers calls the labels of a model without names LABEL_0, …"""
 
 _NO_LABEL = -1
-_TEXTS = pa.list_(pa.string())
 _NUMBERS = (
     pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64(),
 )  # fmt: skip
@@ -126,7 +126,7 @@ class RowConversion:
         """
         gold = self._answers(run, "correct_answer")
         prediction = self._answers(run, "prediction")
-        choices = _choice_lists(self._column(run, "choices"))
+        choices = choice_lists(self._column(run, "choices"), _choices)
         return {
             "example_id": self._ids(run, prefix),
             "subject": texts(self._column(run, "subject")),
@@ -153,7 +153,7 @@ class RowConversion:
             if ids is None or ids.null_count:
                 raise NotAlikeError
             return ids
-        ids = numbers(run)
+        ids = positions(run).cast(pa.string())
         return pc.binary_join_element_wise(prefix, ids, "") if prefix else ids
 
     def _questions(self, run: Run) -> pa.Array:
@@ -347,20 +347,6 @@ def _score(value: Any) -> float | int | Fault:
 def _number(value: Any) -> float | Fault:
     score = _score(value)
     return score if isinstance(score, Fault) else float(score)
-
-
-def _choice_lists(column: Column) -> pa.Array | None:
-    if isinstance(column, list):
-        try:
-            column = pa.array(column, _TEXTS)
-        except (pa.ArrowException, TypeError, ValueError):
-            return mapped(column, _choices, _TEXTS)
-    if column is None or not pa.types.is_list(column.type):
-        return mapped(column, _choices, _TEXTS)
-    lists = column.cast(_TEXTS)
-    if pc.list_flatten(lists).null_count:
-        return mapped(column, _choices, _TEXTS)
-    return pc.if_else(pc.equal(pc.list_value_length(lists), 0), None, lists)
 
 
 def _choices(value: Any) -> list[str] | Fault | None:

@@ -49,6 +49,8 @@ _decoder = msgspec.json.Decoder()
 _decode_fast, _decode_lines = _decoder.decode, _decoder.decode_lines
 _CUTS = 3
 """How often a place is looked for up to which a chunk holds whole elements of a list."""
+_LONGEST_PAUSE = 31
+"""Chunks after which that is tried again at the latest."""
 
 
 class WrongEncodingError(ValueError):
@@ -276,6 +278,8 @@ class _Elements:
         self._any_invalid = False
         # Whether a chunk has just been added: of the next one, many may be decoded at once.
         self._many = False
+        # So many chunks are passed over before that is tried again, and are left to be.
+        self._pause = self._waits = 0
         # What may stand after an element; anything else is glued to it, e.g. 12abc or {}{}.
         self._ends = " \t\r\n" + ends
         self._broken_off = False
@@ -331,8 +335,13 @@ class _Elements:
 
         They end at a brace before a comma. If that stands inside a text or another element, what
         is cut off there is no list, and the decoder says so. The bytes are decoded as they are:
-        only the rest of the chunk becomes text.
+        only the rest of the chunk becomes text. Where it failed, it is tried less and less often,
+        as rows may always hold others' ends.
         """
+        if self._waits:
+            self._waits -= 1
+            self._many = False
+            return []
         raw = b"" if self._ended else self._stream.read(CHUNK_BYTES)
         self._ended = not raw
         begun, _ = self._decoder.getstate()
@@ -345,6 +354,8 @@ class _Elements:
         self._start = 0
         self._any_invalid = _has_invalid_byte(self._buffer)
         self._many = bool(found)
+        self._pause = 0 if found else min(2 * self._pause + 1, _LONGEST_PAUSE)
+        self._waits = self._pause
         return found
 
     def _decode(self) -> tuple[Any, int]:

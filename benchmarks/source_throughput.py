@@ -8,8 +8,8 @@ questions with made-up logits.
 Reading ends in checked rows of the `responses` schema, each with its question's hash; parsing ends
 in Python objects or Arrow columns of what stands in the file; a pickle is taken apart but not
 loaded, since loading a stranger's is no option. Also printed is what finding the
-submission takes, which looks at the file and hashes it. Each is the best of several times, in
-seconds of processor time, so that what else the machine does counts little.
+submission takes, which looks at the file and hashes it. Each is the median of several times, taken
+in turns, in seconds of processor time, so that what else the machine does counts little.
 
 Run from the project's root::
 
@@ -23,6 +23,7 @@ import json
 import os
 import pickle
 import pickletools
+import statistics
 import tempfile
 import time
 import zipfile
@@ -64,7 +65,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--times", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--times", type=int, default=5, help="at least so many times each")
     arguments = parser.parse_args()
     os.environ.setdefault(PASSWORD_VARIABLE, REALMISTAKE_PASSWORD)
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +85,7 @@ def measure(case: Case, times: int) -> dict[str, Any]:
         )
 
     rows = read()
-    reading, parsing, finding = best(
+    reading, parsing, finding = typical(
         times,
         read,
         lambda: case.parse(case.path),
@@ -107,8 +108,8 @@ def files_at(path: Path) -> list[Path]:
     return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
-def best(times: int, *works: Callable[[], object]) -> list[float]:
-    """Return the shortest of several times of each work, in seconds of processor time.
+def typical(times: int, *works: Callable[[], object]) -> list[float]:
+    """Return the median of several times of each work, in seconds of processor time.
 
     They take turns, so that none has the machine in a better hour; short ones have more of them.
     """
@@ -118,7 +119,7 @@ def best(times: int, *works: Callable[[], object]) -> list[float]:
             started = time.process_time()
             work()
             own.append(time.process_time() - started)
-    return [min(own) for own in seconds]
+    return list(map(statistics.median, seconds))
 
 
 def cases(data: Path, folder: Path) -> Iterator[Case]:

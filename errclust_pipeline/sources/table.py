@@ -60,6 +60,7 @@ OTHER_NAMES = {
 LABELLED = ("correct_answer", "prediction")
 """What may be a class label."""
 
+_encode = json.JSONEncoder(default=str).encode
 _FEWEST_COMPARED = 20
 _MOST_LABELS = 1_000
 
@@ -443,7 +444,7 @@ def _canonical(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bytes:
         for name, column in sorted(columns.items())
     ]
     try:
-        return json.dumps(values, default=str).encode()
+        return _encode(values).encode()
     except (RecursionError, ValueError, TypeError):
         return b"a row nested too deeply"
 

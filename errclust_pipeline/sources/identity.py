@@ -118,10 +118,11 @@ def _with_single_blanks(
     if is_space.any():
         content = np.where(is_space, _BLANK, content)
     blank = content == _BLANK
-    starts = np.zeros(len(content) + 1, np.bool_)
-    starts[places] = True
-    # Dropped: a blank at a text's start, and one before another blank or at a text's end.
-    dropped = np.flatnonzero(blank & (np.append(blank[1:], True) | starts[1:]))
+    # Dropped: a blank before another one or at a text's end, and then one at a text's start.
+    goes_on = np.empty_like(blank)
+    goes_on[:-1] = blank[1:]
+    goes_on[places[1:] - 1] = True
+    dropped = np.flatnonzero(blank & goes_on)
     if dropped.size:
         content, places = _without(content, places, dropped)
     first = places[:-1][np.diff(places) > 0]

@@ -360,7 +360,7 @@ def _csv_runs(path: Path, delimiter: str) -> Iterator[Run]:
         position = 0
         while block := lines.block():
             size = regular_bytes(block, delimiter)
-            batch = _parsed_block(block[:size], header, delimiter) if size else None
+            batch = _parsed_block(memoryview(block)[:size], header, delimiter) if size else None
             if batch is None:
                 lines.put_back(block)
                 values = list(_csv_block(lines, header, delimiter))
@@ -415,7 +415,7 @@ def _whole_rows(block: bytes, quotes: npt.NDArray[np.integer]) -> int:
     return block.rfind(b"\n", 0, end) + 1
 
 
-def _parsed_block(block: bytes, header: list[str], delimiter: str) -> pa.RecordBatch | None:
+def _parsed_block(block: memoryview, header: list[str], delimiter: str) -> pa.RecordBatch | None:
     """Return the columns of rows that are regular, as text; None if one is not as it should be."""
     if len(header) == 1 or len(set(header)) < len(header):
         return None

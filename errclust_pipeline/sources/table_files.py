@@ -247,7 +247,7 @@ def runs_of_table(path: Path, columns: Iterable[str]) -> Iterator[Run]:
 
 
 def _one_by_one(runs: Iterable[Run]) -> Iterator[tuple[int, Any]]:
-    return one_by_one((run.positions, run.rows()) for run in runs)
+    yield from one_by_one((run.positions, run.rows()) for run in runs)
 
 
 def _object(row: Any) -> dict[str, Any] | Fault:

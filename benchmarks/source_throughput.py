@@ -8,8 +8,8 @@ questions with made-up logits.
 Reading ends in checked rows of the `responses` schema, each with its question's hash; parsing ends
 in Python objects or Arrow columns of what stands in the file; a pickle is taken apart but not
 loaded, since loading a stranger's is no option. Also printed is what finding the
-submission takes, which looks at the file and hashes it. Each is the best of several times, in
-seconds of processor time, so that what else the machine does counts little.
+submission takes, which looks at the file and hashes it. Each is the median of several times, taken
+in turns, in seconds of processor time, so that what else the machine does counts little.
 
 Run from the project's root::
 
@@ -23,13 +23,14 @@ import json
 import os
 import pickle
 import pickletools
+import statistics
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import orjson
@@ -42,8 +43,8 @@ from errclust_pipeline.sources import find_submissions, read_submission
 from errclust_pipeline.sources.archive import zipfile as archive_zipfile
 from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE
 
-Result = TypeVar("Result")
 REALMISTAKE_PASSWORD = "open-realmistake"  # published in its README
+LEAST_SECONDS = 2.0
 GSM8K_MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
 
 
@@ -64,7 +65,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--times", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--times", type=int, default=5, help="at least so many times each")
     arguments = parser.parse_args()
     os.environ.setdefault(PASSWORD_VARIABLE, REALMISTAKE_PASSWORD)
     with tempfile.TemporaryDirectory() as folder:
@@ -74,20 +75,26 @@ def main() -> None:
 
 def measure(case: Case, times: int) -> dict[str, Any]:
     """Time finding, reading and parsing."""
-    finding, submissions = best(times, lambda: find_submissions(case.path, options=case.options))
-    reading, rows = best(
-        times,
-        lambda: sum(
+    submissions = find_submissions(case.path, options=case.options)
+
+    def read() -> int:
+        return sum(
             batch.responses.num_rows + batch.rejects.num_rows + batch.passed_over
             for submission in submissions
             for batch in read_submission(submission)
-        ),
+        )
+
+    rows = read()
+    reading, parsing, finding = typical(
+        times,
+        read,
+        lambda: case.parse(case.path),
+        lambda: find_submissions(case.path, options=case.options),
     )
-    parsing, _ = best(times, lambda: case.parse(case.path))
     return {
         "source": case.source,
         "rows": f"{rows:,}",
-        "MB": case.path.stat().st_size / 1e6,
+        "MB": sum(file.stat().st_size for file in files_at(case.path)) / 1e6,
         "read/s": f"{rows / reading:,.0f}",
         "parsed/s": f"{rows / parsing:,.0f}",
         "ratio": parsing / reading,
@@ -96,21 +103,31 @@ def measure(case: Case, times: int) -> dict[str, Any]:
     }
 
 
-def best(times: int, work: Callable[[], Result]) -> tuple[float, Result]:
-    """Return the shortest of several times, in seconds of processor time, and the result."""
-    seconds = []
-    for _ in range(times):
-        started = time.process_time()
-        result = work()
-        seconds.append(time.process_time() - started)
-    return min(seconds), result
+def files_at(path: Path) -> list[Path]:
+    """Return a file, or a folder's files."""
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def typical(times: int, *works: Callable[[], object]) -> list[float]:
+    """Return the median of several times of each work, in seconds of processor time.
+
+    They take turns, so that none has the machine in a better hour; short ones have more of them.
+    """
+    seconds: list[list[float]] = [[] for _ in works]
+    while len(seconds[0]) < times or sum(map(sum, seconds)) < LEAST_SECONDS:
+        for work, own in zip(works, seconds, strict=True):
+            started = time.process_time()
+            work()
+            own.append(time.process_time() - started)
+    return list(map(statistics.median, seconds))
 
 
 def cases(data: Path, folder: Path) -> Iterator[Case]:
     """Yield what there is to measure, writing files where there is no real one."""
     yield Case("lm_eval", harness(data, folder), "orjson", parse_lines)
     mmlu_pro = data / "mmlu_pro" / "model_outputs_Qwen1.5-110B_5shots.zip"
-    yield Case("mmlu_pro", mmlu_pro, "zipfile, orjson", parse_zip)
+    yield Case("mmlu_pro", mmlu_pro, "zipfile, orjson", parse_zips)
+    yield Case("mmlu_pro, 8 models", mmlu_pro.parent, "zipfile, orjson", parse_zips)
     for log in inspect_logs(data, folder):
         is_archive = log.suffix == ".eval"
         yield Case(
@@ -257,10 +274,11 @@ def parse_list(path: Path) -> object:
     return orjson.loads(path.read_bytes())
 
 
-def parse_zip(path: Path) -> object:
-    """Parse the JSON list in a zip."""
-    with zipfile.ZipFile(path) as archive:
-        return orjson.loads(archive.read(archive.namelist()[0]))
+def parse_zips(path: Path) -> None:
+    """Parse the JSON list in a zip, or in each of a folder's."""
+    for file in files_at(path):
+        with zipfile.ZipFile(file) as archive:
+            orjson.loads(archive.read(archive.namelist()[0]))
 
 
 def parse_members(path: Path) -> object:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from errclust_pipeline.sources.identity import question_id, question_ids
 from errclust_pipeline.tables import REJECTS, RESPONSES, Table
 
 BATCH_ROWS = 1_000
@@ -26,9 +29,6 @@ EXCERPT_CHARACTERS = 500
 DETAIL_CHARACTERS = 1_000
 DEFAULT_THRESHOLD = 0.5
 """A response whose score is below this is an error, unless the submission says otherwise."""
-
-_WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
-"""What `str.split` splits ASCII at, less the blank."""
 
 
 class SourceError(ValueError):
@@ -147,27 +147,6 @@ class Reader(Protocol):
         ...
 
 
-def question_id(question: str, choices: Sequence[str] | None) -> str:
-    """Hash a question's identity: normalised text and choices, 32 hexadecimal digits.
-
-    Normalised means Unicode NFC and runs of white space as one blank, so that the same question
-    is the same point of the map in every submission, whatever its row number.
-    """
-    # All parts at once, since this runs for every row of every file. A NUL stands between them
-    # (it is no white space and composes with nothing); one inside a text is no separator.
-    parts = [question, *(choices or ())]
-    text = " \0 ".join(parts)
-    if text.count("\0") >= len(parts):
-        text = " \0 ".join([part.replace("\0", "\ufffd") for part in parts])
-    if not text.isascii():
-        text = " ".join(unicodedata.normalize("NFC", text).split())
-    elif "  " in text or any(map(text.__contains__, _WHITE_SPACE)) or text != text.strip():
-        # Most texts are as they should be, and looking costs less than taking them apart.
-        text = " ".join(text.split())
-    payload = text.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(payload, digest_size=16).hexdigest()
-
-
 def file_fingerprint(*paths: Path) -> str:
     """Hash the content of files, 32 hexadecimal digits; the revision of a submission."""
     digest = hashlib.blake2b(digest_size=16)
@@ -206,6 +185,9 @@ class RowCollector:
         self._same = {name: _storable(text) for name, text in same.items()} | {"revision": revision}
         self._batch_rows = batch_rows
         self._rows: list[dict[str, Any]] = []
+        self._stored: list[pa.RecordBatch] = []
+        """What came before `_rows`."""
+        self._stored_rows = 0
         self._rejects: list[dict[str, Any]] = []
         self.usable = 0
         self.rejected = 0
@@ -249,39 +231,62 @@ class RowCollector:
 
     def full(self) -> bool:
         """Whether a batch's worth has been collected."""
-        return len(self._rows) + len(self._rejects) >= self._batch_rows
+        return self._stored_rows + len(self._rows) + len(self._rejects) >= self._batch_rows
 
     def take_rows(self) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Hand out the rows and the rejects collected since the last call, possibly none."""
-        try:
-            rows = self._record_batch(self._rows)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            rows = self._record_batch(self._storable_rows())
+        self._store_rows()
+        if len(self._stored) == 1:
+            [rows] = self._stored
+        else:
+            nothing = pa.RecordBatch.from_pylist([], schema=self._table.schema)
+            rows = pa.concat_batches([nothing, *self._stored])
         rejects = pa.RecordBatch.from_pylist(self._rejects, schema=self._reject_schema)
-        self._rows, self._rejects = [], []
+        self._stored, self._stored_rows, self._rejects = [], 0, []
         return rows, rejects
 
-    def _record_batch(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
-        same = self._same
-        # Column by column: several times as fast as handing Arrow whole rows.
-        values = _columns(rows)
-        columns = [
-            pa.repeat(pa.scalar(same[column.name], column.type), len(rows))
-            if column.name in same
-            else pa.array(values[column.name], column.type)
-            if column.name in values
-            else pa.nulls(len(rows), column.type)
-            for column in self._table.schema
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=self._table.schema)
+    def _store_rows(self) -> None:
+        """Move the rows collected one by one to those stored in columns."""
+        if not self._rows:
+            return
+        rows, self._rows = self._rows, []
+        try:
+            stored = self._of_rows(rows)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            stored = self._of_rows(self._storable_rows(rows))
+        self._store(stored)
 
-    def _storable_rows(self) -> list[dict[str, Any]]:
-        """Repair the collected rows one by one, and reject those that cannot be repaired."""
+    def _store(self, rows: pa.RecordBatch) -> None:
+        self._stored.append(rows)
+        self._stored_rows += rows.num_rows
+
+    def _of_rows(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+        # Column by column: several times as fast as handing Arrow whole rows.
+        return self._record_batch(_columns(rows), len(rows))
+
+    def _record_batch(self, values: Mapping[str, Any], length: int) -> pa.RecordBatch:
+        """Put columns together: arrays, sequences of values, or a value that all rows have."""
+        columns = {
+            column.name: _array(values.get(column.name, self._same.get(column.name)), column.type)
+            for column in self._table.schema
+        }
+        self._derive(columns)
+        whole = [
+            pa.repeat(column, length) if isinstance(column, pa.Scalar) else column
+            for column in columns.values()
+        ]
+        return pa.RecordBatch.from_arrays(whole, schema=self._table.schema)
+
+    def _derive(self, columns: dict[str, Any]) -> None:
+        """Fill in columns that follow from others."""
+
+    def _storable_rows(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Repair the rows one by one, and reject those that cannot be repaired."""
         kept = []
-        for row in self._rows:
-            repaired = {name: _storable(value) for name, value in row.items()}
+        for row in rows:
+            repaired = {name: _storable(value) for name, value in self._complete(row).items()}
             try:
-                self._record_batch([repaired])
+                self._of_rows([repaired])
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 self.usable -= 1
                 place = {"source": row["source"], "position": row["position"]}
@@ -291,13 +296,17 @@ class RowCollector:
                 kept.append(repaired)
         return kept
 
+    def _complete(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row with what has to be derived from it before it is repaired."""
+        return row
+
 
 class BatchBuilder(RowCollector):
     """Collects rows and rejects of one submission and hands them out as `Batch` objects.
 
-    It fills in what is the same for every row (names, revision, the question's id), refuses a
-    second row with the same `example_id`, and counts, so that a reader's loop only has to map
-    fields.
+    It fills in what is the same for every row (names, revision) and what follows from others (the
+    question's id, whether the response is right), refuses a second row with the same `example_id`,
+    and counts, so that a reader only has to map fields.
     """
 
     def __init__(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> None:
@@ -307,7 +316,7 @@ class BatchBuilder(RowCollector):
         self._passed_over = 0
         self._seen: set[str] = set()
 
-    def add(self, row: Mapping[str, Any], *, source: str, position: int) -> None:
+    def add(self, row: dict[str, Any], *, source: str, position: int) -> None:
         """Add a usable row: columns of `responses`, less those that the builder fills in.
 
         A row whose `example_id` came before, or whose score is not a number in [0, 1], is
@@ -328,18 +337,33 @@ class BatchBuilder(RowCollector):
             return
         self._seen.add(example_id)
         self.usable += 1
-        score = float(score)
-        self._rows.append(
-            {
-                **row,
-                "example_id": example_id,
-                "question_id": question_id(row["question"], row.get("choices")),
-                "score": score,
-                "correct": score >= self._threshold,
-                "source": source,
-                "position": position,
-            }
-        )
+        row["example_id"] = example_id
+        row["score"] = float(score)
+        row["source"] = source
+        row["position"] = position
+        self._rows.append(row)
+
+    def add_columns(self, columns: Mapping[str, Any], *, source: str, positions: pa.Array) -> bool:
+        """Add usable rows all at once: columns as of `add`; a plain value is that of all rows.
+
+        Returns
+        -------
+        bool
+            False if one of them would be rejected: then none is added.
+        """
+        ids = columns["example_id"].to_pylist()
+        scores = columns["score"].to_numpy(zero_copy_only=False)
+        distinct = set(ids)
+        if len(distinct) < len(ids) or not self._seen.isdisjoint(distinct):
+            return False
+        if not np.all((scores >= 0.0) & (scores <= 1.0)):
+            return False
+        self._store_rows()
+        values = {**columns, "source": source, "position": positions}
+        self._store(self._record_batch(values, len(ids)))
+        self._seen |= distinct
+        self.usable += len(ids)
+        return True
 
     def pass_over(self, rows: int = 1) -> None:
         """Count rows that are fine but not this submission's to use."""
@@ -352,13 +376,32 @@ class BatchBuilder(RowCollector):
         self._passed_over = 0
         return batch
 
+    def _derive(self, columns: dict[str, Any]) -> None:
+        columns["correct"] = pc.greater_equal(columns["score"], self._threshold)
+        if not isinstance(columns["question_id"], pa.Array):
+            choices = columns["choices"] if isinstance(columns["choices"], pa.Array) else None
+            columns["question_id"] = question_ids(columns["question"], choices)
+
+    def _complete(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "question_id": question_id(row["question"], row.get("choices"))}
+
+
+def _array(values: Any, type_: pa.DataType) -> pa.Array | pa.Scalar:
+    """Return a column as Arrow holds it; a value that all rows have stays one."""
+    if isinstance(values, pa.Array):
+        return values
+    return pa.array(values, type_) if isinstance(values, list | tuple) else pa.scalar(values, type_)
+
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
     """Return the values of each name that a row has; of one that lacks it, None."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    if len(names) > 1 and all(len(row) == len(names) for row in rows):
+    names = list(rows[0])
+    if len(names) > 1 and set(map(len, rows)) == {len(names)}:
         # Nearly always all rows have the same names, and then they are taken out at once.
-        return dict(zip(names, zip(*map(itemgetter(*names), rows), strict=True), strict=True))
+        with suppress(KeyError):
+            values = zip(*map(itemgetter(*names), rows), strict=True)
+            return dict(zip(names, values, strict=True))
+    names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names}
 
 

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
     Batch,
@@ -18,9 +21,8 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
-from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file, runs_of_json_file
 from errclust_pipeline.sources.rows import (
-    batches,
     constant_option,
     files_below,
     first_row,
@@ -28,9 +30,21 @@ from errclust_pipeline.sources.rows import (
     text_of,
     texts_of,
 )
+from errclust_pipeline.sources.runs import (
+    NotAlikeError,
+    ParsedRun,
+    batches_of_runs,
+    choice_lists,
+    is_blank,
+    positions_in,
+    rows_named,
+    texts,
+    values_of,
+)
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _KEYS = {"schema_version", "evaluation_id", "evaluation_name", "model_id", "sample_id", "input"}
+_NAMES = ("evaluation_name", "model_id")
 _SUBJECT_KEYS = ("subject", "category", "topic")
 
 
@@ -82,17 +96,25 @@ class EveryEvalEverReader:
         """Stream the submission's instances; those of others in the file are passed over."""
         owner = tuple(submission.options["owner"])
 
-        def convert(_position: int, value: Any) -> dict[str, Any] | Fault | None:
-            if not isinstance(value, dict):
-                kind = type(value).__name__
+        def convert(_source: str, _position: int, row: Any) -> dict[str, Any] | Fault | None:
+            if not isinstance(row, dict):
+                kind = type(row).__name__
                 return Fault("not_an_object", f"an instance is a {kind}, expected an object")
-            pair = _pair(value)
+            pair = _pair(row)
             if pair is None:
                 return Fault("missing_name", "the instance names no evaluation or no model")
-            return _to_row(value) if pair == owner else None
+            return _to_row(row) if pair == owner else None
 
-        rows = rows_of_json_file(Path(submission.files[0]))
-        return batches(submission, batch_rows, rows, convert, self.expects)
+        def convert_columns(run: ParsedRun) -> tuple[ParsedRun, dict[str, Any]]:
+            is_own = np.ones(len(run), np.bool_)
+            for name, part in zip(_NAMES, owner, strict=True):
+                is_own &= rows_named(run.column(name), part, _name)
+            own = run if is_own.all() else run.where(is_own)
+            return own, _to_columns(own)
+
+        source = submission.files[0]
+        runs = (ParsedRun(source, *run) for run in runs_of_json_file(Path(source)))
+        return batches_of_runs(submission, batch_rows, runs, convert_columns, convert, self.expects)
 
 
 def _is_instance_file(path: Path) -> bool:
@@ -109,9 +131,12 @@ def _pair(row: Any) -> tuple[str, str] | None:
     """Return the names of an instance's evaluation and model."""
     if not isinstance(row, dict):
         return None
-    evaluation, model = row.get("evaluation_name"), row.get("model_id")
-    named = all(isinstance(name, str) and name.strip() for name in (evaluation, model))
-    return (str(evaluation), str(model)) if named else None
+    evaluation, model = (_name(row.get(name)) for name in _NAMES)
+    return (evaluation, model) if evaluation and model else None
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
@@ -129,16 +154,12 @@ def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
     if identity is None:
         return Fault("missing_id", "the instance has no sample_id")
     choices = texts_of(given.get("choices"))
-    references = _texts(given.get("reference"))
-    gold = "; ".join(references) if references else None
+    gold = _gold(given.get("reference"))
     recorded, prediction = _extracted(value.get("answer_attribution"))
-    metadata = value.get("metadata")
-    details = metadata if isinstance(metadata, dict) else {}
+    details = value.get("metadata")
     return {
         "example_id": identity,
-        "subject": next(
-            (text_of(details[key]) for key in _SUBJECT_KEYS if details.get(key) is not None), None
-        ),
+        "subject": _subject(details),
         "question": question,
         "choices": choices,
         "gold": gold,
@@ -151,14 +172,59 @@ def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
         else None,
         "score": 1.0 if correct else 0.0,
         "metric": "is_correct",
-        "metadata": metadata_json(
-            {
-                "score": evaluation.get("score"),
-                "error": value.get("error"),
-                **{str(key): one for key, one in details.items()},
-            }
-        ),
+        "metadata": _metadata(evaluation.get("score"), value.get("error"), details),
     }
+
+
+def _to_columns(run: ParsedRun) -> dict[str, Any]:
+    """Return what `_to_row` does, of many instances at once."""
+    given, evaluation = run.inside("input"), run.inside("evaluation")
+    correct = evaluation.column("is_correct")
+    question, identity = texts(given.column("raw")), texts(run.column("sample_id"))
+    if not isinstance(correct, pa.Array) or correct.type != pa.bool_() or correct.null_count:
+        raise NotAlikeError
+    if question is None or is_blank(question).any() or identity is None or identity.null_count:
+        raise NotAlikeError
+    choices = choice_lists(given.column("choices"), texts_of)
+    gold = pa.array(list(map(_gold, values_of(given, "reference"))), pa.string())
+    extracted = list(map(_extracted, values_of(run, "answer_attribution")))
+    prediction = pa.array([answer for _, answer in extracted], pa.string())
+    details = values_of(run, "metadata")
+    of_rows = zip(values_of(evaluation, "score"), values_of(run, "error"), details, strict=True)
+    return {
+        "example_id": identity,
+        "subject": list(map(_subject, details)),
+        "question": question,
+        "choices": choices,
+        "gold": gold,
+        "gold_choice": positions_in(choices, gold),
+        "response": list(map(_response, run.values)),
+        "extraction_recorded": [is_recorded for is_recorded, _ in extracted],
+        "prediction": prediction,
+        "predicted_choice": positions_in(choices, prediction),
+        "score": correct.cast(pa.float64()),
+        "metric": "is_correct",
+        "metadata": [_metadata(*row) for row in of_rows],
+    }
+
+
+def _gold(reference: Any) -> str | None:
+    references = _texts(reference)
+    return "; ".join(references) if references else None
+
+
+def _metadata(score: Any, error: Any, details: Any) -> str | None:
+    named = details if isinstance(details, dict) else {}
+    return metadata_json({"score": score, "error": error, **named})
+
+
+def _subject(details: Any) -> str | None:
+    if not isinstance(details, dict):
+        return None
+    for key in _SUBJECT_KEYS:
+        if details.get(key) is not None:
+            return text_of(details[key])
+    return None
 
 
 def _texts(value: Any) -> list[str]:
@@ -169,14 +235,18 @@ def _texts(value: Any) -> list[str]:
 
 def _extracted(attribution: Any) -> tuple[bool, str | None]:
     """Return whether it is said which answer was extracted, and the last one that counts."""
-    steps = (
-        [one for one in attribution if isinstance(one, dict)]
-        if isinstance(attribution, list)
-        else []
-    )
-    final = [one for one in steps if one.get("is_terminal")] or steps
-    answer = text_of(final[-1].get("extracted_value")) if final else None
-    return bool(final), answer if answer and answer.strip() else None
+    if not isinstance(attribution, list):
+        return False, None
+    last = final = None
+    for step in attribution:
+        if isinstance(step, dict):
+            last = step
+            if step.get("is_terminal"):
+                final = step
+    if last is None:
+        return False, None
+    answer = text_of((final or last).get("extracted_value"))
+    return True, answer if answer and answer.strip() else None
 
 
 def _response(value: Mapping[str, Any]) -> str | None:

@@ -11,13 +11,16 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, starmap
 from json.scanner import make_scanner
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from errclust_pipeline.sources.archive import open_result_file
 from errclust_pipeline.sources.base import EXCERPT_CHARACTERS, SourceError
@@ -26,21 +29,28 @@ MAX_ROW_BYTES = 64 << 20
 """A row longer than this (in a list: as many characters) is not read."""
 
 CHUNK_BYTES = 1 << 20
+_FIRST_BYTES = 1 << 18
+"""Of lines read first, row by row: who looks at a file's first rows needs no more."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
 # Single character classes, each character looked at once: no pattern here can backtrack.
 _SEPARATORS = re.compile(r"[ \t\r\n,]*")
+_SEPARATOR_BYTES = re.compile(rb"[ \t\r\n,]*")
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
+_NEWLINE, _OPENING, _CLOSING = b"\n{}"
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 
 _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 # Twice as fast, and what it takes it reads as the standard decoder does (unlike others it keeps
 # whole numbers of any size). It takes less: no NaN, no lone surrogates.
-_decode_fast = msgspec.json.Decoder().decode
+_decoder = msgspec.json.Decoder()
+_decode_fast, _decode_lines = _decoder.decode, _decoder.decode_lines
 _CUTS = 3
 """How often a place is looked for up to which a chunk holds whole elements of a list."""
+_LONGEST_PAUSE = 31
+"""Chunks after which that is tried again at the latest."""
 
 
 class WrongEncodingError(ValueError):
@@ -73,9 +83,22 @@ def rows_of_json_file(path: Path, member: str | None = None) -> Iterator[tuple[i
     SourceError
         If the file is missing, damaged, in UTF-16, or decompresses to more than is believable.
     """
+    yield from one_by_one(runs_of_json_file(path, member, _FIRST_BYTES))
+
+
+def runs_of_json_file(
+    path: Path, member: str | None = None, first_bytes: int = CHUNK_BYTES
+) -> Iterator[tuple[Sequence[int], list[Any]]]:
+    """Yield what `rows_of_json_file` yields, many rows at a time: their positions and values.
+
+    Parameters
+    ----------
+    first_bytes : int
+        How much of a file of lines is read first.
+    """
     with open_result_file(path, member) as stream:
         try:
-            yield from read_json_rows(stream)
+            yield from _read_runs(stream, first_bytes)
         except WrongEncodingError as error:
             raise SourceError(f"{path} {error}") from error
 
@@ -97,6 +120,18 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
     WrongEncodingError
         If the file is in UTF-16.
     """
+    yield from one_by_one(_read_runs(stream, CHUNK_BYTES))
+
+
+def one_by_one(runs: Iterable[tuple[Sequence[int], Sequence[Any]]]) -> Iterator[tuple[int, Any]]:
+    """Return an iterator over the positions and values of runs of rows."""
+    # No variable of a loop, which would hold a run until the next one has been read.
+    return chain.from_iterable(starmap(zip, runs))
+
+
+def _read_runs(
+    stream: io.BufferedReader[Any], first_bytes: int
+) -> Iterator[tuple[Sequence[int], list[Any]]]:
     skip_byte_order_mark(stream)
     line = 0
     first = b""
@@ -112,7 +147,7 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
         stream.read(1)
         yield from _ListRows(stream)
     else:
-        yield from _read_lines(stream, line)
+        yield from _read_lines(stream, line, first_bytes)
 
 
 def read_json_object(
@@ -141,20 +176,66 @@ def read_json_object(
     yield from _ObjectEntries(stream, rows_of)
 
 
-def _read_lines(stream: io.BufferedReader[Any], number: int) -> Iterator[tuple[int, Any]]:
-    while raw := stream.readline(MAX_ROW_BYTES + 1):
-        if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
-            excerpt = raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace")
-            while (rest := stream.readline(CHUNK_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            yield number, _too_large(excerpt)
-        elif raw.strip(_WHITE_SPACE):
-            row = parse_json_row(raw)
-            if isinstance(row, Fault) and row.reason == "invalid_json" and raw[-1:] != b"\n":
-                detail = f"the file breaks off in this line ({row.detail}): fetch it again"
-                row = Fault("truncated_file", detail, row.excerpt)
-            yield number, row
-        number += 1
+def _read_lines(
+    stream: io.BufferedReader[Any], number: int, size: int
+) -> Iterator[tuple[Sequence[int], list[Any]]]:
+    # Of a block no larger than this only the last line can be too long.
+    while block := stream.read(min(size, MAX_ROW_BYTES)):
+        size = CHUNK_BYTES
+        is_too_long = False
+        if not block.endswith(b"\n"):
+            begun = len(block) - block.rfind(b"\n") - 1
+            # One byte more than a row may have, or its end.
+            end = stream.readline(MAX_ROW_BYTES + 1 - begun)
+            is_too_long = begun + len(end) > MAX_ROW_BYTES and not end.endswith(b"\n")
+            block += end
+        values = None if is_too_long else _one_a_line(block)
+        positions: Sequence[int]
+        if values is not None:
+            positions = range(number, number + len(values))
+            number += len(values)
+        else:
+            lines = io.BytesIO(block).readlines()
+            rows = [
+                (number + place, _line(raw))
+                for place, raw in enumerate(lines)
+                if raw.strip(_WHITE_SPACE)
+            ]
+            positions, values = [place for place, _ in rows], [value for _, value in rows]
+            number += len(lines)
+        while is_too_long and (rest := stream.readline(CHUNK_BYTES)):
+            is_too_long = not rest.endswith(b"\n")
+        yield positions, values
+
+
+def _one_a_line(block: bytes) -> list[Any] | None:
+    """Return the values of lines, all decoded at once; None if not each is one whole object."""
+    try:
+        values = _decode_lines(block)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # The decoder goes by values, not lines. Inside a value no brace is opened right after one that
+    # closes, so these ends of lines stand between two.
+    content = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(content[:-1] == _NEWLINE)
+    is_one_a_line = (
+        len(ends) == len(values) - 1
+        and (content[ends - 1] == _CLOSING).all()
+        and (content[ends + 1] == _OPENING).all()
+        and block.startswith(b"{")
+        and block.endswith((b"}\n", b"}"))
+    )
+    return list(values) if is_one_a_line else None
+
+
+def _line(raw: bytes) -> Any:
+    if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
+        return _too_large(raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace"))
+    row = parse_json_row(raw)
+    if isinstance(row, Fault) and row.reason == "invalid_json" and not raw.endswith(b"\n"):
+        detail = f"the file breaks off in this line ({row.detail}): fetch it again"
+        return Fault("truncated_file", detail, row.excerpt)
+    return row
 
 
 def parse_json_row(raw: bytes) -> Any:
@@ -195,8 +276,10 @@ class _Elements:
         self._start = 0
         self._ended = False
         self._any_invalid = False
-        # Whether a chunk has just been added, of which many elements may be decoded at once.
+        # Whether a chunk has just been added: of the next one, many may be decoded at once.
         self._many = False
+        # So many chunks are passed over before that is tried again, and are left to be.
+        self._pause = self._waits = 0
         # What may stand after an element; anything else is glued to it, e.g. 12abc or {}{}.
         self._ends = " \t\r\n" + ends
         self._broken_off = False
@@ -218,47 +301,62 @@ class _Elements:
         self._start = end
         return value
 
-    def _rows(self) -> Iterator[tuple[int, Any]]:
-        """Yield the elements of a list, from after its opening to after its closing bracket."""
-        number = 0
-        while (first := self._next_character()) != "]":
-            if not first:
-                self._broken_off = True
-                yield number, _truncated("after this row the closing bracket is missing")
-                return
-            if self._many:
-                self._many = False
-                for value in self._decode_many():
-                    yield number, value
-                    number += 1
-                continue
-            value = self._element()
-            yield number, value
-            if self._broken_off:
-                return
-            number += 1
-        self._start += 1
+    def _rows(self) -> Iterator[tuple[range, list[Any]]]:
+        """Yield the elements of a list, from after its opening to after its closing bracket.
 
-    def _decode_many(self) -> list[Any]:
-        """Decode the elements that the buffer holds whole, all at once; none if that fails.
+        Those that stand in a chunk of the file come at once, with their numbers.
+        """
+        number = 0
+        values: list[Any] = []
+        self._many = True
+        while not self._broken_off:
+            if self._many:
+                following = number + len(values)
+                if values:
+                    yield range(number, following), values
+                # Nothing is held of it while the next chunk is decoded.
+                number, values = following, []
+                values = self._read_many()
+                continue
+            first = self._next_character()
+            if first == "]":
+                self._start += 1
+                break
+            if first:
+                values.append(self._element())
+            elif not self._many:
+                self._broken_off = True
+                values.append(_truncated("after this row the closing bracket is missing"))
+        if values:
+            yield range(number, number + len(values)), values
+
+    def _read_many(self) -> list[Any]:
+        """Add a chunk and decode the elements that are whole then, all at once; none if that fails.
 
         They end at a brace before a comma. If that stands inside a text or another element, what
-        is cut off there is no list, and the decoder says so.
+        is cut off there is no list, and the decoder says so. The bytes are decoded as they are:
+        only the rest of the chunk becomes text. Where it failed, it is tried less and less often,
+        as rows may always hold others' ends.
         """
-        if self._any_invalid:
+        if self._waits:
+            self._waits -= 1
+            self._many = False
             return []
-        cut = len(self._buffer)
-        for _ in range(_CUTS):
-            cut = self._buffer.rfind("},", self._start, cut) + 1
-            if not cut:
-                break
-            try:
-                found = _decode_fast(f"[{self._buffer[self._start : cut]}]")
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                continue
-            self._start = cut
-            return list(found)
-        return []
+        raw = b"" if self._ended else self._stream.read(CHUNK_BYTES)
+        self._ended = not raw
+        begun, _ = self._decoder.getstate()
+        self._decoder.reset()
+        kept = self._buffer[self._start :].encode("utf-8", "surrogateescape")
+        chunk = b"".join((kept, begun, raw))
+        start = _SEPARATOR_BYTES.match(chunk).end()  # type: ignore[union-attr]
+        found, cut = _whole_elements(chunk, start)
+        self._buffer = self._decoder.decode(chunk[cut:], final=self._ended)
+        self._start = 0
+        self._any_invalid = _has_invalid_byte(self._buffer)
+        self._many = bool(found)
+        self._pause = 0 if found else min(2 * self._pause + 1, _LONGEST_PAUSE)
+        self._waits = self._pause
+        return found
 
     def _decode(self) -> tuple[Any, int]:
         """Decode the element at the start; end -1 if it is faulty or not all there."""
@@ -312,12 +410,27 @@ class _Elements:
         text = self._decoder.decode(raw, final=self._ended)
         kept = self._buffer[self._start :]
         # Looked for once a chunk, so that clean files pay nothing for it in each row.
-        here = not text.isascii() and _INVALID_BYTE.search(text) is not None
-        self._any_invalid = here or (self._any_invalid and bool(kept))
+        self._any_invalid = _has_invalid_byte(text) or (self._any_invalid and bool(kept))
         self._buffer = kept + text
         self._start = 0
         self._many = True
         return bool(text) or not self._ended
+
+
+def _whole_elements(chunk: bytes, start: int) -> tuple[list[Any], int]:
+    """Decode the elements of a list that a chunk holds whole; return them and where they end."""
+    cut = len(chunk)
+    for _ in range(_CUTS):
+        cut = chunk.rfind(b"},", start, cut) + 1
+        if not cut:
+            break
+        with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+            return list(_decode_fast(b"".join((b"[", memoryview(chunk)[start:cut], b"]")))), cut
+    return [], 0
+
+
+def _has_invalid_byte(text: str) -> bool:
+    return not text.isascii() and _INVALID_BYTE.search(text) is not None
 
 
 class _ListRows(_Elements):
@@ -326,17 +439,19 @@ class _ListRows(_Elements):
     def __init__(self, stream: io.BufferedReader[Any]) -> None:
         super().__init__(stream, ",]")
 
-    def __iter__(self) -> Iterator[tuple[int, Any]]:
-        number = -1
-        for number, value in self._rows():
-            yield number, value
+    def __iter__(self) -> Iterator[tuple[Sequence[int], list[Any]]]:
+        following = 0
+        for run in self._rows():
+            following = run[0].stop
+            yield run
+            del run
         if self._broken_off:
             return
         while True:
             rest = self._buffer[self._start :].strip(" \t\r\n")
             if rest:
                 detail = "more follows after the list's closing bracket, and was not read"
-                yield number + 1, Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])
+                yield [following], [Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])]
                 return
             self._start = len(self._buffer)
             if not self._more():
@@ -369,7 +484,7 @@ class _ObjectEntries(_Elements):
             first = self._next_character()
             if name == self._rows_of and first == "[":
                 self._start += 1
-                for number, value in self._rows():
+                for number, value in one_by_one(self._rows()):
                     yield name, number, value
             else:
                 yield name, 0, self._element()

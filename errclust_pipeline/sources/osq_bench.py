@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
@@ -18,16 +22,26 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
-from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file, runs_of_json_file
 from errclust_pipeline.sources.rows import (
-    batches,
     constant_option,
     files_below,
     first_row,
     metadata_json,
     text_of,
 )
-from errclust_pipeline.sources.table_files import column_names, parquet_rows
+from errclust_pipeline.sources.runs import (
+    NotAlikeError,
+    ParsedRun,
+    Run,
+    batches_of_runs,
+    is_blank,
+    mapped,
+    metadata_columns,
+    positions,
+    texts,
+)
+from errclust_pipeline.sources.table_files import column_names, runs_of_table
 
 DATASETS = frozenset(
     {
@@ -38,7 +52,9 @@ DATASETS = frozenset(
 """The sets that the questions come from, as files are named by them, in small letters."""
 
 _KEYS = frozenset({"question", "gold_answer", "os_answer", "os_eval"})
-_ALL_KEYS = _KEYS | {"mcq_answer", "mcq_eval", "dataset"}
+_FROM_OPTIONS = ("mcq_answer", "mcq_eval")
+"""The answer of the model that was shown the options, and whether it is right."""
+_ALL_KEYS = _KEYS | {*_FROM_OPTIONS, "dataset"}
 _JSON = (".json", ".json.gz")
 _JSON_LINES = (".jsonl", ".jsonl.gz")
 _SPLITS = frozenset({"train", "test", "validation", "data", "default"})
@@ -99,12 +115,24 @@ class OsqBenchReader:
         path = Path(submission.files[0])
         dataset = submission.options["dataset"]
 
-        def convert(position: int, value: Any) -> dict[str, Any] | Fault | None:
-            if isinstance(value, dict) and _dataset(value, path) != dataset:
-                return None
-            return _to_row(position, value)
+        def convert(_: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
+            if not isinstance(row, dict):
+                kind = type(row).__name__
+                return Fault("not_an_object", f"the row is a {kind}, expected an object")
+            return _to_row(position, row) if _dataset(row, path) == dataset else None
 
-        return batches(submission, batch_rows, _rows(path), convert, self.expects)
+        def convert_columns(run: Run) -> tuple[Run, dict[str, Any]]:
+            own = _of_dataset(run, path, dataset)
+            return own, _to_columns(own)
+
+        return batches_of_runs(
+            submission,
+            batch_rows,
+            _runs(path),
+            convert_columns,
+            convert,
+            self.expects,
+        )
 
 
 def _may_be_one(path: Path) -> bool:
@@ -121,29 +149,51 @@ def _is_one(path: Path) -> bool:
         if name.endswith(".parquet"):
             return set(column_names(path)) >= _KEYS
         if name.endswith(_JSON + _JSON_LINES):
-            row = first_row(_rows(path))
+            row = first_row(rows_of_json_file(path))
             return row is not None and row.keys() >= _KEYS
     except SourceError:
         return False  # A file of another reader's may be damaged too.
     return False
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _runs(path: Path) -> Iterator[Run]:
     if path.name.lower().endswith(".parquet"):
-        return parquet_rows(path, sorted(set(column_names(path)) & _ALL_KEYS))
-    return rows_of_json_file(path)
+        yield from runs_of_table(path, sorted(_ALL_KEYS))
+    else:
+        for run in runs_of_json_file(path):
+            yield ParsedRun(str(path), *run)
 
 
 def _datasets(path: Path) -> list[str]:
     """List the sets whose questions a file holds, in its order."""
-    rows = (row for _, row in _rows(path) if isinstance(row, dict))
-    return list(dict.fromkeys(_dataset(row, path) for row in rows))
+    found: dict[str, None] = {}
+    for run in _runs(path):
+        try:
+            found |= dict.fromkeys(_dataset_column(run, path).unique().to_pylist())
+        except (NotAlikeError, pa.ArrowException, ValueError):
+            rows = (row for row in run.rows() if isinstance(row, dict))
+            found |= dict.fromkeys(_dataset(row, path) for row in rows)
+    return list(found)
 
 
 def _dataset(row: Mapping[str, Any], path: Path) -> str:
     """Return the set that a row is of: what it says, or else its file's name."""
-    name = row.get("dataset")
+    return _dataset_name(row.get("dataset"), path)
+
+
+def _dataset_name(name: Any, path: Path) -> str:
     return name if isinstance(name, str) and name.strip() else path.name.split(".")[0]
+
+
+def _dataset_column(run: Run, path: Path) -> pa.Array:
+    names = mapped(run.column("dataset"), partial(_dataset_name, path=path), pa.string())
+    return names if isinstance(names, pa.Array) else pa.repeat(names, len(run))
+
+
+def _of_dataset(run: Run, path: Path, dataset: str) -> Run:
+    """Return the rows of a set of questions."""
+    own = pc.equal(_dataset_column(run, path), dataset).to_numpy(zero_copy_only=False)
+    return run if own.all() else run.where(own)
 
 
 def _model(path: Path) -> str:
@@ -155,12 +205,46 @@ def _model(path: Path) -> str:
     return folder.name
 
 
-def _to_row(position: int, value: Any) -> dict[str, Any] | Fault:
-    if not isinstance(value, dict):
-        return Fault("not_an_object", f"the row is a {type(value).__name__}, expected an object")
-    question, verdict = value.get("question"), value.get("os_eval")
+def _to_row(position: int, row: Mapping[str, Any]) -> dict[str, Any] | Fault:
+    question, score = row.get("question"), _score(row.get("os_eval"))
     if not isinstance(question, str) or not question.strip():
         return Fault("missing_question", "the row's question is empty")
+    if isinstance(score, Fault):
+        return score
+    return {
+        "example_id": str(position),
+        "question": question,
+        "gold": text_of(row.get("gold_answer")),
+        "response": text_of(row.get("os_answer")) or "",
+        # The judge read the whole answer: nobody extracted one from it.
+        "extraction_recorded": False,
+        "score": score,
+        "metric": "os_eval",
+        "metadata": metadata_json({name: row.get(name) for name in _FROM_OPTIONS}),
+    }
+
+
+def _to_columns(run: Run) -> dict[str, Any]:
+    """Return what `_to_row` does, of many rows at once."""
+    question = run.column("question")
+    if not isinstance(question, pa.Array) or question.type != pa.string():
+        raise NotAlikeError
+    if is_blank(question).any():
+        raise NotAlikeError
+    response = texts(run.column("os_answer"))
+    return {
+        "example_id": positions(run).cast(pa.string()),
+        "question": question,
+        "gold": texts(run.column("gold_answer")),
+        "response": "" if response is None else response.fill_null(""),
+        "extraction_recorded": False,
+        "score": mapped(run.column("os_eval"), _score, pa.float64()),
+        "metric": "os_eval",
+        "metadata": metadata_columns(run, _FROM_OPTIONS),
+    }
+
+
+def _score(verdict: Any) -> float | Fault:
     if verdict is None or verdict == _NOT_JUDGED:
         return Fault("not_judged", "the judge gave no verdict on the answer")
     match = (
@@ -171,14 +255,4 @@ def _to_row(position: int, value: Any) -> dict[str, Any] | Fault:
     if match is None:
         shown = repr(verdict)[:_LONGEST_VERDICT]
         return Fault("unreadable_verdict", f"os_eval is {shown}, expected Correct or Incorrect")
-    return {
-        "example_id": str(position),
-        "question": question,
-        "gold": text_of(value.get("gold_answer")),
-        "response": text_of(value.get("os_answer")) or "",
-        # The judge read the whole answer: nobody extracted one from it.
-        "extraction_recorded": False,
-        "score": 1.0 if match[1].lower() == "correct" else 0.0,
-        "metric": "os_eval",
-        "metadata": metadata_json({name: value.get(name) for name in ("mcq_answer", "mcq_eval")}),
-    }
+    return 1.0 if match[1].lower() == "correct" else 0.0

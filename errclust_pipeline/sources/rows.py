@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from errclust_pipeline.sources.base import Batch, BatchBuilder, SourceError, Submission
 from errclust_pipeline.sources.json_stream import Fault
@@ -24,7 +28,7 @@ def batches(
     submission: Submission,
     batch_rows: int,
     rows: Iterable[tuple[int, Any]],
-    to_row: Callable[[int, Any], Mapping[str, Any] | Fault | None],
+    to_row: Callable[[int, Any], dict[str, Any] | Fault | None],
     expects: str,
 ) -> Iterator[Batch]:
     """Turn a submission's rows into batches.
@@ -44,62 +48,113 @@ def batches(
     SourceError
         If no row is usable.
     """
-    of_file = ((submission.files[0], position, value) for position, value in rows)
-    return batches_of_files(
-        submission, batch_rows, of_file, lambda _, position, value: to_row(position, value), expects
+    source = submission.files[0]
+    collection = Collection(
+        submission, batch_rows, lambda _, position, value: to_row(position, value), expects
     )
+    for position, value in rows:
+        yield from collection.add(source, position, value)
+    yield from collection.end()
 
 
 def batches_of_files(
     submission: Submission,
     batch_rows: int,
     rows: Iterable[tuple[str, int, Any]],
-    to_row: Callable[[str, int, Any], Mapping[str, Any] | Fault | None],
+    to_row: Callable[[str, int, Any], dict[str, Any] | Fault | None],
     expects: str,
 ) -> Iterator[Batch]:
     """Turn the rows of a submission of several files into batches; see `batches`.
 
     A row's first item is the file that it stands in, and `to_row` is told it.
     """
-    builder = BatchBuilder(submission, batch_rows)
-    count = 0
+    collection = Collection(submission, batch_rows, to_row, expects)
     for source, position, value in rows:
-        count += 1
+        yield from collection.add(source, position, value)
+    yield from collection.end()
+
+
+class Collection:
+    """The rows of a submission on their way into batches; see `batches_of_files`."""
+
+    def __init__(
+        self,
+        submission: Submission,
+        batch_rows: int,
+        to_row: Callable[[str, int, Any], dict[str, Any] | Fault | None],
+        expects: str,
+    ) -> None:
+        self._submission = submission
+        self._builder = BatchBuilder(submission, batch_rows)
+        self._to_row = to_row
+        self._expects = expects
+        self._count = 0
+
+    def add(self, source: str, position: int, value: Any) -> Sequence[Batch]:
+        """Convert and add a row; return the batch that it fills, if it does."""
+        self._count += 1
         try:
-            row = value if isinstance(value, Fault) else to_row(source, position, value)
+            row = value if isinstance(value, Fault) else self._to_row(source, position, value)
         except RecursionError:
             row = Fault("nested_too_deeply", "lists or objects stand inside each other too deeply")
         except (ValueError, OverflowError) as error:
             # E.g. a whole number too large to be converted.
             row = Fault("unreadable_value", f"a value of the row cannot be used: {error}")
         if row is None:
-            builder.pass_over()
+            self._builder.pass_over()
         elif isinstance(row, Fault):
             shown = value if row.excerpt is None and row is not value else row.excerpt
-            builder.reject(row.reason, row.detail, source=source, position=position, row=shown)
+            self._builder.reject(
+                row.reason, row.detail, source=source, position=position, row=shown
+            )
         else:
-            builder.add(row, source=source, position=position)
-        if builder.full():
-            yield builder.take()
-    # Taking may reject rows that Arrow cannot hold: the count is final only after it.
-    last = builder.take()
-    if last.responses.num_rows or last.rejects.num_rows or last.passed_over:
-        yield last
-    source = submission.files[0]
-    outside = builder.reasons["score_out_of_range"]
-    if outside >= _FEWEST_OUTSIDE and outside > _MOST_OUTSIDE * count and builder.usable:
-        raise SourceError(
-            f"{source}: {outside:,} of {count:,} scores of {submission.model} on "
-            f"{submission.benchmark} are not from 0 to 1, so those that are may mean something "
-            f"else too ({builder.first_reject}). Rescale the scores"
-        )
-    if not builder.usable:
-        reasons = ", ".join(f"{reason} {times}x" for reason, times in builder.reasons.items())
-        found = f"{reasons}; first, {builder.first_reject}" if reasons else "nothing in it"
-        raise SourceError(
-            f"{source}: none of its {count:,} rows can be used as results of {submission.model} "
-            f"on {submission.benchmark} ({found}). Expected {expects}"
-        )
+            self._builder.add(row, source=source, position=position)
+        return self.full_batches()
+
+    def add_columns(
+        self, source: str, positions: pa.Array, columns: Mapping[str, Any], passed_over: int
+    ) -> bool:
+        """Add rows converted already, unless one of them has to be rejected: then False."""
+        if not self._builder.add_columns(columns, source=source, positions=positions):
+            return False
+        self._builder.pass_over(passed_over)
+        self._count += len(positions) + passed_over
+        return True
+
+    def full_batches(self) -> Sequence[Batch]:
+        """Return a batch if one is full."""
+        return (self._builder.take(),) if self._builder.full() else ()
+
+    def end(self) -> Iterator[Batch]:
+        """Yield the last batch.
+
+        Raises
+        ------
+        SourceError
+            If no row was usable, or the scores are of another scale.
+        """
+        # Taking may reject rows that Arrow cannot hold: the count is final only after it.
+        builder = self._builder
+        last = builder.take()
+        if last.responses.num_rows or last.rejects.num_rows or last.passed_over:
+            yield last
+        submission = self._submission
+        source = submission.files[0]
+        outside = builder.reasons["score_out_of_range"]
+        if outside >= _FEWEST_OUTSIDE and outside > _MOST_OUTSIDE * self._count and builder.usable:
+            raise SourceError(
+                f"{source}: {outside:,} of {self._count:,} scores of {submission.model} on "
+                f"{submission.benchmark} are not from 0 to 1, so those that are may mean something "
+                f"else too ({builder.first_reject}). Rescale the scores"
+            )
+        if not builder.usable:
+            reasons = ", ".join(f"{reason} {times}x" for reason, times in builder.reasons.items())
+            found = f"{reasons}; first, {builder.first_reject}" if reasons else "nothing in it"
+            raise SourceError(
+                f"{source}: none of its {self._count:,} rows can be used as results of "
+                f"{submission.model} on {submission.benchmark} ({found}). Expected "
+                f"{self._expects}"
+            )
 
 
 def text_of(value: Any) -> str | None:
@@ -115,7 +170,9 @@ def texts_of(values: Any) -> list[str] | None:
     """Return the options of a question as texts; None if the value is not a non-empty list."""
     if not isinstance(values, list | tuple) or not values:
         return None
-    return [value if isinstance(value, str) else text_of(value) or "" for value in values]
+    if set(map(type, values)) == {str}:
+        return list(values)
+    return [text_of(value) or "" for value in values]
 
 
 def choice_number(value: Any, choices: int | None = None) -> int | None:
@@ -133,14 +190,27 @@ def metadata_json(values: Mapping[str, Any]) -> str | None:
     for name, value in values.items():
         if value is None:
             continue
+        key = encode_basestring_ascii(str(name))
         try:
-            entry = f"{_encode(str(name))}: {_encode(value)}"
+            entry = f"{key}: {_encoded(value)}"
         except ValueError:  # NaN and Infinity are no JSON, and others would stumble over them.
-            entry = f"{_encode(str(name))}: {_encode(str(value))}"
+            entry = f"{key}: {_encoded(str(value))}"
         if size + len(entry) + 2 <= METADATA_CHARACTERS:
             kept.append(entry)
             size += len(entry) + 2
     return f"{{{', '.join(kept)}}}" if kept else None
+
+
+def _encoded(value: Any) -> str:
+    # An encoder is set up for each call, which costs more than to write one plain value.
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float and math.isfinite(value):
+        return float.__repr__(value)
+    return _encode(value)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from errclust_pipeline.sources.base import BATCH_ROWS, Batch, SourceError, Submission
 from errclust_pipeline.sources.json_stream import Fault
-from errclust_pipeline.sources.rows import batches_of_files, constant_option, text_of
+from errclust_pipeline.sources.rows import constant_option, text_of
+from errclust_pipeline.sources.runs import Run, batches_of_runs, cell, rows_named
 from errclust_pipeline.sources.table_files import (
     Table,
-    cell,
     column_names,
     is_json,
     label_names,
     rows_of_table,
+    runs_of_table,
     tables_at,
 )
 from errclust_pipeline.sources.table_rows import RowConversion
@@ -57,6 +60,7 @@ OTHER_NAMES = {
 LABELLED = ("correct_answer", "prediction")
 """What may be a class label."""
 
+_encode = json.JSONEncoder(default=str).encode
 _FEWEST_COMPARED = 20
 _MOST_LABELS = 1_000
 
@@ -81,6 +85,24 @@ class _Names:
             missing = "dataset" if not benchmark else "model"
             return Fault("missing_name", f"the row's {missing} is empty: no submission can own it")
         return benchmark, model
+
+    def rows_of(self, run: Run, owner: tuple[str, str]) -> Run:
+        """Return the rows of a run that are of a benchmark and model.
+
+        Raises
+        ------
+        NotAlikeError
+            If a row does not say what it is of.
+        """
+        own = np.ones(len(run), np.bool_)
+        for part, name, otherwise in zip(
+            owner, ("dataset", "model"), (self.benchmark, self.model), strict=True
+        ):
+            if name not in self.columns:
+                own &= otherwise == part
+                continue
+            own &= rows_named(run.column(self.columns[name]), part, _name)
+        return run if own.all() else run.where(own)
 
 
 class TableReader:
@@ -192,10 +214,10 @@ class TableReader:
         prefix = {
             file: f"{number}-" if several else "" for number, file in enumerate(submission.files)
         }
-        rows = (
-            (file, position, row)
+        runs = (
+            run
             for file in submission.files
-            for position, row in rows_of_table(Path(file), used_columns(columns))
+            for run in runs_of_table(Path(file), used_columns(columns))
         )
 
         def convert(file: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
@@ -204,7 +226,11 @@ class TableReader:
                 return pair
             return conversion.to_row(f"{prefix[file]}{position}", row) if pair == owner else None
 
-        return batches_of_files(submission, batch_rows, rows, convert, self.expects)
+        def convert_columns(run: Run) -> tuple[Run, dict[str, Any]]:
+            own = names.rows_of(run, owner)
+            return own, conversion.to_columns(own, prefix[run.source])
+
+        return batches_of_runs(submission, batch_rows, runs, convert_columns, convert, self.expects)
 
 
 class _Comparison:
@@ -418,7 +444,7 @@ def _canonical(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bytes:
         for name, column in sorted(columns.items())
     ]
     try:
-        return json.dumps(values, default=str).encode()
+        return _encode(values).encode()
     except (RecursionError, ValueError, TypeError):
         return b"a row nested too deeply"
 

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from errclust_pipeline.sources.archive import open_result_file
@@ -26,10 +29,13 @@ from errclust_pipeline.sources.json_stream import (
     MAX_ROW_BYTES,
     Fault,
     WrongEncodingError,
+    one_by_one,
     rows_of_json_file,
+    runs_of_json_file,
     skip_byte_order_mark,
 )
 from errclust_pipeline.sources.rows import files_below
+from errclust_pipeline.sources.runs import ArrowRun, ParsedRun, Run
 
 _CSV = (".csv", ".csv.gz")
 _TSV = (".tsv", ".tsv.gz")
@@ -42,6 +48,7 @@ TABLE_ENDINGS = (*_CSV, *_TSV, *_JSON, *_JSON_LINES, *_PARQUET, *_ARROW)
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _ROWS_THAT_NAME_COLUMNS = 2_000
+_QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 _MOST_COLUMNS = 10_000
 _DEEPEST_COLUMN = 5
 
@@ -188,15 +195,6 @@ def _names_in_schema(fields: Iterable[pa.Field], prefix: str = "", depth: int = 
             yield from _names_in_schema(inner, f"{prefix}{field.name}.", depth + 1)
 
 
-def cell(row: Mapping[str, Any], column: str) -> Any:
-    """Return a column's value; of ``a.b``, if it is no column, what ``a`` holds under ``b``."""
-    if column in row:
-        return row[column]
-    outer, dot, inner = column.partition(".")
-    value = row.get(outer) if dot else None
-    return cell(value, inner) if isinstance(value, dict) else None
-
-
 def label_names(path: Path, column: str) -> list[str] | None:
     """Return the names of a column's class labels, in their order, if the file states them.
 
@@ -229,18 +227,33 @@ def rows_of_table(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, Any
     SourceError
         If the file is missing or damaged.
     """
+    return _one_by_one(runs_of_table(path, columns))
+
+
+def runs_of_table(path: Path, columns: Iterable[str]) -> Iterator[Run]:
+    """Yield what `rows_of_table` yields, many rows at a time."""
     lower = path.name.lower()
     if lower.endswith(_PARQUET):
-        yield from parquet_rows(path, _outermost(path, columns))
+        yield from _parquet_runs(path, _outermost(path, columns))
     elif lower.endswith(_ARROW):
-        yield from _arrow_rows(path, _outermost(path, columns))
+        yield from _arrow_runs(path, _outermost(path, columns))
     elif lower.endswith(_CSV + _TSV):
-        yield from csv_rows(path, _delimiter(path))
+        yield from _csv_runs(path, _delimiter(path))
     else:
-        for position, row in rows_of_json_file(path):
-            if not isinstance(row, dict | Fault):
-                row = Fault("not_an_object", f"the row is a {type(row).__name__}")
-            yield position, row
+        for positions, values in runs_of_json_file(path):
+            is_plain = set(map(type, values)) == {dict}
+            rows = values if is_plain else list(map(_object, values))
+            yield ParsedRun(str(path), positions, rows)
+
+
+def _one_by_one(runs: Iterable[Run]) -> Iterator[tuple[int, Any]]:
+    yield from one_by_one((run.positions, run.rows()) for run in runs)
+
+
+def _object(row: Any) -> dict[str, Any] | Fault:
+    if isinstance(row, dict | Fault):
+        return row
+    return Fault("not_an_object", f"the row is a {type(row).__name__}")
 
 
 def _delimiter(path: Path) -> str:
@@ -254,11 +267,17 @@ def _outermost(path: Path, columns: Iterable[str]) -> list[str]:
 
 
 class _CsvLines:
-    """The lines of a CSV file for the csv module, in bounded memory, and what was wrong in them."""
+    """The lines of a CSV file for the csv module, in bounded memory, and what was wrong in them.
+
+    Also the file in blocks, which may be put back in whole or in part: lines are then taken from
+    there.
+    """
 
     def __init__(self, stream: io.BufferedReader[Any]) -> None:
         skip_byte_order_mark(stream)
         self._stream = stream
+        self._ahead = io.BytesIO()
+        self.lines = 0
         self.start_row()
 
     def start_row(self) -> None:
@@ -268,11 +287,23 @@ class _CsvLines:
         self._size = 0
         self._quotes = 0
 
+    def block(self) -> bytes:
+        """Return what was put back, and a chunk of the file after it."""
+        return self._ahead.read() + self._stream.read(CHUNK_BYTES)
+
+    def put_back(self, block: bytes) -> None:
+        """Put back what was not used of a block, or all of it."""
+        self._ahead = io.BytesIO(block)
+
+    def any_ahead(self) -> bool:
+        """Whether lines are left of what was put back."""
+        return self._ahead.tell() < len(self._ahead.getbuffer())
+
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        raw = self._stream.readline(MAX_ROW_BYTES + 1)
+        raw = self._readline(MAX_ROW_BYTES + 1)
         if not raw:
             raise StopIteration
         # A row may go on over many lines inside quotes.
@@ -282,14 +313,21 @@ class _CsvLines:
             self.too_large = True
             # Its end is the end of a line by which every quote is closed.
             while raw and not (raw.endswith(b"\n") and self._quotes % 2 == 0):
-                raw = self._stream.readline(CHUNK_BYTES)
+                raw = self._readline(CHUNK_BYTES)
                 self._quotes += raw.count(b'"')
             raise csv.Error(f"the row is longer than {MAX_ROW_BYTES >> 20} MiB: shorten its texts")
+        self.lines += 1
         try:
             return raw.decode()
         except UnicodeDecodeError:
             self.invalid = True
             return raw.decode("utf-8", "surrogateescape")
+
+    def _readline(self, most_bytes: int) -> bytes:
+        line = self._ahead.readline(most_bytes)
+        if line.endswith(b"\n") or len(line) == most_bytes:
+            return line
+        return line + self._stream.readline(most_bytes - len(line))
 
 
 def _csv_lines(path: Path, stream: io.BufferedReader[Any]) -> _CsvLines:
@@ -313,29 +351,104 @@ def _header(path: Path, lines: _CsvLines, delimiter: str) -> list[str]:
     return header
 
 
-def csv_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, Any]]:
-    """Yield the position and fields of each row of a CSV file; a `Fault` where it is unreadable."""
+def _csv_runs(path: Path, delimiter: str) -> Iterator[Run]:
+    """Yield the rows of a CSV file: a block of it by Arrow, where that reads it as `csv` does."""
     with open_result_file(path) as stream:
         lines = _csv_lines(path, stream)
         header = _header(path, lines, delimiter)
-        reader = csv.reader(lines, delimiter=delimiter)
+        lines.lines = 0
         position = 0
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                reason = "row_too_large" if lines.too_large else "invalid_csv"
-                value: Any = Fault(reason, f"near line {reader.line_num + 1}: {error}")
+        while block := lines.block():
+            size = regular_bytes(block, delimiter)
+            batch = _parsed_block(memoryview(block)[:size], header, delimiter) if size else None
+            if batch is None:
+                lines.put_back(block)
+                values = list(_csv_block(lines, header, delimiter))
+                run: Run = ParsedRun(str(path), range(position, position + len(values)), values)
             else:
-                if not row:
-                    lines.start_row()
-                    continue
-                value = _csv_row(row, header, lines)
-            lines.start_row()
-            yield position, value
-            position += 1
+                lines.put_back(block[size:])
+                newlines = np.frombuffer(block, np.uint8, size) == _NEWLINE
+                lines.lines += int(np.count_nonzero(newlines))
+                run = ArrowRun(str(path), range(position, position + batch.num_rows), batch, True)
+            position += len(run)
+            yield run
+
+
+def regular_bytes(block: bytes, delimiter: str) -> int:
+    """Return how many bytes of a block are whole rows that any reader of CSV reads alike.
+
+    In them every quote opens or closes a field, or is one of two that stand for one inside a
+    quoted field; a line ends with a newline, or a carriage return and one. 0 if there are others,
+    or if not one row ends in the block.
+    """
+    content = np.frombuffer(block, np.uint8)
+    quotes = np.flatnonzero(content == _QUOTE)
+    size = _whole_rows(block, quotes)
+    if not size:
+        return 0
+    quotes = quotes[quotes < size]
+    opening, closing = quotes[0::2], quotes[1::2]
+    before = content[opening - 1]
+    after = content[closing + 1]
+    separator = ord(delimiter)
+    opens = (before == separator) | (before == _NEWLINE) | (before == _QUOTE) | (opening == 0)
+    closes = (after == separator) | (after == _NEWLINE) | (after == _RETURN) | (after == _QUOTE)
+    returns = np.flatnonzero(content[:size] == _RETURN) if b"\r" in block else quotes[:0]
+    is_regular = (
+        opens.all()
+        and closes.all()
+        and (content[returns + 1] == _NEWLINE).all()
+        and block.find(b"\0", 0, size) < 0
+    )
+    return size if is_regular else 0
+
+
+def _whole_rows(block: bytes, quotes: npt.NDArray[np.integer]) -> int:
+    """Return where the last newline outside quotes ends; 0 if there is none."""
+    pairs = len(quotes) // 2
+    end = len(block) if len(quotes) == 2 * pairs else quotes[-1]
+    for pair in reversed(range(pairs)):
+        newline = block.rfind(b"\n", quotes[2 * pair + 1], end)
+        if newline >= 0:
+            return newline + 1
+        end = quotes[2 * pair]
+    return block.rfind(b"\n", 0, end) + 1
+
+
+def _parsed_block(block: memoryview, header: list[str], delimiter: str) -> pa.RecordBatch | None:
+    """Return the columns of rows that are regular, as text; None if one is not as it should be."""
+    if len(header) == 1 or len(set(header)) < len(header):
+        return None
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(block),
+            pa_csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=header),
+            pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+        )
+    except pa.ArrowException:
+        return None
+    [batch] = table.combine_chunks().to_batches() or [None]
+    return batch
+
+
+def _csv_block(
+    lines: _CsvLines, header: list[str], delimiter: str
+) -> Iterator[dict[str, str] | Fault]:
+    """Yield the rows that begin in what was put back; a `Fault` where one is unreadable."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    while lines.any_ahead():
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            reason = "row_too_large" if lines.too_large else "invalid_csv"
+            yield Fault(reason, f"near line {lines.lines + 1}: {error}")
+        else:
+            if row:
+                yield _csv_row(row, header, lines)
+        lines.start_row()
 
 
 def _csv_row(row: list[str], header: list[str], lines: _CsvLines) -> dict[str, str] | Fault:
@@ -376,12 +489,20 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 def parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
     """Yield the position and some columns of each row of a Parquet file."""
-    position = 0
+    return _one_by_one(_parquet_runs(path, columns))
+
+
+def _parquet_runs(path: Path, columns: list[str]) -> Iterator[Run]:
     with _parquet(path) as file, _told(path):
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-            for row in _batch_rows(batch):
-                yield position, row
-                position += 1
+        yield from _numbered(path, file.iter_batches(batch_size=BATCH_ROWS, columns=columns))
+
+
+def _numbered(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Run]:
+    position = 0
+    for batch in batches:
+        following = position + batch.num_rows
+        yield ArrowRun(str(path), range(position, following), batch)
+        position = following
 
 
 @contextmanager
@@ -399,24 +520,27 @@ def _arrow(path: Path) -> Iterator[Any]:
         raise SourceError(f"{path} is not an Arrow file that can be read: {error}") from error
 
 
-def _arrow_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
-    position = 0
+def _arrow_runs(path: Path, columns: list[str]) -> Iterator[Run]:
+    rows = 0
     with _arrow(path) as file, _told(path):
         is_stream = isinstance(file, pa.RecordBatchStreamReader)
         batches = file if is_stream else (file.get_batch(n) for n in range(file.num_record_batches))
-        for batch in batches:
-            needed = batch.select(columns)
-            # What is damaged here would be read from outside the file.
-            needed.validate(full=True)
-            for start in range(0, needed.num_rows, BATCH_ROWS):
-                for row in _batch_rows(needed.slice(start, BATCH_ROWS)):
-                    yield position, row
-                    position += 1
+        pieces = (piece for batch in batches for piece in _pieces(batch.select(columns)))
+        for run in _numbered(path, pieces):
+            rows += len(run)
+            yield run
     with path.open("rb") as ending:
         ending.seek(max(path.stat().st_size - len(_END_OF_STREAM), 0))
         if is_stream and ending.read() != _END_OF_STREAM:
             detail = "the file breaks off after this row: fetch it again"
-            yield position, Fault("truncated_file", detail)
+            yield ParsedRun(str(path), [rows], [Fault("truncated_file", detail)])
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    # What is damaged here would be read from outside the file.
+    batch.validate(full=True)
+    for start in range(0, batch.num_rows, BATCH_ROWS):
+        yield batch.slice(start, BATCH_ROWS)
 
 
 @contextmanager
@@ -425,19 +549,3 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is damaged ({error}): fetch it again") from error
-
-
-def _batch_rows(batch: pa.RecordBatch) -> Iterable[Any]:
-    try:
-        return list(batch.to_pylist())
-    except (UnicodeDecodeError, ValueError, OverflowError):
-        return [_one_row(batch.slice(number, 1)) for number in range(batch.num_rows)]
-
-
-def _one_row(batch: pa.RecordBatch) -> Any:
-    try:
-        return batch.to_pylist()[0]
-    except UnicodeDecodeError as error:
-        return Fault("invalid_utf8", f"the row is not valid UTF-8 ({error})")
-    except (ValueError, OverflowError) as error:
-        return Fault("unreadable_row", f"a value of the row cannot be read ({error})")

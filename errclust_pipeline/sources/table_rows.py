@@ -1,4 +1,4 @@
-"""One row of a table: what its cells mean, the score they give, and class labels by their names."""
+"""A table's rows, one or many: what cells mean, the score they give, class labels by name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,27 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.rows import metadata_json, text_of, texts_of
-from errclust_pipeline.sources.table_files import cell
+from errclust_pipeline.sources.runs import (
+    Column,
+    NotAlikeError,
+    Run,
+    cell,
+    choice_lists,
+    empty_as_null,
+    is_blank,
+    mapped,
+    positions,
+    positions_in,
+    texts,
+)
 
 EXACT_MATCH = "exact_match"
 """The metric where no column holds a score: whether the prediction is the right answer."""
@@ -22,6 +38,9 @@ _LABEL_NUMBER = re.compile(r"(?:LABEL_)?(-?\d{1,9})(?:\.0)?")
 """A label's number as text; transformers calls the labels of a model without names LABEL_0, …"""
 
 _NO_LABEL = -1
+_NUMBERS = (
+    pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64(),
+)  # fmt: skip
 
 
 class RowConversion:
@@ -92,6 +111,94 @@ class RowConversion:
             "metadata": _metadata(self._cell(row, "metadata")),
         }
 
+    def to_columns(self, run: Run, prefix: str) -> dict[str, Any]:
+        """Return the columns of `responses` of many rows, as `to_row` does of one.
+
+        Parameters
+        ----------
+        prefix : str
+            Stands before the rows' positions in their ids, if the table has no column of ids.
+
+        Raises
+        ------
+        NotAlikeError
+            If `to_row` has to be asked for each row.
+        """
+        gold = self._answers(run, "correct_answer")
+        prediction = self._answers(run, "prediction")
+        choices = choice_lists(self._column(run, "choices"), _choices)
+        return {
+            "example_id": self._ids(run, prefix),
+            "subject": texts(self._column(run, "subject")),
+            "question": self._questions(run),
+            "choices": choices,
+            "gold": gold,
+            "gold_choice": positions_in(choices, gold),
+            "response": self._responses(run),
+            "prediction": prediction,
+            "extraction_recorded": "prediction" in self._columns,
+            "predicted_choice": positions_in(choices, prediction),
+            "score": self._scores(run, gold, prediction),
+            "metric": self._columns.get("score", EXACT_MATCH),
+            "finish_reason": texts(self._column(run, "finish_reason")),
+            "metadata": mapped(self._column(run, "metadata"), _metadata, pa.string()),
+        }
+
+    def _column(self, run: Run, name: str) -> Column:
+        return empty_as_null(run.column(self._columns[name])) if name in self._columns else None
+
+    def _ids(self, run: Run, prefix: str) -> pa.Array:
+        if "example_id" in self._columns:
+            ids = texts(self._column(run, "example_id"))
+            if ids is None or ids.null_count:
+                raise NotAlikeError
+            return ids
+        ids = positions(run).cast(pa.string())
+        return pc.binary_join_element_wise(prefix, ids, "") if prefix else ids
+
+    def _questions(self, run: Run) -> pa.Array:
+        columns = self._columns["input_text"]
+        names = [columns] if isinstance(columns, str) else columns
+        parts = [part for name in names if (part := texts(run.column(name))) is not None]
+        if not parts:
+            raise NotAlikeError
+        questions = parts[0]
+        if not isinstance(columns, str):
+            filled = [pc.if_else(pa.array(is_blank(part)), None, part) for part in parts]
+            questions = pc.binary_join_element_wise(*filled, "\n", null_handling="skip")
+        if is_blank(questions).any():
+            raise NotAlikeError
+        return questions
+
+    def _responses(self, run: Run) -> Any:
+        if "output_text" not in self._columns:
+            return None
+        responses = texts(run.column(self._columns["output_text"]))
+        return "" if responses is None else responses.fill_null("")
+
+    def _answers(self, run: Run, name: str) -> pa.Array | None:
+        column = self._column(run, name)
+        names = self._names.get(name)
+        if names is None and not self._compares:
+            return texts(column)
+        return mapped(column, partial(_answer, name=name, names=names), pa.string())
+
+    def _scores(self, run: Run, gold: pa.Array | None, prediction: pa.Array | None) -> pa.Array:
+        if self._compares:
+            if gold is None or gold.null_count:
+                raise NotAlikeError
+            none_right = pa.nulls(len(run), pa.string())
+            right = pc.equal(gold, none_right if prediction is None else prediction)
+            return right.fill_null(False).cast(pa.float64())
+        column = self._column(run, "score")
+        if isinstance(column, pa.Array) and column.type in _NUMBERS:
+            scores = column.cast(pa.float64())
+        else:
+            scores = mapped(column, _number, pa.float64())
+        if scores.null_count:
+            raise NotAlikeError
+        return scores
+
     def _cell(self, row: Mapping[str, Any], name: str) -> Any:
         value = cell(row, self._columns[name]) if name in self._columns else None
         return None if value == "" else value
@@ -107,20 +214,9 @@ class RowConversion:
         """Return the right answer or the prediction as text; of class labels the name."""
         value = self._cell(row, name)
         names = self._names.get(name)
-        if value is None or (names is None and not self._compares):
+        if names is None and not self._compares:
             return text_of(value)
-        if name == "prediction":
-            label = predicted_label(value, names)
-        elif isinstance(value, list):
-            return Fault("several_labels", f"{name} is a list, expected one label or answer")
-        else:
-            label = label_of(value, names)
-            if names and isinstance(label, str) and label not in names:
-                known = ", ".join(names[:20])
-                return Fault("unknown_label", f"{name} is {label[:100]!r}, expected one of {known}")
-        return (
-            Fault(label.reason, f"{name} is {label.detail}") if isinstance(label, Fault) else label
-        )
+        return _answer(value, name, names)
 
     def _score(
         self, row: Mapping[str, Any], gold: str | Fault | None, prediction: str | Fault | None
@@ -130,6 +226,22 @@ class RowConversion:
         if gold is None:
             return Fault("missing_gold", "the row has no right answer to compare with")
         return 1.0 if gold == prediction else 0.0
+
+
+def _answer(value: Any, name: str, names: Sequence[str] | None) -> str | Fault | None:
+    """Return an answer that is compared, or a class label by its name."""
+    if value is None:
+        return None
+    if name == "prediction":
+        label = predicted_label(value, names)
+    elif isinstance(value, list):
+        return Fault("several_labels", f"{name} is a list, expected one label or answer")
+    else:
+        label = label_of(value, names)
+        if names and isinstance(label, str) and label not in names:
+            known = ", ".join(names[:20])
+            return Fault("unknown_label", f"{name} is {label[:100]!r}, expected one of {known}")
+    return Fault(label.reason, f"{name} is {label.detail}") if isinstance(label, Fault) else label
 
 
 def predicted_label(value: Any, names: Sequence[str] | None) -> str | Fault | None:
@@ -230,6 +342,11 @@ def _score(value: Any) -> float | int | Fault:
     if isinstance(value, float) and math.isnan(value):
         return Fault("missing_score", "the row's score is not a number (NaN)")
     return value
+
+
+def _number(value: Any) -> float | Fault:
+    score = _score(value)
+    return score if isinstance(score, Fault) else float(score)
 
 
 def _choices(value: Any) -> list[str] | Fault | None:

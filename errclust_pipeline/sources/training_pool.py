@@ -10,7 +10,8 @@ from pathlib import Path
 from errclust_pipeline.analysis.errors import text_id
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.json_stream import Fault
-from errclust_pipeline.sources.table_files import cell, column_names, rows_of_table, tables_at
+from errclust_pipeline.sources.runs import cell
+from errclust_pipeline.sources.table_files import column_names, rows_of_table, tables_at
 
 INSTRUCTION, ANSWER = "instruction", "answer"
 _USUAL_COLUMNS: Mapping[str, tuple[str, ...]] = {

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errclust_pipeline.sources.base import BatchBuilder, Submission, question_id
+from errclust_pipeline.sources.base import BatchBuilder, Submission
+from errclust_pipeline.sources.identity import question_id
 from errclust_pipeline.tables import REJECTS, RESPONSES
 
 SUBMISSION = Submission("bench", "org/m", "table", ("file",), "revision")

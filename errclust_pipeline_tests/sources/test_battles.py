@@ -14,8 +14,8 @@ import pytest
 
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.sources import SourceError
-from errclust_pipeline.sources.base import question_id
 from errclust_pipeline.sources.battles import find_battle_sets, read_battles
+from errclust_pipeline.sources.identity import question_id
 from errclust_pipeline.tables import BATTLES
 from errclust_pipeline.tables.soundness import problems_of
 from errclust_pipeline_tests.battle_files import (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.sources import SourceError, archive, find_submissions, inspect_ai
-from errclust_pipeline.sources.base import question_id
+from errclust_pipeline.sources.identity import question_id
 from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.sources.reading import Read, result_or_refusal
 

@@ -21,8 +21,8 @@ from errclust_pipeline.sources.base import (
     RowCollector,
     SourceError,
     Submission,
-    question_id,
 )
+from errclust_pipeline.sources.identity import question_id
 from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
 from errclust_pipeline.sources.rows import first_row
 from errclust_pipeline.sources.table_files import column_names, rows_of_table

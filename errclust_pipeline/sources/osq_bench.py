@@ -38,6 +38,7 @@ from errclust_pipeline.sources.runs import (
     is_blank,
     mapped,
     metadata_columns,
+    plain_texts,
     positions,
     texts,
 )
@@ -226,9 +227,7 @@ def _to_row(position: int, row: Mapping[str, Any]) -> dict[str, Any] | Fault:
 
 def _to_columns(run: Run) -> dict[str, Any]:
     """Return what `_to_row` does, of many rows at once."""
-    question = run.column("question")
-    if not isinstance(question, pa.Array) or question.type != pa.string():
-        raise NotAlikeError
+    question = plain_texts(run, "question")
     if is_blank(question).any():
         raise NotAlikeError
     response = texts(run.column("os_answer"))

@@ -38,6 +38,10 @@ class NotAlikeError(Exception):
     """Rows that cannot be converted at once."""
 
 
+NOT_AT_ONCE = (NotAlikeError, pa.ArrowException, RecursionError, ValueError, OverflowError)
+"""What is raised where a value cannot be converted or stored: whose it is, only its row tells."""
+
+
 class Run(Protocol):
     """Some rows of one file, in its order."""
 
@@ -64,6 +68,10 @@ class Run(Protocol):
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Self:
         """Return the rows that were chosen."""
+        ...
+
+    def part(self, start: int, stop: int) -> Self:
+        """Return the rows from one number to before another."""
         ...
 
 
@@ -122,6 +130,10 @@ class ParsedRun:
         positions = list(compress(self.positions, picked))
         return ParsedRun(self.source, positions, list(compress(self.values, picked)))
 
+    def part(self, start: int, stop: int) -> ParsedRun:
+        """Return the rows from one number to before another."""
+        return ParsedRun(self.source, self.positions[start:stop], self.values[start:stop])
+
 
 @dataclass
 class ArrowRun:
@@ -159,6 +171,11 @@ class ArrowRun:
         """Return the rows that were chosen."""
         positions = list(compress(self.positions, chosen.tolist()))
         return ArrowRun(self.source, positions, self.batch.filter(pa.array(chosen)), True)
+
+    def part(self, start: int, stop: int) -> ArrowRun:
+        """Return the rows from one number to before another."""
+        rows = self.batch.slice(start, stop - start)
+        return ArrowRun(self.source, self.positions[start:stop], rows, self._is_checked)
 
 
 def batches_of_runs(
@@ -199,8 +216,7 @@ def _add_at_once(
     try:
         own, columns = to_columns(run)
         return collection.add_columns(own.source, positions(own), columns, len(run) - len(own))
-    except (NotAlikeError, pa.ArrowException, RecursionError, ValueError, OverflowError):
-        # A value that cannot be converted or stored: whose it is, only its row tells.
+    except NOT_AT_ONCE:
         return False
 
 
@@ -211,6 +227,20 @@ def cell(row: Mapping[str, Any], column: str) -> Any:
     outer, dot, inner = column.partition(".")
     value = row.get(outer) if dot else None
     return cell(value, inner) if isinstance(value, dict) else None
+
+
+def plain_texts(run: Run, name: str) -> pa.Array:
+    """Return the values under a name, which are texts.
+
+    Raises
+    ------
+    NotAlikeError
+        If they are not, or all missing.
+    """
+    column = run.column(name)
+    if not isinstance(column, pa.Array) or column.type != pa.string():
+        raise NotAlikeError
+    return column
 
 
 def texts(column: Column) -> pa.Array | None:

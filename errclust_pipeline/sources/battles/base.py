@@ -14,7 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
@@ -22,10 +25,11 @@ from errclust_pipeline.sources.base import (
     SourceError,
     Submission,
 )
-from errclust_pipeline.sources.identity import question_id
+from errclust_pipeline.sources.identity import question_id, question_ids
 from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
 from errclust_pipeline.sources.rows import first_row
-from errclust_pipeline.sources.table_files import column_names, rows_of_table
+from errclust_pipeline.sources.runs import NOT_AT_ONCE, Run, is_blank
+from errclust_pipeline.sources.table_files import column_names, runs_of_table
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, WINNERS
 
 BATTLE_FILES = "battle_files"
@@ -37,6 +41,11 @@ _TABLES = (".csv", ".csv.gz", ".parquet", ".arrow")
 _LAST_SECOND = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _prompt_id = lru_cache(maxsize=4_096)(question_id)
 """Many battles are on the same prompt."""
+_LARGEST = 2**64 - 1
+_FACTOR = 0x9E3779B97F4A7C15
+_VOTED_ON = (
+    "question_id", "judge", "turn", "model_a", "response_a", "model_b", "response_b",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,38 @@ class BattleBuilder(RowCollector):
         battle["position"] = position
         self._rows.append(battle)
 
+    def add_columns(self, columns: Mapping[str, Any], *, source: str) -> bool:
+        """Add battles all at once: columns as of `add`, and `position`; none of them is a Fault's.
+
+        A column is an array, a list of values, or a value that all battles have.
+
+        Returns
+        -------
+        bool
+            False if one of them would be rejected: then none is added.
+        """
+        count = len(columns["battle_id"])
+        battles = self._record_batch({**columns, "source": source}, count)
+        if not _are_usable(battles):
+            return False
+        is_judged = battles["judge"].is_valid().to_numpy(zero_copy_only=False)
+        votes = _vote(*(_hashes(battles[name]) for name in _VOTED_ON))[is_judged]
+        ids, distinct_votes = set(battles["battle_id"].to_pylist()), set(votes.tolist())
+        if len(ids) < count or not self._ids.isdisjoint(ids):
+            return False
+        if len(distinct_votes) < len(votes) or not self._votes.isdisjoint(distinct_votes):
+            return False
+        self._store_rows()
+        self._store(battles)
+        self._ids |= ids
+        self._votes |= distinct_votes
+        self.usable += count
+        return True
+
+    def _derive(self, columns: dict[str, Any]) -> None:
+        if not isinstance(columns["question_id"], pa.Array):
+            columns["question_id"] = question_ids(columns["prompt"])
+
     def _problem(self, battle: dict[str, Any]) -> tuple[str, str] | None:
         """Say why a battle cannot be used; note it, and give it its prompt's id, if it can."""
         model_a, model_b, prompt = battle["model_a"], battle["model_b"], battle["prompt"]
@@ -139,14 +180,10 @@ class BattleBuilder(RowCollector):
         identity = battle["battle_id"]
         if identity in self._ids:
             return "duplicate_id", f"battle {identity!r} stands in an earlier row, which was kept"
-        battle["question_id"] = prompt_id = _prompt_id(prompt, None)
+        battle["question_id"] = _prompt_id(prompt, None)
         judge = battle["judge"]
         if judge is not None:
-            first, second = (model_a, battle["response_a"]), (model_b, battle["response_b"])
-            if model_b < model_a:
-                first, second = second, first
-            # Hashes, since texts of all rows would not fit into memory.
-            vote = hash((prompt_id, judge, battle["turn"], first, second))
+            vote = _vote(*(hash(battle[name]) & _LARGEST for name in _VOTED_ON))
             if vote in self._votes:
                 return "duplicate_vote", (
                     f"{judge} judged the same two responses in an earlier row, which was kept"
@@ -160,24 +197,65 @@ class BattleBuilder(RowCollector):
         return BattleBatch(*self.take_rows())
 
 
+def _vote(
+    prompt: Any, judge: Any, turn: Any, model_a: Any, response_a: Any, model_b: Any, response_b: Any
+) -> Any:
+    """Return the same number for a judge's verdicts on the same two responses, in either order.
+
+    Of hashes, unsigned ones of 64 bits or arrays of such, since the texts of all rows would not fit
+    into memory.
+    """
+    return _mixed(prompt, judge, turn, _mixed(model_a, response_a) + _mixed(model_b, response_b))
+
+
+def _mixed(*hashes: Any) -> Any:
+    mixed: Any = 0
+    for one in hashes:
+        mixed = ((mixed ^ one) * _FACTOR) & _LARGEST
+        mixed = mixed ^ (mixed >> 32)
+    return mixed
+
+
+def _hashes(column: pa.Array) -> npt.NDArray[np.uint64]:
+    """Return Python's hash of each value, computed once for equal ones."""
+    by_value = column.dictionary_encode(null_encoding="encode")
+    values = by_value.dictionary.to_pylist()
+    hashes = np.fromiter(map(hash, values), np.int64, len(values))
+    return hashes.view(np.uint64)[by_value.indices.to_numpy()]
+
+
+def _are_usable(battles: pa.RecordBatch) -> bool:
+    """Whether `BattleBuilder._problem` finds none in any battle, seen by itself."""
+    named = battles["model_a"], battles["model_b"], battles["prompt"]
+    return not (
+        any(is_blank(column).any() for column in named)
+        or pc.any(pc.equal(battles["model_a"], battles["model_b"])).as_py()
+        or not pc.all(pc.is_in(battles["winner"], pa.array(WINNERS))).as_py()
+    )
+
+
 def battle_batches(
     submission: Submission,
     batch_rows: int,
-    rows: Iterable[tuple[str, int, Any]],
-    to_battles: Callable[[str, Any], Sequence[dict[str, Any]] | Fault],
+    columns: Sequence[str],
+    to_battles: Callable[[Any], Sequence[dict[str, Any]] | Fault],
     expects: str,
+    to_columns: Callable[[Run], Mapping[str, Any]] | None = None,
 ) -> Iterator[BattleBatch]:
     """Turn the rows of a battle set's files into batches.
 
     Parameters
     ----------
-    rows : iterable of (source, position, value)
-        A `Fault` is rejected as it stands.
+    columns : sequence of str
+        Those to read, as far as a file of columns has them; all of them if empty.
     to_battles : callable
-        Maps a source and a row, which is an object, to its battles: columns of `battles`. Any value
-        may stand for a model, a winner or a prompt: what is none is rejected.
+        Maps a row, which is an object, to its battles: columns of `battles`. Any value may stand
+        for a model, a winner or a prompt: what is none is rejected.
     expects : str
         What the reader takes, for the message if nothing is usable.
+    to_columns : callable, optional
+        Maps many rows to what `to_battles` makes of them, in columns, and `position`; raises
+        `NotAlikeError` where that has to be asked for each.
 
     Raises
     ------
@@ -186,28 +264,16 @@ def battle_batches(
     """
     builder = BattleBuilder(submission, batch_rows)
     count = 0
-    for source, position, value in rows:
-        count += 1
-        found: Sequence[dict[str, Any]] | Fault
-        try:
-            if isinstance(value, dict):
-                found = to_battles(source, value)
-            elif isinstance(value, Fault):
-                found = value
-            else:
-                found = Fault("not_an_object", f"the row is a {type(value).__name__}")
-        except RecursionError:
-            found = Fault("nested_too_deeply", "lists or objects stand too deeply in each other")
-        except (ValueError, OverflowError) as error:
-            found = Fault("unreadable_value", f"a value of the row cannot be used: {error}")
-        if isinstance(found, Fault):
-            shown = value if found.excerpt is None and found is not value else found.excerpt
-            builder.reject(found.reason, found.detail, source=source, position=position, row=shown)
-        else:
-            for battle in found:
-                builder.add(battle, source=source, position=position)
-        if builder.full():
-            yield builder.take()
+    for file in submission.files[: submission.options[BATTLE_FILES]]:
+        for run in _parts(runs_of_table(Path(file), columns), batch_rows):
+            count += len(run)
+            if to_columns is None or not _add_at_once(builder, run, to_columns):
+                for position, value in zip(run.positions, run.rows(), strict=True):
+                    _add_row(builder, run.source, position, value, to_battles)
+                    if builder.full():
+                        yield builder.take()
+            if builder.full():
+                yield builder.take()
     # Taking may reject rows that Arrow cannot hold: the count is final only after it.
     last = builder.take()
     if last.battles.num_rows or last.rejects.num_rows:
@@ -219,6 +285,44 @@ def battle_batches(
             f"{submission.files[0]}: none of {count:,} rows can be used as battles ({held}). "
             f"Expected {expects}"
         )
+
+
+def _parts(runs: Iterable[Run], most_rows: int) -> Iterator[Run]:
+    # Short rows may refer to long texts, so that a run of a file may be too large as battles.
+    for run in runs:
+        for start in range(0, len(run), most_rows):
+            yield run.part(start, start + most_rows)
+
+
+def _add_at_once(
+    builder: BattleBuilder, run: Run, to_columns: Callable[[Run], Mapping[str, Any]]
+) -> bool:
+    try:
+        return builder.add_columns(to_columns(run), source=run.source)
+    except NOT_AT_ONCE:
+        return False
+
+
+def _add_row(
+    builder: BattleBuilder,
+    source: str,
+    position: int,
+    value: Any,
+    to_battles: Callable[[Any], Sequence[dict[str, Any]] | Fault],
+) -> None:
+    found: Sequence[dict[str, Any]] | Fault
+    try:
+        found = value if isinstance(value, Fault) else to_battles(value)
+    except RecursionError:
+        found = Fault("nested_too_deeply", "lists or objects stand too deeply in each other")
+    except (ValueError, OverflowError) as error:
+        found = Fault("unreadable_value", f"a value of the row cannot be used: {error}")
+    if isinstance(found, Fault):
+        shown = value if found.excerpt is None and found is not value else found.excerpt
+        builder.reject(found.reason, found.detail, source=source, position=position, row=shown)
+        return
+    for battle in found:
+        builder.add(battle, source=source, position=position)
 
 
 def field_names(path: Path) -> frozenset[str]:
@@ -234,18 +338,6 @@ def field_names(path: Path) -> frozenset[str]:
     except SourceError:
         pass
     return frozenset()
-
-
-def rows_of_battle_file(path: str, columns: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
-    """Yield source, position and value of each row of a file.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        Those to read, as far as the file has them; rows may have more.
-    """
-    for position, value in rows_of_table(Path(path), columns):
-        yield path, position, value
 
 
 def whole_number(value: Any) -> int | None:

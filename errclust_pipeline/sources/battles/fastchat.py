@@ -12,7 +12,6 @@ from errclust_pipeline.sources.battles.base import (
     BATTLE_FILES,
     BattleBatch,
     battle_batches,
-    rows_of_battle_file,
     time_of,
     whole_number,
 )
@@ -97,12 +96,11 @@ class FastChatReader:
         answers: dict[tuple[str, str], _Turns] = {}
         for file in map(Path, submission.files[count + 1 :]):
             answers |= _read_answers(file)
-        rows = (row for file in submission.files[:count] for row in rows_of_battle_file(file, ()))
 
-        def convert(_source: str, row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+        def convert(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
             return _to_battles(row, questions, answers)
 
-        return battle_batches(submission, batch_rows, rows, convert, self.expects)
+        return battle_batches(submission, batch_rows, (), convert, self.expects)
 
 
 def _benchmark_folder(judgments: Path) -> Path:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from errclust_pipeline.sources.base import BATCH_ROWS, SourceError, Submission, file_fingerprint
 from errclust_pipeline.sources.battles.base import (
     BATTLE_FILES,
     BattleBatch,
     battle_batches,
-    rows_of_battle_file,
 )
+from errclust_pipeline.sources.identity import question_ids
 from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.runs import (
+    NotAlikeError,
+    Run,
+    mapped,
+    plain_texts,
+    positions,
+)
 
 PAIRS_FILE = "pairs-crowd.jsonl"
 
 _NEEDED = frozenset({"id", "prompt", "model_x", "model_y", "winner", "left", "right"})
+_MODEL = "gpt-4"
+_COLUMNS = (*sorted(_NEEDED), "worker")
 _WINNERS = {"left": "model_a", "right": "model_b", "tie": "tie"}
+_OF_PAIR = ("subject", "prompt", "response_a", "response_b")
+_NUMBERS = ("model_x", "model_y")
+_PAIR = pa.schema([(name, pa.string()) for name in (*_OF_PAIR, *_NUMBERS)])
 
 
 class LlmfaoReader:
@@ -65,16 +82,34 @@ class LlmfaoReader:
         """Stream the votes; the pairs, a few thousand texts, are held in memory."""
         count = int(submission.options[BATTLE_FILES])
         pairs = _read_pairs(Path(submission.files[count]))
-        rows = (row for file in submission.files[:count] for row in rows_of_battle_file(file, ()))
 
-        def convert(source: str, row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
-            return _to_battles(source, row, pairs)
+        def convert(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+            return _to_battles(row, pairs)
 
-        return battle_batches(submission, batch_rows, rows, convert, self.expects)
+        def convert_columns(run: Run) -> dict[str, Any]:
+            return _to_columns(run, pairs)
+
+        return battle_batches(
+            submission, batch_rows, _COLUMNS, convert, self.expects, convert_columns
+        )
 
 
-def _read_pairs(path: Path) -> dict[str, dict[str, Any]]:
-    """Return, by pair, what its battles have in common, and who its models are by number."""
+@dataclass
+class _Pairs:
+    """What the battles of each pair have in common, and who its models are by number."""
+
+    by_id: dict[str, dict[str, Any]]
+
+    @cached_property
+    def columns(self) -> pa.RecordBatch:
+        """The pairs in Arrow, in the same order, with their prompts' ids."""
+        ids = pa.array(list(self.by_id), pa.string())
+        pairs = pa.RecordBatch.from_pylist(list(self.by_id.values()), schema=_PAIR)
+        prompt_ids = question_ids(pairs["prompt"])
+        return pairs.append_column("id", ids).append_column("question_id", prompt_ids)
+
+
+def _read_pairs(path: Path) -> _Pairs:
     pairs: dict[str, dict[str, Any]] = {}
     for _, row in rows_of_json_file(path):
         if not isinstance(row, dict):
@@ -88,36 +123,70 @@ def _read_pairs(path: Path) -> dict[str, dict[str, Any]]:
             "prompt": texts[0],
             "response_a": texts[1],
             "response_b": texts[2],
-            "turn": 1,
-            "models": (str(row.get("model_x")), str(row.get("model_y"))),
+            "model_x": str(row.get("model_x")),
+            "model_y": str(row.get("model_y")),
         }
     if not pairs:
         raise SourceError(
             f"{path} holds no pair of outputs: expected lines with id, text, result_x and result_y"
         )
-    return pairs
+    return _Pairs(pairs)
 
 
-def _to_battles(
-    _source: str, row: dict[str, Any], pairs: Mapping[str, dict[str, Any]]
-) -> list[dict[str, Any]] | Fault:
-    # All fields are text where the row is one of a CSV file.
-    pair = pairs.get(row["id"])
+def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | Fault:
+    number, winner = row.get("id"), row.get("winner")
+    pair = pairs.by_id.get(number) if isinstance(number, str) else None
     if pair is None:
-        return Fault("unknown_pair", f"{PAIRS_FILE} has no pair {row['id']!r} that can be used")
-    if pair["models"] != (row["model_x"], row["model_y"]):
-        return Fault("different_models", f"{PAIRS_FILE} has other models for pair {row['id']!r}")
-    worker = row.get("worker")
-    judge = "gpt-4" if worker is None else f"worker {worker}"
-    winner = row["winner"]
+        return Fault("unknown_pair", f"{PAIRS_FILE} has no pair {number!r} that can be used")
+    if any(pair[name] != row.get(name) for name in _NUMBERS):
+        return Fault("different_models", f"{PAIRS_FILE} has other models for pair {number!r}")
+    judge = _judge(row.get("worker"))
     return [
         {
-            **pair,
-            "battle_id": f"{row['id']}|{judge}",
-            "model_a": row["left"],
-            "model_b": row["right"],
-            "winner": _WINNERS.get(winner, winner),
+            **{name: pair[name] for name in _OF_PAIR},
+            "battle_id": f"{number}|{judge}",
+            "model_a": row.get("left"),
+            "model_b": row.get("right"),
+            "winner": _winner(winner),
             "judge": judge,
-            "judge_kind": "model" if worker is None else "human",
+            "judge_kind": _kind(judge),
+            "turn": 1,
         }
     ]
+
+
+def _to_columns(run: Run, pairs: _Pairs) -> dict[str, Any]:
+    """Return what `_to_battles` does, of many rows at once."""
+    ids = plain_texts(run, "id")
+    numbers = pc.index_in(ids, pairs.columns["id"])
+    if numbers.null_count:
+        raise NotAlikeError
+    found = pairs.columns.take(numbers)
+    if not all(plain_texts(run, name).equals(found[name]) for name in _NUMBERS):
+        raise NotAlikeError
+    judge = mapped(run.column("worker"), _judge, pa.string())
+    if not isinstance(judge, pa.Array):
+        judge = pa.repeat(judge, len(run))
+    return {
+        **{name: found[name] for name in ("question_id", *_OF_PAIR)},
+        "battle_id": pc.binary_join_element_wise(ids, judge, "|"),
+        "model_a": plain_texts(run, "left"),
+        "model_b": plain_texts(run, "right"),
+        "winner": mapped(run.column("winner"), _winner, pa.string()),
+        "judge": judge,
+        "judge_kind": mapped(judge, _kind, pa.string()),
+        "turn": 1,
+        "position": positions(run),
+    }
+
+
+def _judge(worker: Any) -> str:
+    return _MODEL if worker is None else f"worker {worker}"
+
+
+def _kind(judge: str) -> str:
+    return "model" if judge == _MODEL else "human"
+
+
+def _winner(side: Any) -> Any:
+    return _WINNERS.get(side, side) if isinstance(side, str) else side

@@ -7,17 +7,31 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from errclust_pipeline.sources.base import BATCH_ROWS, Submission, file_fingerprint
 from errclust_pipeline.sources.battles.base import (
     BATTLE_FILES,
     BattleBatch,
     battle_batches,
-    rows_of_battle_file,
     time_of,
     whole_number,
 )
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.rows import metadata_json, text_of
+from errclust_pipeline.sources.runs import (
+    ArrowRun,
+    NotAlikeError,
+    Run,
+    mapped,
+    plain_texts,
+    positions,
+    texts,
+    values_of,
+)
 
 _NEEDED = frozenset({"model_a", "model_b", "winner", "conversation_a", "conversation_b"})
 _COLUMNS = (
@@ -74,11 +88,12 @@ class LmsysReader:
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
         """Stream the verdicts."""
-        rows = (row for file in submission.files for row in rows_of_battle_file(file, _COLUMNS))
-        return battle_batches(submission, batch_rows, rows, _to_battles, self.expects)
+        return battle_batches(
+            submission, batch_rows, _COLUMNS, _to_battles, self.expects, _to_columns
+        )
 
 
-def _to_battles(_source: str, row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
     turn = whole_number(row.get("turn"))
     if turn is None:
         return Fault("missing_turn", f"turn is {row.get('turn')!r}, expected a number from 1")
@@ -106,9 +121,9 @@ def _to_battles(_source: str, row: dict[str, Any]) -> list[dict[str, Any]] | Fau
             "response_b": side_b[1],
             "model_a": model_a,
             "model_b": model_b,
-            "winner": _WINNERS.get(winner, winner) if isinstance(winner, str) else winner,
+            "winner": _winner(winner),
             "judge": judge,
-            "judge_kind": "model" if judge is not None and judge.startswith("gpt") else "human",
+            "judge_kind": _judge_kind(judge),
             "turn": turn,
             "language": text_of(row.get("language")),
             "time": time,
@@ -133,6 +148,96 @@ def _said(conversation: Any, turn: int) -> tuple[str, str] | None:
         return ("\n\n".join(asked), "\n\n".join(answered)) if len(asked) == turn else None
     except (TypeError, KeyError, IndexError):
         return None
+
+
+def _to_columns(run: Run) -> dict[str, Any]:
+    """Return what `_to_battles` does, of many rows at once, if a file holds them in columns."""
+    question, turn = texts(run.column("question_id")), run.column("turn")
+    if not isinstance(run, ArrowRun) or question is None or question.null_count:
+        raise NotAlikeError
+    if not isinstance(turn, pa.Array) or not pa.types.is_integer(turn.type) or turn.null_count:
+        raise NotAlikeError
+    turns = turn.to_numpy()
+    if not ((turns > 0) & (turns < 2**31)).all():
+        raise NotAlikeError
+    prompt, response_a = _said_in_columns(run, "conversation_a", turns)
+    prompt_b, response_b = _said_in_columns(run, "conversation_b", turns)
+    if not prompt.equals(prompt_b):
+        raise NotAlikeError
+    model_a, model_b = plain_texts(run, "model_a"), plain_texts(run, "model_b")
+    judge = texts(run.column("judge"))
+    if judge is None:
+        judge = pa.nulls(len(run), pa.string())
+    columns = {
+        "prompt": prompt,
+        "response_a": response_a,
+        "response_b": response_b,
+        "model_a": model_a,
+        "model_b": model_b,
+        "winner": mapped(run.column("winner"), _winner, pa.string()),
+        "judge": judge,
+        "judge_kind": mapped(judge, _judge_kind, pa.string()),
+        "turn": turn.cast(pa.int32()),
+        "language": texts(run.column("language")),
+        "position": positions(run),
+    }
+    if _TIMED not in run.batch.schema.names:
+        parts = question, model_a, model_b, judge.fill_null("None"), turn.cast(pa.string())
+        identity = pc.binary_join_element_wise(*parts, "|")
+        metadata = mapped(question, _question_json, pa.string())
+        return {**columns, "battle_id": identity, "metadata": metadata}
+    anonymous, times = run.column("anony"), list(map(time_of, values_of(run, _TIMED)))
+    if not isinstance(anonymous, pa.BooleanArray) or anonymous.null_count or None in times:
+        raise NotAlikeError
+    metadata = pc.if_else(anonymous, _ANONYMOUS[True], _ANONYMOUS[False])
+    return {**columns, "battle_id": question, "metadata": metadata, "time": times}
+
+
+def _said_in_columns(
+    run: ArrowRun, name: str, turns: npt.NDArray[np.integer]
+) -> tuple[pa.Array, pa.Array]:
+    """Return what `_said` does, of many conversations at once."""
+    conversations = run.column(name)
+    if not isinstance(conversations, pa.ListArray) or conversations.null_count:
+        raise NotAlikeError
+    flat = conversations.flatten()
+    if not pa.types.is_struct(flat.type) or flat.null_count:
+        raise NotAlikeError
+    messages = ArrowRun(run.source, (), pa.RecordBatch.from_struct_array(flat), True)
+    role, content = plain_texts(messages, "role"), plain_texts(messages, "content")
+    ends = np.cumsum(conversations.value_lengths().to_numpy())
+    bounds = np.concatenate([[0], ends])
+    is_asked = pc.equal(role, "user").fill_null(False).to_numpy(zero_copy_only=False)
+    is_answer = pc.equal(role, "assistant").fill_null(False).to_numpy(zero_copy_only=False)
+    asked = np.concatenate([[0], np.cumsum(is_asked)])
+    if (np.diff(asked[bounds]) < turns).any():
+        raise NotAlikeError
+    # Up to the turn that is judged.
+    counts = np.diff(bounds)
+    heard = asked[1:] <= np.repeat(asked[bounds[:-1]] + turns, counts)
+    return (
+        _joined(content, is_asked & heard, bounds),
+        _joined(content, is_answer & heard, bounds),
+    )
+
+
+def _joined(
+    content: pa.Array, chosen: npt.NDArray[np.bool_], bounds: npt.NDArray[np.integer]
+) -> pa.Array:
+    """Join the chosen ones of the texts between each two bounds, by blank lines."""
+    texts_there = content.filter(pa.array(chosen))
+    if texts_there.null_count:
+        raise NotAlikeError
+    places = np.concatenate([[0], np.cumsum(chosen)])[bounds].astype(np.int32)
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(places), texts_there), "\n\n")
+
+
+def _winner(verdict: Any) -> Any:
+    return _WINNERS.get(verdict, verdict) if isinstance(verdict, str) else verdict
+
+
+def _judge_kind(judge: str | None) -> str:
+    return "model" if judge is not None and judge.startswith("gpt") else "human"
 
 
 def _metadata(row: Mapping[str, Any], question: str, time: int | None) -> str | None:

@@ -7,18 +7,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from errclust_pipeline.sources.base import BATCH_ROWS, Submission, file_fingerprint
 from errclust_pipeline.sources.battles.base import (
     BATTLE_FILES,
     BattleBatch,
     battle_batches,
-    rows_of_battle_file,
 )
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.rows import text_of
+from errclust_pipeline.sources.runs import (
+    NotAlikeError,
+    Run,
+    mapped,
+    plain_texts,
+    positions,
+    texts,
+)
 
 _NEEDED = frozenset({"cmp_key", "instruction", "response1", "response2"})
 _ANNOTATOR = re.compile(r"annotator\d+")
+_TWO = pa.list_(pa.string())
 _WINNERS = {0: "tie", 1: "model_a", 2: "model_b"}
 
 
@@ -50,15 +62,13 @@ class PandalmReader:
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
         """Stream the pairs' verdicts."""
-        rows = (row for file in submission.files for row in rows_of_battle_file(file, ()))
-        return battle_batches(submission, batch_rows, rows, _to_battles, self.expects)
+        return battle_batches(submission, batch_rows, (), _to_battles, self.expects, _to_columns)
 
 
-def _to_battles(_source: str, row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
-    pair = row.get("cmp_key")
-    models = pair.split("_") if isinstance(pair, str) else []
-    if len(models) != 2:
-        return Fault("missing_model", f"cmp_key is {pair!r}, expected two models joined by _")
+def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+    models = _models(row.get("cmp_key"))
+    if isinstance(models, Fault):
+        return models
     instruction, given = row.get("instruction"), row.get("input")
     if not isinstance(instruction, str):
         return Fault("missing_prompt", "the row's instruction is no text")
@@ -88,6 +98,48 @@ def _to_battles(_source: str, row: dict[str, Any]) -> list[dict[str, Any]] | Fau
         }
         for judge in judges
     ]
+
+
+def _to_columns(run: Run) -> dict[str, Any]:
+    """Return what `_to_battles` does, of many rows at once."""
+    [names] = {tuple(row) for row in run.rows()}
+    judges = [name for name in names if _ANNOTATOR.fullmatch(name)]
+    identities, models = texts(run.column("idx")), mapped(run.column("cmp_key"), _models, _TWO)
+    if not judges or identities is None or identities.null_count:
+        raise NotAlikeError
+    asked, given = plain_texts(run, "instruction"), run.column("input")
+    if given is not None:
+        given = pc.if_else(pc.equal(plain_texts(run, "input"), ""), None, given)
+        asked = pc.binary_join_element_wise(asked, given, "\n\n", null_handling="skip")
+    verdicts = [mapped(run.column(judge), _winner, pa.string()) for judge in judges]
+    of_pairs = np.repeat(np.arange(len(run)), len(judges))
+    by_pair = np.arange(len(of_pairs)).reshape(len(judges), -1).T.ravel()
+
+    def repeated(column: pa.Array | None) -> pa.Array | None:
+        return None if column is None else column.take(pa.array(of_pairs))
+
+    judge = pa.array(judges * len(run))
+    return {
+        "subject": repeated(texts(run.column("motivation_app"))),
+        "prompt": repeated(asked),
+        "response_a": repeated(texts(run.column("response1"))),
+        "response_b": repeated(texts(run.column("response2"))),
+        "model_a": repeated(pc.list_element(models, 0)),
+        "model_b": repeated(pc.list_element(models, 1)),
+        "judge_kind": "human",
+        "turn": 1,
+        "battle_id": pc.binary_join_element_wise(repeated(identities), judge, "|"),
+        "judge": judge,
+        "winner": pa.concat_arrays(verdicts).take(pa.array(by_pair)),
+        "position": repeated(positions(run)),
+    }
+
+
+def _models(pair: Any) -> list[str] | Fault:
+    models = pair.split("_") if isinstance(pair, str) else []
+    if len(models) != 2:
+        return Fault("missing_model", f"cmp_key is {pair!r}, expected two models joined by _")
+    return models
 
 
 def _winner(verdict: Any) -> Any:

@@ -30,7 +30,6 @@ Column: TypeAlias = "pa.Array | list[Any] | None"
 _ARROW_TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 _OF_TEXT = (pa.string(), pa.large_string(), pa.string_view())
 _TEXTS = pa.list_(pa.string())
-_LARGEST = 2**63
 _LAST_SPACE, _LAST_ASCII = 0x20, 0x7F
 
 
@@ -107,9 +106,12 @@ class ParsedRun:
         if not types:
             return None
         type_ = _ARROW_TYPES.get(types.pop()) if len(types) == 1 else None
-        if type_ is None or (type_ == pa.int64() and not _fits(values)):
+        if type_ is None:
             return values
-        return pa.array(values, type_)
+        try:
+            return pa.array(values, type_)
+        except (OverflowError, pa.ArrowInvalid):
+            return values  # A whole number of more than 64 bits.
 
     def inside(self, name: str) -> ParsedRun:
         """Return the objects under a name as rows.
@@ -385,10 +387,6 @@ def _converted(values: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
     if any(isinstance(value, Fault) for value in made):
         raise NotAlikeError
     return made
-
-
-def _fits(values: list[Any]) -> bool:
-    return all(value is None or -_LARGEST <= value < _LARGEST for value in values)
 
 
 def _plain(values: pa.Array) -> pa.Array | None:

@@ -36,6 +36,8 @@ BATTLE_FILES = "battle_files"
 """Option of a battle set: so many of its files, the first ones, hold battles; the others what
 battles refer to."""
 
+_MOST_AT_ONCE = 4_000
+"""Rows of a file; short ones may refer to long texts, and be too large as battles."""
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 _TABLES = (".csv", ".csv.gz", ".parquet", ".arrow")
 _LAST_SECOND = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
@@ -221,7 +223,8 @@ def _hashes(column: pa.Array) -> npt.NDArray[np.uint64]:
     by_value = column.dictionary_encode(null_encoding="encode")
     values = by_value.dictionary.to_pylist()
     hashes = np.fromiter(map(hash, values), np.int64, len(values))
-    return hashes.view(np.uint64)[by_value.indices.to_numpy()]
+    every: npt.NDArray[np.uint64] = hashes.view(np.uint64)[by_value.indices.to_numpy()]
+    return every
 
 
 def _are_usable(battles: pa.RecordBatch) -> bool:
@@ -265,9 +268,11 @@ def battle_batches(
     builder = BattleBuilder(submission, batch_rows)
     count = 0
     for file in submission.files[: submission.options[BATTLE_FILES]]:
-        for run in _parts(runs_of_table(Path(file), columns), batch_rows):
+        for run in _parts(runs_of_table(Path(file), columns)):
             count += len(run)
-            if to_columns is None or not _add_at_once(builder, run, to_columns):
+            # The last row of a JSON list comes by itself.
+            is_added = to_columns and len(run) > 1 and _add_at_once(builder, run, to_columns)
+            if not is_added:
                 for position, value in zip(run.positions, run.rows(), strict=True):
                     _add_row(builder, run.source, position, value, to_battles)
                     if builder.full():
@@ -287,11 +292,10 @@ def battle_batches(
         )
 
 
-def _parts(runs: Iterable[Run], most_rows: int) -> Iterator[Run]:
-    # Short rows may refer to long texts, so that a run of a file may be too large as battles.
+def _parts(runs: Iterable[Run]) -> Iterator[Run]:
     for run in runs:
-        for start in range(0, len(run), most_rows):
-            yield run.part(start, start + most_rows)
+        for start in range(0, len(run), _MOST_AT_ONCE):
+            yield run.part(start, start + _MOST_AT_ONCE)
 
 
 def _add_at_once(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,8 +34,6 @@ _MODEL = "gpt-4"
 _COLUMNS = (*sorted(_NEEDED), "worker")
 _WINNERS = {"left": "model_a", "right": "model_b", "tie": "tie"}
 _OF_PAIR = ("subject", "prompt", "response_a", "response_b")
-_NUMBERS = ("model_x", "model_y")
-_PAIR = pa.schema([(name, pa.string()) for name in (*_OF_PAIR, *_NUMBERS)])
 
 
 class LlmfaoReader:
@@ -94,38 +92,53 @@ class LlmfaoReader:
         )
 
 
+class _Pair(NamedTuple):
+    """What the battles of a pair have in common, and who its models are by number."""
+
+    subject: str | None
+    prompt: str
+    response_a: str
+    response_b: str
+    model_x: str
+    model_y: str
+
+
 @dataclass
 class _Pairs:
-    """What the battles of each pair have in common, and who its models are by number."""
+    """Pairs by their ids."""
 
-    by_id: dict[str, dict[str, Any]]
+    by_id: dict[str, _Pair]
+
+    @cached_property
+    def ids(self) -> pa.Array:
+        """Their ids."""
+        return pa.array(list(self.by_id), pa.string())
 
     @cached_property
     def columns(self) -> pa.RecordBatch:
-        """The pairs in Arrow, in the same order, with their prompts' ids."""
-        ids = pa.array(list(self.by_id), pa.string())
-        pairs = pa.RecordBatch.from_pylist(list(self.by_id.values()), schema=_PAIR)
-        prompt_ids = question_ids(pairs["prompt"])
-        return pairs.append_column("id", ids).append_column("question_id", prompt_ids)
+        """The pairs in the same order, with their prompts' ids."""
+        values = zip(*self.by_id.values(), strict=True)
+        columns = [pa.array(column, pa.string()) for column in values]
+        pairs = pa.RecordBatch.from_arrays(columns, names=_Pair._fields)
+        return pairs.append_column("question_id", question_ids(pairs["prompt"]))
 
 
 def _read_pairs(path: Path) -> _Pairs:
-    pairs: dict[str, dict[str, Any]] = {}
+    pairs: dict[str, _Pair] = {}
     for _, row in rows_of_json_file(path):
         if not isinstance(row, dict):
             continue
-        texts = [row.get(name) for name in ("text", "result_x", "result_y")]
-        if not all(isinstance(text, str) for text in texts):
-            continue
-        kind = row.get("type")
-        pairs[str(row.get("id"))] = {
-            "subject": kind if isinstance(kind, str) else None,
-            "prompt": texts[0],
-            "response_a": texts[1],
-            "response_b": texts[2],
-            "model_x": str(row.get("model_x")),
-            "model_y": str(row.get("model_y")),
-        }
+        kind, prompt = row.get("type"), row.get("text")
+        first, second = row.get("result_x"), row.get("result_y")
+        if isinstance(prompt, str) and isinstance(first, str) and isinstance(second, str):
+            pairs[str(row.get("id"))] = _Pair(
+                subject=kind if isinstance(kind, str) else None,
+                prompt=prompt,
+                response_a=first,
+                response_b=second,
+                model_x=str(row.get("model_x")),
+                model_y=str(row.get("model_y")),
+            )
     if not pairs:
         raise SourceError(
             f"{path} holds no pair of outputs: expected lines with id, text, result_x and result_y"
@@ -138,12 +151,12 @@ def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | Fa
     pair = pairs.by_id.get(number) if isinstance(number, str) else None
     if pair is None:
         return Fault("unknown_pair", f"{PAIRS_FILE} has no pair {number!r} that can be used")
-    if any(pair[name] != row.get(name) for name in _NUMBERS):
+    if (pair.model_x, pair.model_y) != (row.get("model_x"), row.get("model_y")):
         return Fault("different_models", f"{PAIRS_FILE} has other models for pair {number!r}")
     judge = _judge(row.get("worker"))
     return [
         {
-            **{name: pair[name] for name in _OF_PAIR},
+            **{name: getattr(pair, name) for name in _OF_PAIR},
             "battle_id": f"{number}|{judge}",
             "model_a": row.get("left"),
             "model_b": row.get("right"),
@@ -158,11 +171,11 @@ def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | Fa
 def _to_columns(run: Run, pairs: _Pairs) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once."""
     ids = plain_texts(run, "id")
-    numbers = pc.index_in(ids, pairs.columns["id"])
+    numbers = pc.index_in(ids, pairs.ids)
     if numbers.null_count:
         raise NotAlikeError
     found = pairs.columns.take(numbers)
-    if not all(plain_texts(run, name).equals(found[name]) for name in _NUMBERS):
+    if not all(plain_texts(run, name).equals(found[name]) for name in ("model_x", "model_y")):
         raise NotAlikeError
     judge = mapped(run.column("worker"), _judge, pa.string())
     if not isinstance(judge, pa.Array):

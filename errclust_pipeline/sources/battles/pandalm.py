@@ -102,16 +102,20 @@ def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
 
 def _to_columns(run: Run) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once."""
-    [names] = {tuple(row) for row in run.rows()}
-    judges = [name for name in names if _ANNOTATOR.fullmatch(name)]
     identities, models = texts(run.column("idx")), mapped(run.column("cmp_key"), _models, _TWO)
-    if not judges or identities is None or identities.null_count:
+    names, *others = map(list, run.rows())
+    judges = [name for name in names if _ANNOTATOR.fullmatch(name)]
+    if not judges or any(other != names for other in others):
+        raise NotAlikeError
+    if identities is None or identities.null_count:
         raise NotAlikeError
     asked, given = plain_texts(run, "instruction"), run.column("input")
     if given is not None:
         given = pc.if_else(pc.equal(plain_texts(run, "input"), ""), None, given)
         asked = pc.binary_join_element_wise(asked, given, "\n\n", null_handling="skip")
     verdicts = [mapped(run.column(judge), _winner, pa.string()) for judge in judges]
+    if any(verdict is None for verdict in verdicts):
+        raise NotAlikeError
     of_pairs = np.repeat(np.arange(len(run)), len(judges))
     by_pair = np.arange(len(of_pairs)).reshape(len(judges), -1).T.ravel()
 

@@ -5,7 +5,8 @@
 The real files of llmfao and PandaLM, and files generated in the shapes of LMSYS's and FastChat's.
 "Parsing" is the quickest of the libraries at hand that give each row's values to Python or, for
 columns, to Arrow: json, pyarrow, pandas. A reader parses too, and then checks, hashes and writes
-every row of the table `battles`. Times are of the processor, the best of three.
+every row of the table `battles`. Times are of the processor, medians of turns in which reader and
+parsers take turns, so that what else the machine does weighs on all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from statistics import median
 
 import pandas as pd
 import pyarrow as pa
@@ -34,23 +36,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="the folder with llmfao/ and pandalm/ in it")
     parser.add_argument("--rows", type=int, default=20_000, help="of the generated files")
+    parser.add_argument("--turns", type=int, default=7, help="of which the median is taken")
     arguments = parser.parse_args()
+    turns = arguments.turns
     print(f"{'':28}{'battles':>9}{'MB':>7}{'reader/s':>11}{'parsing/s':>11}{'share':>7}  parsed by")
     llmfao, pandalm = arguments.data / "llmfao", arguments.data / "pandalm"
-    print_speed("llmfao, CSV and JSON lines", llmfao)
-    print_speed("PandaLM, one JSON list", pandalm)
+    print_speed("llmfao, CSV and JSON lines", llmfao, turns)
+    print_speed("PandaLM, one JSON list", pandalm, turns)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = arena_rows(arguments.rows)
         pq.write_table(pa.Table.from_pylist(rows), made(folder / "arena" / "train.parquet"))
-        print_speed("Arena, Parquet", folder / "arena")
+        print_speed("Arena, Parquet", folder / "arena", turns)
         write_lines(folder / "arena_lines" / "train.jsonl", rows)
-        print_speed("Arena, JSON lines", folder / "arena_lines")
+        print_speed("Arena, JSON lines", folder / "arena_lines", turns)
         write_fastchat(folder / "mt_bench", arguments.rows // 4)
-        print_speed("FastChat, JSON lines", folder / "mt_bench")
+        print_speed("FastChat, JSON lines", folder / "mt_bench", turns)
 
 
-def print_speed(title: str, folder: Path) -> None:
+def print_speed(title: str, folder: Path, turns: int) -> None:
     """Time the reader and the parsers on a folder with one battle set."""
     (found,) = find_battle_sets(folder)
     files = [Path(file) for file in found.files]
@@ -58,29 +62,29 @@ def print_speed(title: str, folder: Path) -> None:
     def read() -> int:
         return sum(batch.battles.num_rows for batch in read_battles(found))
 
-    seconds, battles = best_of_three(read)
+    battles = read()
     parsers = {name: parse for name, parse in PARSERS.items() if parses(parse, files)}
-    times = {
-        name: best_of_three(lambda parse=parse: parse_all(parse, files))[0]
-        for name, parse in parsers.items()
-    }
-    quickest = min(times, key=times.get)
+    times: dict[str, list[float]] = {name: [] for name in ("reader", *parsers)}
+    for _ in range(turns):
+        times["reader"].append(seconds_of(read))
+        for name, parse in parsers.items():
+            times[name].append(seconds_of(lambda parse=parse: parse_all(parse, files)))
+    medians = {name: median(values) for name, values in times.items()}
+    seconds = medians.pop("reader")
+    quickest = min(medians, key=medians.get)
     size = sum(file.stat().st_size for file in files) / 1e6
     print(
         f"{title:28}{battles:9,}{size:7.1f}{battles / seconds:11,.0f}"
-        f"{battles / times[quickest]:11,.0f}{times[quickest] / seconds:7.2f}  {quickest} "
-        f"({', '.join(f'{name} {battles / value:,.0f}' for name, value in times.items())})"
+        f"{battles / medians[quickest]:11,.0f}{medians[quickest] / seconds:7.2f}  {quickest} "
+        f"({', '.join(f'{name} {battles / value:,.0f}' for name, value in medians.items())})"
     )
 
 
-def best_of_three(work: Callable[[], int]) -> tuple[float, int]:
-    """Return the least seconds and what the work returned."""
-    times = []
-    for _ in range(3):
-        started = time.process_time()
-        result = work()
-        times.append(time.process_time() - started)
-    return min(times), result
+def seconds_of(work: Callable[[], int]) -> float:
+    """Return how long the processor works."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 def parse_all(parse: Callable[[Path], object], files: Iterable[Path]) -> int:

@@ -384,7 +384,7 @@ def positions_in(choices: pa.Array | None, answers: pa.Array | None) -> pa.Array
 
 def _converted(values: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
     made = list(map(convert, values))
-    if any(isinstance(value, Fault) for value in made):
+    if Fault in set(map(type, made)):
         raise NotAlikeError
     return made
 

@@ -17,6 +17,7 @@ from errclust_pipeline.sources.battles.base import (
     BattleBatch,
     battle_batches,
 )
+from errclust_pipeline.sources.identity import question_ids
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.rows import text_of
 from errclust_pipeline.sources.runs import (
@@ -107,9 +108,9 @@ def _to_columns(run: Run) -> dict[str, Any]:
     judges = [name for name in names if _ANNOTATOR.fullmatch(name)]
     if not judges or any(other != names for other in others):
         raise NotAlikeError
-    if identities is None or identities.null_count:
-        raise NotAlikeError
     asked, given = plain_texts(run, "instruction"), run.column("input")
+    if identities is None or identities.null_count or asked.null_count:
+        raise NotAlikeError
     if given is not None:
         given = pc.if_else(pc.equal(plain_texts(run, "input"), ""), None, given)
         asked = pc.binary_join_element_wise(asked, given, "\n\n", null_handling="skip")
@@ -125,6 +126,7 @@ def _to_columns(run: Run) -> dict[str, Any]:
     judge = pa.array(judges * len(run))
     return {
         "subject": repeated(texts(run.column("motivation_app"))),
+        "question_id": repeated(question_ids(asked)),
         "prompt": repeated(asked),
         "response_a": repeated(texts(run.column("response1"))),
         "response_b": repeated(texts(run.column("response2"))),

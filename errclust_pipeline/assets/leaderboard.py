@@ -12,8 +12,9 @@ from errclust_pipeline.analysis.comparison import leaderboard as rank_models
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
-from errclust_pipeline.marks import read_map, read_marks
+from errclust_pipeline.marks import read_map, read_marks, read_region_names_if_there
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import LEADERBOARD_STAGE, models_of, provenance
 from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
@@ -64,6 +65,12 @@ def leaderboard(
         rows.num_rows,
         rows.select(["model", "accuracy", "low", "high", "artefacts"]),
         {"models": rows.num_rows},
+        lambda: at_a_glance.of_leaderboard(
+            rows.to_pylist(),
+            signatures.to_pylist(),
+            read_region_names_if_there(store, partition.benchmark),
+            partition.benchmark,
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""What every asset reports of the partition it wrote: version, rows, columns and a preview."""
+"""What every asset reports of a partition: version, rows, columns, a preview and a picture."""
 
 from __future__ import annotations
 
@@ -73,6 +73,11 @@ def column_lineage(table: Table) -> dict[str, dg.TableColumnLineage]:
     return {"dagster/column_lineage": dg.TableColumnLineage(sources)}
 
 
+def told(partition: Partition) -> str:
+    """Return what a partition is of, for the title of a picture."""
+    return f"{partition.model} on {partition.benchmark}"
+
+
 def materialized(
     warehouse: Warehouse,
     table: Table,
@@ -81,6 +86,7 @@ def materialized(
     rows: int,
     preview: pa.Table | None,
     metadata: Mapping[str, Any] | None = None,
+    glance: Callable[[], Mapping[str, str]] | None = None,
 ) -> dg.MaterializeResult[Any]:
     """Return an asset's result, with what a reader of its page in the UI wants to see.
 
@@ -90,6 +96,8 @@ def materialized(
         Rows of which the first are shown; None if there are none.
     metadata : mapping, optional
         What else to show.
+    glance : callable, optional
+        Makes the Markdown that tells the partition's story, by name (`report.at_a_glance`).
     """
     shown: dict[str, Any] = {
         "dagster/row_count": rows,
@@ -101,9 +109,20 @@ def materialized(
     }
     if preview is not None and preview.num_rows:
         shown["preview"] = preview_table(preview)
+    if glance is not None:
+        shown |= _markdown(glance)
     return dg.MaterializeResult(
         metadata=shown, data_version=dg.DataVersion(provenance.data_version)
     )
+
+
+def _markdown(glance: Callable[[], Mapping[str, str]]) -> dict[str, dg.MarkdownMetadataValue]:
+    try:
+        return {name: dg.MetadataValue.md(text) for name, text in glance().items()}
+    except Exception:
+        # The tables are written: a picture that cannot be drawn must not take them back.
+        dg.get_dagster_logger().warning("what to show could not be drawn", exc_info=True)
+        return {}
 
 
 def preview_table(rows: pa.Table) -> dg.TableMetadataValue:

@@ -234,10 +234,12 @@ def read_region_names_if_there(store: Warehouse, benchmark: str) -> dict[str, st
 
 
 def read_layout(store: Warehouse, benchmark: str) -> pd.DataFrame:
-    """Return ``question_id``, ``x`` and ``y`` of the questions on a map, nulls without a layout."""
-    rows = store.read(
-        QUESTION_MAP, Partition(benchmark), columns=["question_id", "stands_for_itself", "x", "y"]
-    )
+    """Return the questions on a map with their region and place, ``x`` and ``y``.
+
+    Places are null if the map was not laid out.
+    """
+    columns = ["question_id", "region_id", "stands_for_itself", "x", "y"]
+    rows = store.read(QUESTION_MAP, Partition(benchmark), columns=columns)
     own = rows.filter(rows["stands_for_itself"]).drop_columns(["stands_for_itself"])
     layout: pd.DataFrame = own.to_pandas()
     return layout

@@ -118,3 +118,12 @@ def test_a_materialisation_shows_its_columns_rows_and_a_preview_as_text(server, 
     page.get_by_text(HOSTILE).first.wait_for()
     page.get_by_text("Show table").first.click()
     page.get_by_text("the response's last characters").first.wait_for()
+
+
+def test_an_assets_page_shows_a_table_at_once_and_its_picture_at_a_click(server, page):
+    page.goto(f"{server}/assets/leaderboard?view=partitions&partition=trivia")
+    page.locator(".dagster-markdown td", has_text="org__model-a").wait_for()
+    page.get_by_text("[Show Markdown]").click()
+    picture = page.locator(".dagster-markdown img")
+    picture.wait_for()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300

@@ -102,7 +102,12 @@ def hot_spots(
             "adjusted_for_difficulty": expected is not None,
         },
         lambda: at_a_glance.of_hot_spots(
-            spots, regions, read_layout(store, partition.benchmark), chosen.alpha, told(partition)
+            spots,
+            regions,
+            read_layout(store, partition.benchmark),
+            read_region_names(store, partition.benchmark),
+            chosen.alpha,
+            told(partition),
         ),
     )
 

@@ -100,6 +100,8 @@ def materialized(
         Makes the Markdown that tells the partition's story, by name (`report.at_a_glance`).
     """
     shown: dict[str, Any] = {
+        # The page shows them in this order.
+        **_markdown(glance),
         "dagster/row_count": rows,
         "dagster/column_schema": column_schema(table),
         **column_lineage(table),
@@ -109,14 +111,16 @@ def materialized(
     }
     if preview is not None and preview.num_rows:
         shown["preview"] = preview_table(preview)
-    if glance is not None:
-        shown |= _markdown(glance)
     return dg.MaterializeResult(
         metadata=shown, data_version=dg.DataVersion(provenance.data_version)
     )
 
 
-def _markdown(glance: Callable[[], Mapping[str, str]]) -> dict[str, dg.MarkdownMetadataValue]:
+def _markdown(
+    glance: Callable[[], Mapping[str, str]] | None,
+) -> dict[str, dg.MarkdownMetadataValue]:
+    if glance is None:
+        return {}
     try:
         return {name: dg.MetadataValue.md(text) for name, text in glance().items()}
     except Exception:

@@ -198,7 +198,12 @@ def of_map(places: pd.DataFrame, title: str, names: Mapping[str, str] | None = N
 
 
 def of_hot_spots(
-    spots: pd.DataFrame, regions: pd.DataFrame, layout: pd.DataFrame, alpha: float, title: str
+    spots: pd.DataFrame,
+    regions: pd.DataFrame,
+    layout: pd.DataFrame,
+    names: Mapping[str, str],
+    alpha: float,
+    title: str,
 ) -> Glance:
     """Tell where errors concentrate, and show hot and cold questions on the map.
 
@@ -209,7 +214,8 @@ def of_hot_spots(
     regions : DataFrame
         Of `hot_regions`.
     layout : DataFrame
-        Each question's ``x`` and ``y``, by ``question_id``.
+        Each question's ``region_id``, ``x`` and ``y``, by ``question_id``.
+    names : mapping from region to name
     alpha : float
         False discovery rate.
     title : str
@@ -225,11 +231,11 @@ def of_hot_spots(
         return {
             TABLE: "No place where errors concentrate was found "
             f"(false discovery rate {alpha:.0%}).",
-            **_map_of_hot_spots(spots, layout, alpha, title),
+            **_map_of_hot_spots(spots, layout, names, alpha, title),
         }
     return {
         TABLE: table(["hot for", "what is there", "questions", "error rate", "elsewhere"], rows),
-        **_map_of_hot_spots(spots, layout, alpha, title),
+        **_map_of_hot_spots(spots, layout, names, alpha, title),
     }
 
 
@@ -489,16 +495,20 @@ def _map_of_groups(
         return {}
     x, y = _xy(places[known])
     shown = [group for group, is_known in zip(groups, known.tolist(), strict=True) if is_known]
-    figure, axes = new_figure(5.6, 4.6)
+    figure, axes = new_figure(5.2, 4.6)
     draw_groups(axes, x, y, shown)
-    name_places(axes, x, y, shown, dict(names))
+    name_places(axes, x, y, shown, names)
     axes.set_title(f"{len(x):,} {one_line(what, 90)}", loc="left", fontsize=8)
     return {PICTURE: picture(figure, f"map of the {what}")}
 
 
 @styled
 def _map_of_hot_spots(
-    spots: pd.DataFrame, layout: pd.DataFrame, alpha: float, title: str
+    spots: pd.DataFrame,
+    layout: pd.DataFrame,
+    names: Mapping[str, str],
+    alpha: float,
+    title: str,
 ) -> Glance:
     places = layout[_laid_out(layout)]
     if places.empty or spots.empty:
@@ -507,9 +517,11 @@ def _map_of_hot_spots(
     at_scale = spots[spots["k"] == k].set_index("question_id").reindex(places["question_id"])
     x, y = _xy(places)
     hot = (at_scale["q_hot"] < alpha).astype(int) - (at_scale["q_cold"] < alpha).astype(int)
-    figure, axes = new_figure(5.6, 4.6)
+    figure, axes = new_figure(5.2, 4.6)
     rates = 100 * at_scale["smoothed_rate"].to_numpy(dtype=np.float64)
     drawn = draw_marks(axes, x, y, rates, hot.to_numpy(), beyond=False)
+    coarsest = [_coarsest(one) for one in places["region_id"].tolist()]
+    name_places(axes, x, y, coarsest, names)
     add_scale(figure, axes, drawn, f"error rate of {k} neighbours, %")
     axes.set_title(
         f"{one_line(title, 80)}\n{int((hot == 1).sum()):,} hot (outlined dots) and "

@@ -6,7 +6,7 @@ stays text in an SVG. matplotlib is imported only when something is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -155,7 +155,7 @@ def name_places(
     x: npt.NDArray[np.float64],
     y: npt.NDArray[np.float64],
     groups: Sequence[str | None],
-    names: dict[str, str],
+    names: Mapping[str, str],
 ) -> None:
     """Write the names of the largest groups amid their points.
 

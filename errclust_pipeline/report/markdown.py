@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ smaller."""
 _DOTS_PER_INCH = 110
 _COLOURS = 96
 _LONGEST_CELL = 64
-_BAR_CHARACTERS = 10
+_BAR_CHARACTERS = 6
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
@@ -114,7 +114,7 @@ def _png(figure: Figure, dots: int) -> bytes:
     from PIL import Image
 
     figure.set_dpi(dots)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     # Saving would lay the figure out in a first drawing of its own.
     canvas.draw()
     small = io.BytesIO()

@@ -26,7 +26,7 @@ from errclust_pipeline.tables import (
 from errclust_pipeline_tests.battle_files import conversation, mt_bench_row, write_lmsys
 from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.result_files import questions
-from errclust_pipeline_tests.running import failures_of, run_phases
+from errclust_pipeline_tests.running import failures_of, markdown_by_asset, run_phases
 from errclust_pipeline_tests.test_cli import errclust_at
 
 STRENGTH = {"weak": 0.0, "middle": 0.8, "strong": 1.6, "chess-player": 0.8}
@@ -99,6 +99,15 @@ def test_ratings_are_those_of_the_analysis_for_each_kind_of_judge(rated):
         assert rows.index[-1] == "weak"
         assert rows.style_rating.notna().all()
         assert rows.battles.sum() == 2 * 480
+
+
+def test_their_pages_in_the_ui_tell_verdicts_regions_and_ratings(rated):
+    pages = markdown_by_asset(rated)
+    assert set(pages) == {"battles", "prompt_map", "ratings"}
+    assert "| judge | human | 480 |" in pages["battles"]["at_a_glance"]
+    assert "chess" in pages["prompt_map"]["at_a_glance"]
+    assert pages["ratings"]["at_a_glance"].splitlines()[2].startswith("| human | strong |")
+    assert "(data:image/png;base64," in pages["ratings"]["picture"]
 
 
 def test_wins_that_depend_on_the_topic_are_seen_there_and_on_the_map(rated):

@@ -70,6 +70,8 @@ def test_it_materialises_with_plain_dagster_and_the_same_again(measured):
     assert metadata["dagster/row_count"].value == 240
     assert {row.data["score"] for row in metadata["preview"].records} == {"lac", "aps", "mean"}
     assert len(metadata["calibration"].records) > 1
+    assert "| lac " in metadata["at_a_glance"].value
+    assert "(data:image/png;base64," in metadata["picture"].value
     for table, rows in zip(OWN_TABLES, before, strict=True):
         assert measured.read(table, DECEIVED).equals(rows)
 

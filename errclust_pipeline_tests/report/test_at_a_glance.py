@@ -4,7 +4,6 @@ import base64
 import io
 import re
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +11,6 @@ from PIL import Image
 
 from errclust_pipeline.assets import ASSETS
 from errclust_pipeline.assets.materialization import materialized
-from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.report.markdown import (
@@ -25,6 +23,7 @@ from errclust_pipeline.report.markdown import (
 )
 from errclust_pipeline.tables import LEADERBOARD
 from errclust_pipeline_tests.report.conftest import HOSTILE
+from errclust_pipeline_tests.running import markdown_by_asset
 
 WITH_PICTURE = {"autocorrelation", "training_candidates", "leaderboard", "model_comparison"}
 """Without a layout there are no maps."""
@@ -39,18 +38,7 @@ def images_of(text: str) -> list[Image.Image]:
 
 @pytest.fixture(scope="module")
 def shown(trivia):
-    """The Markdown of the newest materialisation of each asset, by name."""
-    found = {}
-    with open_instance(trivia.storage) as instance:
-        for asset in ASSETS:
-            event = instance.get_latest_materialization_event(asset.key)
-            if event is not None:
-                found[asset.key.to_user_string()] = {
-                    name: value.value
-                    for name, value in event.asset_materialization.metadata.items()
-                    if isinstance(value, dg.MarkdownMetadataValue)
-                }
-    return found
+    return markdown_by_asset(trivia)
 
 
 def test_every_asset_tells_its_story_without_a_click(shown):
@@ -140,7 +128,7 @@ def test_a_map_of_hot_spots_shows_hot_and_cold_questions(places):
     regions = pd.DataFrame(
         [{"basis": "raw", "label": "metals", "size": 9, "rate": 0.9, "outside_rate": 0.4}]
     )
-    found = at_a_glance.of_hot_spots(spots, regions, places, 0.05, "a model")
+    found = at_a_glance.of_hot_spots(spots, regions, places, {"3": HOSTILE[2]}, 0.05, "a model")
     assert "| errors | metals | 9 |" in found[at_a_glance.TABLE]
     assert len(found[at_a_glance.PICTURE]) < MOST_BYTES
     [image] = images_of(found[at_a_glance.PICTURE])

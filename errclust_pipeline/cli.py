@@ -1143,6 +1143,67 @@ def report(
     )
 
 
+@app.command()
+@_explain_errors
+def explore(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Only this model; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Only write the table, as Parquet.", show_default=False),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="The explorer's port.  [default: 5055, or any that is free]"
+        ),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser on it.")] = True,
+    root: Root = None,
+) -> None:
+    """Explore the map in a browser: search, filter, colour it by any column, look at neighbours.
+
+    The explorer is Apple's embedding-atlas, an extra: pip install "errclust[explore]". It serves
+    the questions to this machine only, and fetches nothing from elsewhere. Stop it with Ctrl-C.
+    Its map needs a browser with WebGPU; its tables and charts do not.
+    """
+    import signal
+    import webbrowser
+
+    from errclust_pipeline.report import ReportError, explorer
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    models = [warehouse.known_key("model", name) for name in model] if model else None
+    try:
+        command = explorer.atlas_command() if out is None else []
+        table = explorer.explorer_table(warehouse, key, models)
+        said = f"{table.num_rows:,} questions, {table.num_columns} columns"
+        if out is not None:
+            explorer.write_explorer_table(table, out.absolute())
+            terminal.messages().print(terminal.plain(f"{out} is written: {said}"), soft_wrap=True)
+            return
+        chosen = explorer.free_port(port)
+        labels = explorer.region_labels_on_the_map(warehouse, key)
+        # What is started here ends with this command, whoever ends it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        with explorer.atlas(table, labels, chosen, command) as process:
+            address = f"http://127.0.0.1:{chosen}"
+            terminal.messages().print(
+                terminal.plain(f"{key} at {address} ({said}); Ctrl-C stops it"), soft_wrap=True
+            )
+            if browser:
+                webbrowser.open(address)
+            if process.wait():
+                _stop(f"embedding-atlas ended with code {process.returncode}")
+    except ReportError as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        terminal.messages().print("stopped")
+
+
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="The file to write; its ending is its format.")
 ]

@@ -33,12 +33,19 @@ def _no_instance_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def quick_root(folder: Path) -> Path:
-    """Make a data root that embeds by hashing and lays out no map: quick, the same machinery."""
+    """Make a data root that embeds by hashing and draws nothing: quick, the same machinery."""
     folder.mkdir()
     (folder / "errclust.toml").write_text(
-        '[embedding]\nmodel = "hashing"\n[clustering]\nlayout = false\n'
+        'pictures = false\n[embedding]\nmodel = "hashing"\n[clustering]\nlayout = false\n'
     )
     return folder
+
+
+def with_pictures(root: Path) -> Path:
+    """Let what is materialised at a quick data root carry its pictures."""
+    settings = root / "errclust.toml"
+    settings.write_text(settings.read_text().replace("pictures = false", "pictures = true"))
+    return root
 
 
 @pytest.fixture

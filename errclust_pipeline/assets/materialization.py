@@ -10,7 +10,9 @@ import dagster as dg
 import pyarrow as pa
 
 from errclust_pipeline.keys import Partition
+from errclust_pipeline.report.at_a_glance import Glance
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse
+from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import Table
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
 
@@ -86,7 +88,7 @@ def materialized(
     rows: int,
     preview: pa.Table | None,
     metadata: Mapping[str, Any] | None = None,
-    glance: Callable[[], Mapping[str, str]] | None = None,
+    glance: Callable[[], Glance] | None = None,
 ) -> dg.MaterializeResult[Any]:
     """Return an asset's result, with what a reader of its page in the UI wants to see.
 
@@ -101,7 +103,7 @@ def materialized(
     """
     shown: dict[str, Any] = {
         # The page shows them in this order.
-        **_markdown(glance),
+        **_markdown(glance, load_settings(warehouse.storage).pictures),
         "dagster/row_count": rows,
         "dagster/column_schema": column_schema(table),
         **column_lineage(table),
@@ -117,12 +119,16 @@ def materialized(
 
 
 def _markdown(
-    glance: Callable[[], Mapping[str, str]] | None,
+    glance: Callable[[], Glance] | None, with_pictures: bool
 ) -> dict[str, dg.MarkdownMetadataValue]:
     if glance is None:
         return {}
     try:
-        return {name: dg.MetadataValue.md(text) for name, text in glance().items()}
+        return {
+            name: dg.MetadataValue.md(made if isinstance(made, str) else made())
+            for name, made in glance().items()
+            if with_pictures or isinstance(made, str)
+        }
     except Exception:
         # The tables are written: a picture that cannot be drawn must not take them back.
         dg.get_dagster_logger().warning("what to show could not be drawn", exc_info=True)

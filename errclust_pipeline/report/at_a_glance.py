@@ -1,13 +1,13 @@
 """What the page of an asset in the Dagster UI tells at a glance: Markdown of a table, a picture.
 
 Each function takes what its asset has at hand when its tables are written, and returns Markdown by
-the name under which it is shown. A table is what counts first; pictures are there where they tell
-more, and maps only where there is a layout to draw.
+the name under which it is shown: of a table as it is, of a picture what draws it, so that none is
+drawn that is not wanted. Maps are there only where there is a layout to draw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from errclust_pipeline.report.drawing import (
     draw_intervals,
     draw_marks,
     name_places,
+    nearest_scale,
     new_figure,
     one_line,
     only_below,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from errclust_pipeline.candidates import ChosenCandidates
 
-Glance = dict[str, str]
+Glance = dict[str, str | Callable[[], str]]
 Rows = Sequence[Mapping[str, Any]]
 
 TABLE, PICTURE = "at_a_glance", "picture"
@@ -47,8 +48,6 @@ TABLE, PICTURE = "at_a_glance", "picture"
 _MOST_MODELS = 40
 _MOST_COMPARED = 16
 _LONGEST_NAME = 34
-_SHOWN_SCALE = 100
-"""Neighbours at which a map of hot spots is drawn, or the nearest number to it."""
 
 
 def of_responses(outcomes: Mapping[tuple[str | None, bool], int], rejects: int) -> Glance:
@@ -255,9 +254,9 @@ def of_autocorrelation(own: Rows, others: Mapping[str, Rows], model: str) -> Gla
         [of_mark.get(row["mark"], row["mark"]), row["k"], row["moran"], row["z"], row["p"]]
         for row in own
     ]
-    found = {TABLE: table(["of", "neighbours", "Moran's I", "z", "p"], rows)}
+    found: Glance = {TABLE: table(["of", "neighbours", "Moran's I", "z", "p"], rows)}
     if any(row["moran"] is not None for row in own):
-        found[PICTURE] = picture(
+        found[PICTURE] = lambda: picture(
             _moran_by_scale(own, others, model),
             f"Moran's I of the errors of {model} at each number of neighbours",
         )
@@ -282,7 +281,7 @@ def of_uncertainty(summary: Rows, curve: pd.DataFrame, title: str) -> Glance:
     ]
     return {
         TABLE: table(["conformal sets", "mean size", "hold the right option", "UAcc"], rows),
-        PICTURE: picture(
+        PICTURE: lambda: picture(
             _calibration(curve, title), f"how often {title} is right, by its confidence"
         ),
     }
@@ -311,7 +310,7 @@ def of_candidates(found: ChosenCandidates, title: str) -> Glance:
     return {
         TABLE: table(["as many, chosen", "demand covered"], rows)
         + f"\n\n{found.suggested:,} picks cover nine tenths of what all can.",
-        PICTURE: picture(
+        PICTURE: lambda: picture(
             _saturation(found, title), f"demand of {title} covered, by number of picks"
         ),
     }
@@ -356,21 +355,21 @@ def of_leaderboard(
         [row["model"], Share(row["accuracy"]), _span(row["low"], row["high"], ".1%")]
         for row in ranked
     ]
-    found = {TABLE: table(["model", "accuracy", "95 % interval"], rows)}
+    found: Glance = {TABLE: table(["model", "accuracy", "95 % interval"], rows)}
     if ranked:
         intervals = [
             Interval(one_line(row["model"], _LONGEST_NAME),
                      *(100 * row[name] for name in ("accuracy", "low", "high")))
             for row in reversed(ranked[:_MOST_MODELS])
         ]  # fmt: skip
-        found[PICTURE] = picture(
+        found[PICTURE] = lambda: picture(
             _intervals(intervals, f"{title}: accuracy, %, with 95 % interval"),
             f"accuracy of the models on {title}",
         )
     coarse = [row for row in signatures if row["level"] == 1]
     if len(ranked) >= FEWEST_MODELS and coarse:
         models = [row["model"] for row in ranked[:_MOST_COMPARED]]
-        found["signatures"] = picture(
+        found["signatures"] = lambda: picture(
             _signatures(coarse, models, names, title),
             f"where models depart from their ability on {title}",
         )
@@ -398,7 +397,9 @@ def of_comparison(pairs: Rows, title: str) -> Glance:
     columns = ["model A", "model B", "errors A - B, points", "95 % interval", "p: varies by topic"]
     return {
         TABLE: table(columns, rows),
-        PICTURE: picture(_differences(pairs, title), f"differences of the models on {title}"),
+        PICTURE: lambda: picture(
+            _differences(pairs, title), f"differences of the models on {title}"
+        ),
     }
 
 
@@ -436,7 +437,7 @@ def of_ratings(ratings: Rows, title: str) -> Glance:
          _span(row["low"], row["high"], ",.0f"), row["battles"]]
         for row in ratings
     ]  # fmt: skip
-    found = {TABLE: table(["judges", "model", "rating", "95 % interval", "battles"], rows)}
+    found: Glance = {TABLE: table(["judges", "model", "rating", "95 % interval", "battles"], rows)}
     kinds = sorted({row["judge_kind"] for row in ratings})
     chosen = [row for row in ratings if np.isfinite([row["low"], row["high"]]).all()]
     if chosen:
@@ -449,7 +450,9 @@ def of_ratings(ratings: Rows, title: str) -> Glance:
             for row in reversed(sorted(chosen, key=lambda row: -row["rating"])[:_MOST_MODELS])
         ]  # fmt: skip
         said = f"{title}: Bradley-Terry ratings, Elo scale, with 95 % interval"
-        found[PICTURE] = picture(_intervals(intervals, said), f"ratings of the models in {title}")
+        found[PICTURE] = lambda: picture(
+            _intervals(intervals, said), f"ratings of the models in {title}"
+        )
     return found
 
 
@@ -486,23 +489,32 @@ def _xy(places: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
     return [places[name].to_numpy(dtype=np.float64) for name in ("x", "y")]
 
 
-@styled
 def _map_of_groups(
     places: pd.DataFrame, groups: Sequence[str | None], names: Mapping[str, str], what: str
 ) -> Glance:
     known = _laid_out(places)
     if not known.any():
         return {}
+    return {PICTURE: lambda: picture(_groups(places, known, groups, names, what), f"map of {what}")}
+
+
+@styled
+def _groups(
+    places: pd.DataFrame,
+    known: npt.NDArray[np.bool_],
+    groups: Sequence[str | None],
+    names: Mapping[str, str],
+    what: str,
+) -> Figure:
     x, y = _xy(places[known])
     shown = [group for group, is_known in zip(groups, known.tolist(), strict=True) if is_known]
     figure, axes = new_figure(5.2, 4.6)
     draw_groups(axes, x, y, shown)
     name_places(axes, x, y, shown, names)
     axes.set_title(f"{len(x):,} {one_line(what, 90)}", loc="left", fontsize=8)
-    return {PICTURE: picture(figure, f"map of the {what}")}
+    return figure
 
 
-@styled
 def _map_of_hot_spots(
     spots: pd.DataFrame,
     layout: pd.DataFrame,
@@ -513,7 +525,19 @@ def _map_of_hot_spots(
     places = layout[_laid_out(layout)]
     if places.empty or spots.empty:
         return {}
-    k = min(spots["k"].unique().tolist(), key=lambda one: abs(one - _SHOWN_SCALE))
+    said = f"map of hot and cold questions of {title}"
+    return {PICTURE: lambda: picture(_hot_and_cold(spots, places, names, alpha, title), said)}
+
+
+@styled
+def _hot_and_cold(
+    spots: pd.DataFrame,
+    places: pd.DataFrame,
+    names: Mapping[str, str],
+    alpha: float,
+    title: str,
+) -> Figure:
+    k = nearest_scale(spots["k"].unique().tolist())
     at_scale = spots[spots["k"] == k].set_index("question_id").reindex(places["question_id"])
     x, y = _xy(places)
     hot = (at_scale["q_hot"] < alpha).astype(int) - (at_scale["q_cold"] < alpha).astype(int)
@@ -529,7 +553,7 @@ def _map_of_hot_spots(
         loc="left",
         fontsize=8,
     )
-    return {PICTURE: picture(figure, f"map of hot and cold questions of {title}")}
+    return figure
 
 
 @styled

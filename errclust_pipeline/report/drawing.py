@@ -6,7 +6,7 @@ stays text in an SVG. matplotlib is imported only when something is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -34,6 +34,7 @@ GROUPS = (
 INK, DIM, NOTHING = "#1b2430", "#5b6878", "#d5dae0"
 STRONG = 2.0
 """Standard deviations from which on a departure is marked."""
+_SHOWN_SCALE = 100
 _LARGEST_EXCESS = 25.0
 _MOST_NAMES = 40
 
@@ -72,6 +73,11 @@ def one_line(text: str, longest: int) -> str:
     """Return third-party text on one line, without what a picture cannot show."""
     line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def nearest_scale(scales: Iterable[int]) -> int:
+    """Return the number of neighbours at which a map is shown, of those there are."""
+    return min(scales, key=lambda k: abs(k - _SHOWN_SCALE))
 
 
 def add_scale(figure: Figure, axes: Axes, drawn: Any, what: str) -> None:

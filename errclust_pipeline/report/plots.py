@@ -24,6 +24,7 @@ from errclust_pipeline.report.drawing import (
     draw_intervals,
     draw_marks,
     name_places,
+    nearest_scale,
     new_figure,
     one_line,
     styled,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NO_LAYOUT = "the map has no 2-D layout: set clustering.layout = true and run `errclust run`"
 _MOST_REGIONS = 40
 _LONGEST_NAME = 42
 
@@ -76,16 +78,14 @@ def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) 
     """
     numbers = contents.numbers
     if numbers["map"]["x"] is None:
-        raise ReportError(
-            "the map has no 2-D layout: set clustering.layout = true and run `errclust run`"
-        )
+        raise ReportError(NO_LAYOUT)
     scales = {scale["k"]: scale for scale in _model(numbers, model)["scales"]}
     if not scales or (k is not None and k not in scales):
         raise ReportError(
             f"{model} has no statistics at {k or 'any'} neighbours: "
             f"known are {', '.join(map(str, scales)) or 'none'}"
         )
-    scale = scales[k if k is not None else min(scales, key=lambda one: abs(one - 100))]
+    scale = scales[k if k is not None else nearest_scale(scales)]
     if beyond and scale["excess"] is None:
         raise ReportError(
             f"errors beyond difficulty are told from {numbers['fewestModels']} models or more"

@@ -24,7 +24,7 @@ from errclust_pipeline.tables import (
     REGIONAL_RATINGS,
 )
 from errclust_pipeline_tests.battle_files import conversation, mt_bench_row, write_lmsys
-from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.result_files import questions
 from errclust_pipeline_tests.running import failures_of, markdown_by_asset, run_phases
 from errclust_pipeline_tests.test_cli import errclust_at
@@ -67,7 +67,7 @@ def rows(per_topic=60):
 def rated(tmp_path_factory):
     """A data root with one battle set, run once; look, do not touch."""
     folder = tmp_path_factory.mktemp("rated")
-    warehouse = Warehouse(str(quick_root(folder / "root")))
+    warehouse = Warehouse(str(with_pictures(quick_root(folder / "root"))))
     file = write_lmsys(folder / "topics.jsonl", rows())
     ingest(warehouse, [file], options={"benchmark": SET.benchmark})
     assert failures_of(run_phases(warehouse, partitions=runs.select_partitions(warehouse))) == []

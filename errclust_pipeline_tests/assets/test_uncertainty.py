@@ -21,7 +21,7 @@ from errclust_pipeline.tables import (
     UNCERTAINTY_HOT_REGIONS,
     UNCERTAINTY_SUMMARY,
 )
-from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.option_files import write_llm_uncertainty, write_lm_eval
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.running import run_phases
@@ -46,7 +46,7 @@ def measured(tmp_path_factory):
     write_lm_eval(files, "ragged", "org/model-c", 30, None, "texts", "acc_norm", (2, 3, 5))
     write_llm_uncertainty(folder / "logits")
     write_table(folder / "written.csv", ["org/model-d"], benchmark="written")
-    warehouse = Warehouse(str(quick_root(folder / "root")))
+    warehouse = Warehouse(str(with_pictures(quick_root(folder / "root"))))
     for path in (files, folder / "logits", folder / "written.csv"):
         ingest(warehouse, [path])
     finished = run_phases(warehouse, *PHASES)

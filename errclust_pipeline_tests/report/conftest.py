@@ -9,7 +9,7 @@ import pytest
 
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.running import failures_of, run_phases
 
@@ -26,7 +26,7 @@ ENDLESS = "endless " * 131_072
 
 def computed(folder: Path, layout: bool) -> Warehouse:
     """Return a warehouse in which three models' results on `trivia` were computed."""
-    root = quick_root(folder / "root")
+    root = with_pictures(quick_root(folder / "root"))
     if layout:
         settings = root / "errclust.toml"
         settings.write_text(settings.read_text().replace("layout = false", "layout = true"))

@@ -21,6 +21,7 @@ from errclust_pipeline.report.markdown import (
     table,
     words,
 )
+from errclust_pipeline.resources.warehouse import Provenance
 from errclust_pipeline.tables import LEADERBOARD
 from errclust_pipeline_tests.report.conftest import HOSTILE
 from errclust_pipeline_tests.running import markdown_by_asset
@@ -107,8 +108,9 @@ def places():
 def test_a_map_of_regions_shows_each_colour(places):
     found = at_a_glance.of_map(places, "a benchmark", {"1": HOSTILE[1], "2": "metals"})
     assert "| region 2 | metals |" in found[at_a_glance.TABLE]
-    assert len(found[at_a_glance.PICTURE]) < MOST_BYTES
-    [image] = images_of(found[at_a_glance.PICTURE])
+    drawn = found[at_a_glance.PICTURE]()
+    assert len(drawn) < MOST_BYTES
+    [image] = images_of(drawn)
     assert len(image.getcolors()) > 20
     unplaced = places.assign(x=np.nan, y=np.nan)
     assert set(at_a_glance.of_map(unplaced, "a benchmark")) == {at_a_glance.TABLE}
@@ -130,8 +132,9 @@ def test_a_map_of_hot_spots_shows_hot_and_cold_questions(places):
     )
     found = at_a_glance.of_hot_spots(spots, regions, places, {"3": HOSTILE[2]}, 0.05, "a model")
     assert "| errors | metals | 9 |" in found[at_a_glance.TABLE]
-    assert len(found[at_a_glance.PICTURE]) < MOST_BYTES
-    [image] = images_of(found[at_a_glance.PICTURE])
+    drawn = found[at_a_glance.PICTURE]()
+    assert len(drawn) < MOST_BYTES
+    [image] = images_of(drawn)
     pixels = np.asarray(image.convert("RGB")).astype(int).reshape(-1, 3)
     # The hottest are dark brown, the coldest have a blue edge.
     assert (np.abs(pixels - [0x7D, 0x2C, 0x05]).sum(axis=1) < 40).sum() > 100
@@ -151,7 +154,18 @@ def test_what_cannot_be_drawn_costs_no_table(trivia):
     partition = Partition("trivia")
     made_from = trivia.provenance(LEADERBOARD, partition)
     result = materialized(
-        trivia, LEADERBOARD, partition, made_from, 3, None, None, lambda: {"picture": str(1 / 0)}
-    )
+        trivia, LEADERBOARD, partition, made_from, 3, None,
+        glance=lambda: {"picture": lambda: str(1 / 0)},
+    )  # fmt: skip
     assert result.metadata["dagster/row_count"] == 3
+    assert "picture" not in result.metadata
+
+
+def test_pictures_are_left_out_where_the_settings_say_so(warehouse):
+    made_from = Provenance("leaderboard", "1", "version")
+    result = materialized(
+        warehouse, LEADERBOARD, Partition("trivia"), made_from, 3, None,
+        glance=lambda: {"at_a_glance": "a table", "picture": lambda: str(1 / 0)},
+    )  # fmt: skip
+    assert result.metadata["at_a_glance"].value == "a table"
     assert "picture" not in result.metadata

@@ -120,7 +120,7 @@ def _main(
         # Every command has the option too; given here, it is their default.
         commands = (
             "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
-            "select", "report", "battles", "sql", "forget", "demo", "dev",
+            "select", "report", "explore", "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},

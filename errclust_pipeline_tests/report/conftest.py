@@ -58,3 +58,9 @@ def computed(folder: Path, layout: bool) -> Warehouse:
 def trivia(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """The benchmark without a layout of its map."""
     return computed(tmp_path_factory.mktemp("report"), layout=False)
+
+
+@pytest.fixture(scope="package")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The benchmark with a layout."""
+    return computed(tmp_path_factory.mktemp("report-page"), layout=True)

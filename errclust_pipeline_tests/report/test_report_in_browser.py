@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from errclust_pipeline.report import read_contents, write_report
-from errclust_pipeline_tests.report.conftest import HOSTILE, computed
+from errclust_pipeline_tests.report.conftest import HOSTILE
 from errclust_pipeline_tests.test_dagster_ui import browser  # noqa: F401
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -15,10 +15,9 @@ SECONDS_TO_INTERACTIVE = 2.0
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("report-page")
-    file = folder / "trivia.html"
-    write_report(read_contents(computed(folder, layout=True), "trivia"), file)
+def report(laid_out, tmp_path_factory):
+    file = tmp_path_factory.mktemp("report-page") / "trivia.html"
+    write_report(read_contents(laid_out, "trivia"), file)
     return file.as_uri()
 
 

@@ -144,10 +144,10 @@ def of_labels(labels: pd.DataFrame) -> Glance:
     """
     ordered = labels.sort_values(["level", "size"], ascending=[True, False], kind="stable")
     rows: list[list[Cell]] = [
-        [row["cluster_id"], row["label"], row["size"], Share(_known(row["faithfulness"]))]
+        [row["cluster_id"], row["size"], Share(_known(row["faithfulness"])), row["label"]]
         for row in ordered.to_dict("records")
     ]
-    return {TABLE: table(["cluster", "name", "errors", "fits (50% says nothing)"], rows)}
+    return {TABLE: table(["cluster", "errors", "fits (50% says nothing)", "name"], rows)}
 
 
 def of_questions(questions: pd.DataFrame) -> Glance:
@@ -186,8 +186,8 @@ def of_map(places: pd.DataFrame, title: str, names: Mapping[str, str] | None = N
     for region, number in sorted(sizes.items(), key=lambda one: (-one[1], one[0])):
         where = f"region {region}" if region else "in no region"
         name: list[Cell] = [] if names is None else [names.get(region, "")]
-        rows.append([where, *name, number, Share(number / len(places))])
-    columns = ["", *([] if names is None else ["name"]), "questions", "share"]
+        rows.append([where, number, Share(number / len(places)), *name])
+    columns = ["", "questions", "share", *([] if names is None else ["name"])]
     names = names or {region: region for region in sizes}
     said = f"questions of {title}, coloured by region"
     return {
@@ -222,8 +222,8 @@ def of_hot_spots(
     """
     basis = {"raw": "errors", "adjusted": "beyond difficulty"}
     rows: list[list[Cell]] = [
-        [basis.get(row["basis"], row["basis"]), row["label"], row["size"], Share(row["rate"]),
-         Share(row["outside_rate"])]
+        [Share(row["rate"]), Share(row["outside_rate"]), row["size"], row["label"],
+         basis.get(row["basis"], row["basis"])]
         for row in regions.to_dict("records")
     ]  # fmt: skip
     if not rows:
@@ -233,7 +233,7 @@ def of_hot_spots(
             **_map_of_hot_spots(spots, layout, names, alpha, title),
         }
     return {
-        TABLE: table(["hot for", "what is there", "questions", "error rate", "elsewhere"], rows),
+        TABLE: table(["error rate", "elsewhere", "questions", "what is there", "hot for"], rows),
         **_map_of_hot_spots(spots, layout, names, alpha, title),
     }
 

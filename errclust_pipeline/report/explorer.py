@@ -213,7 +213,7 @@ def atlas(
 
 
 def region_labels_on_the_map(warehouse: Warehouse, benchmark: str) -> pa.Table:
-    """Return the names of regions with where to write them: ``x``, ``y``, ``text``, ``level``."""
+    """Return the names of regions with where to write them, in the atlas's form."""
     rows = warehouse.read(
         REGION_LABELS, Partition(benchmark), columns=["region_id", "label", "level", "size"]
     ).to_pylist()
@@ -229,11 +229,13 @@ def region_labels_on_the_map(warehouse: Warehouse, benchmark: str) -> pa.Table:
                     "x": float(middle["x"]),
                     "y": float(middle["y"]),
                     "text": row["label"],
+                    # What its front end reads in 0.26, whatever its command line says.
+                    "content": row["label"],
                     "level": row["level"] - 1,
                     "priority": row["size"],
                 }
             )
-    fields = {"x": pa.float64(), "y": pa.float64(), "text": pa.string()}
+    fields = {"x": pa.float64(), "y": pa.float64(), "text": pa.string(), "content": pa.string()}
     schema = pa.schema({**fields, "level": pa.int32(), "priority": pa.int64()})
     return pa.Table.from_pylist(found, schema=schema)
 

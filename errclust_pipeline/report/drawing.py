@@ -146,12 +146,14 @@ def draw_groups(
     x, y : array, shape (n,)
     groups : sequence of str or None, length n
     """
+    from matplotlib.colors import ListedColormap
+
     names = sorted({name for name in groups if name is not None}, key=_natural)
-    colour_of = {name: GROUPS[at % len(GROUPS)] for at, name in enumerate(names)}
-    size = _dot_size(len(x))
+    number_of = {name: at % len(GROUPS) for at, name in enumerate(names)}
+    numbers = [len(GROUPS) if one is None else number_of[one] for one in groups]
     axes.scatter(
-        x, y, s=size, color=[NOTHING if one is None else colour_of[one] for one in groups],
-        linewidths=0, rasterized=len(x) > 3000,
+        x, y, s=_dot_size(len(x)), c=numbers, cmap=ListedColormap([*GROUPS, NOTHING]), vmin=0,
+        vmax=len(GROUPS), linewidths=0, rasterized=len(x) > 3000,
     )  # fmt: skip
     _as_map(axes)
 

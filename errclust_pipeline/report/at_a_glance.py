@@ -144,7 +144,7 @@ def of_labels(labels: pd.DataFrame) -> Glance:
     """
     ordered = labels.sort_values(["level", "size"], ascending=[True, False], kind="stable")
     rows: list[list[Cell]] = [
-        [row["cluster_id"], row["size"], Share(_known(row["faithfulness"])), row["label"]]
+        [row["cluster_id"], row["size"], Share(row["faithfulness"]), row["label"]]
         for row in ordered.to_dict("records")
     ]
     return {TABLE: table(["cluster", "errors", "fits (50% says nothing)", "name"], rows)}
@@ -350,17 +350,19 @@ def of_leaderboard(
     title : str
         Of what benchmark.
     """
-    ranked = sorted(leaderboard, key=lambda row: -row["accuracy"])
+    # A model that answered nothing on this map has no accuracy.
+    ranked = sorted(leaderboard, key=lambda row: -(row["accuracy"] or 0.0))
+    with_interval = [row for row in ranked if _are_known(row["accuracy"], row["low"], row["high"])]
     rows: list[list[Cell]] = [
         [row["model"], Share(row["accuracy"]), _span(row["low"], row["high"], ".1%")]
         for row in ranked
     ]
     found: Glance = {TABLE: table(["model", "accuracy", "95 % interval"], rows)}
-    if ranked:
+    if with_interval:
         intervals = [
             Interval(one_line(row["model"], _LONGEST_NAME),
                      *(100 * row[name] for name in ("accuracy", "low", "high")))
-            for row in reversed(ranked[:_MOST_MODELS])
+            for row in reversed(with_interval[:_MOST_MODELS])
         ]  # fmt: skip
         found[PICTURE] = lambda: picture(
             _intervals(intervals, f"{title}: accuracy, %, with 95 % interval"),
@@ -389,18 +391,19 @@ def of_comparison(pairs: Rows, title: str) -> Glance:
     if not pairs:
         return of_nothing("There are no two models to compare.")
     rows: list[list[Cell]] = [
-        [row["model_a"], row["model_b"], f"{100 * row['difference']:+.1f}",
+        [row["model_a"], row["model_b"], _number(100 * row["difference"], "+.1f"),
          _span(100 * row["difference_low"], 100 * row["difference_high"], "+.1f"),
          row["gate_p"]]
-        for row in sorted(pairs, key=lambda row: -abs(row["difference"]))
+        for row in sorted(pairs, key=lambda row: -abs(np.nan_to_num(row["difference"])))
     ]  # fmt: skip
     columns = ["model A", "model B", "errors A - B, points", "95 % interval", "p: varies by topic"]
-    return {
-        TABLE: table(columns, rows),
-        PICTURE: lambda: picture(
-            _differences(pairs, title), f"differences of the models on {title}"
-        ),
-    }
+    found: Glance = {TABLE: table(columns, rows)}
+    known = [row for row in pairs if _are_known(row["difference"])]
+    if known:
+        found[PICTURE] = lambda: picture(
+            _differences(known, title), f"differences of the models on {title}"
+        )
+    return found
 
 
 def of_battles(winners: Mapping[str, int], judges: Mapping[str, int], rejects: int) -> Glance:
@@ -433,13 +436,13 @@ def of_ratings(ratings: Rows, title: str) -> Glance:
         Of what battle set.
     """
     rows: list[list[Cell]] = [
-        [row["judge_kind"], row["model"], f"{row['rating']:,.0f}",
+        [row["judge_kind"], row["model"], _number(row["rating"], ",.0f"),
          _span(row["low"], row["high"], ",.0f"), row["battles"]]
         for row in ratings
     ]  # fmt: skip
     found: Glance = {TABLE: table(["judges", "model", "rating", "95 % interval", "battles"], rows)}
     kinds = sorted({row["judge_kind"] for row in ratings})
-    chosen = [row for row in ratings if np.isfinite([row["low"], row["high"]]).all()]
+    chosen = [row for row in ratings if _are_known(row["rating"], row["low"], row["high"])]
     if chosen:
         intervals = [
             Interval(
@@ -466,13 +469,17 @@ def _share(part: float, whole: float) -> Share:
     return Share(part / whole if whole else None)
 
 
-def _span(low: float, high: float, form: str) -> str | None:
+def _are_known(*numbers: float | None) -> bool:
+    return all(number is not None and np.isfinite(number) for number in numbers)
+
+
+def _number(value: float | None, form: str) -> str | None:
+    return f"{value:{form}}" if _are_known(value) else None
+
+
+def _span(low: float | None, high: float | None, form: str) -> str | None:
     """Return an interval as it is told; of one that is not known, nothing."""
-    return f"{low:{form}} to {high:{form}}" if np.isfinite([low, high]).all() else None
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or value != value else float(value)
+    return f"{low:{form}} to {high:{form}}" if _are_known(low, high) else None
 
 
 def _coarsest(region: Any) -> str | None:

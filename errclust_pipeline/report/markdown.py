@@ -130,7 +130,9 @@ def _line(cells: Sequence[str]) -> str:
 
 def _shown(cell: Cell) -> str:
     if isinstance(cell, Share):
-        return "–" if cell.value is None else f"{_bar(cell.value)} {cell.value:.0%}"
+        if cell.value is None or cell.value != cell.value:
+            return "–"
+        return f"{_bar(cell.value)} {cell.value:.0%}"
     if isinstance(cell, str):
         return words(cell)
     if cell is None or cell != cell:

@@ -169,3 +169,19 @@ def test_pictures_are_left_out_where_the_settings_say_so(warehouse):
     )  # fmt: skip
     assert result.metadata["at_a_glance"].value == "a table"
     assert "picture" not in result.metadata
+
+
+def test_what_is_not_known_is_a_dash_and_drawn_nowhere():
+    nothing = dict.fromkeys(("rating", "low", "high", "moran_z", "accuracy"))
+    row = {"judge_kind": "human", "model": "a", "battles": 0, **nothing}
+    ratings = at_a_glance.of_ratings([row], "a set")
+    assert ratings == {at_a_glance.TABLE: ratings[at_a_glance.TABLE]}
+    assert ratings[at_a_glance.TABLE].endswith("| human | a | – | – | 0 |")
+    leaderboard = at_a_glance.of_leaderboard([row], [], {}, "a benchmark")
+    assert set(leaderboard) == {at_a_glance.TABLE}
+    assert leaderboard[at_a_glance.TABLE].endswith("| a | – | – |")
+    names = ("difference", "difference_low", "difference_high", "gate_p")
+    pair = {"model_a": "a", "model_b": "b", **dict.fromkeys(names, float("nan"))}
+    pairs = at_a_glance.of_comparison([pair], "a benchmark")
+    assert set(pairs) == {at_a_glance.TABLE}
+    assert pairs[at_a_glance.TABLE].endswith("| a | b | – | – | – |")

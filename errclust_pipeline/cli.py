@@ -854,7 +854,6 @@ def show_map(
     region's difficulty explain, by two standard deviations.
     """
     from errclust_pipeline.keys import Partition
-    from errclust_pipeline.likelihoods import read_uncertainty_of_models
     from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, REGION_LABELS
 
     warehouse = _warehouse(root)
@@ -862,10 +861,6 @@ def show_map(
     labels = warehouse.read(REGION_LABELS, partition).to_pylist()
     labels = [row for row in labels if row["level"] <= level]
     models = warehouse.read(LEADERBOARD, partition).to_pylist()
-    sure = read_uncertainty_of_models(
-        warehouse, partition.benchmark, [row["model"] for row in models]
-    )
-    models = [row | sure.get(row["model"], {}) for row in models]
     signatures = warehouse.read(MODEL_SIGNATURES, partition).to_pylist()
     if as_json:
         terminal.print_json({"regions": labels, "models": models, "signatures": signatures})
@@ -1107,7 +1102,7 @@ def compare(
 @app.command()
 @_explain_errors
 def report(
-    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    benchmark: Annotated[str, typer.Argument(help="The benchmark, or the battle set.")],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -1119,19 +1114,34 @@ def report(
     ] = None,
     root: Root = None,
 ) -> None:
-    """Write what was found as one HTML file: leaderboard, map, comparisons, clusters.
+    """Write what was found as one HTML file: leaderboard, map, comparisons, confidence, clusters.
 
-    It opens in a browser from where it lies and loads nothing from anywhere. Questions and
-    responses stand in it: it is as public as you make it.
+    Of a battle set: ratings, where each model wins, and two models against each other. It opens in
+    a browser from where it lies and loads nothing from anywhere. Questions and responses stand in
+    it: it is as public as you make it.
     """
-    from errclust_pipeline.report import ReportError, read_contents, write_report
+    from errclust_pipeline.keys import BattleSet
+    from errclust_pipeline.report import (
+        ReportError,
+        read_battle_contents,
+        read_contents,
+        write_report,
+    )
 
     warehouse = _warehouse(root)
     key = warehouse.known_key("benchmark", benchmark)
+    battle_set = BattleSet(key)
+    is_of_battles = warehouse.has_submission(battle_set)
+    if is_of_battles and model:
+        _stop(f"{key} is a battle set, whose report is about all models: leave out --model")
     models = [warehouse.known_key("model", name) for name in model] if model else None
     target = out or Path(f"{key}.html")
     try:
-        contents = read_contents(warehouse, key, models)
+        contents = (
+            read_battle_contents(warehouse, battle_set)
+            if is_of_battles
+            else read_contents(warehouse, key, models)
+        )
         size = write_report(contents, target.absolute())
     except ReportError as error:
         _stop(str(error))
@@ -1346,40 +1356,16 @@ def _battles_between(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rate two models by their battles with each other alone, overall and by region."""
     from errclust_pipeline import verdicts
-    from errclust_pipeline.analysis.ratings import regional_ratings
 
     prompts = verdicts.read_prompt_map(warehouse, partition)
     ratings: list[dict[str, Any]] = []
     regions: list[dict[str, Any]] = []
     for kind, everyone in verdicts.read_verdicts(warehouse, partition, prompts).items():
         own = everyone.between(model, against)
-        if own is None:
-            continue
-        overall = own.rate()
-        gap = overall.difference(model, against)
-        wins = own.wins_of(model)
-        ratings.append(
-            {
-                "judge_kind": kind,
-                "battles": len(own.battles),
-                "wins": wins.count(1.0),
-                "ties": wins.count(0.5),
-                "win_rate": sum(wins) / len(wins),
-                "difference": gap.estimate,
-                "low": gap.low,
-                "high": gap.high,
-                "bounded": bool(overall.bounded.all()),
-            }
-        )
-        levels = [own.subjects(), *verdicts.regions_at_levels(prompts)]
-        for level, names in enumerate(levels):
-            found = regional_ratings(own.battles, overall, names, permutations=0).models
-            chosen = found[found["model"] == model].rename(columns={"region": "region_id"})
-            regions += [
-                {"judge_kind": kind, "level": level}
-                | {str(name): value for name, value in row.items()}
-                for row in chosen.to_dict("records")
-            ]
+        if own is not None:
+            overall, found = verdicts.compare_by_battles(own, prompts, model, against)
+            ratings.append({"judge_kind": kind} | overall)
+            regions += [{"judge_kind": kind} | row for row in found]
     return ratings, regions
 
 

@@ -342,6 +342,12 @@ def _p_value(p: float | None) -> str:
     return f"{p:.0e}" if p < 0.001 else f"{p:.3f}"
 
 
+def _moran(moran: float | None, z: float | None) -> str:
+    if moran is None or z is None or moran != moran or z != z:
+        return "-"
+    return f"{moran:.3f} (z {z:.0f})"
+
+
 def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
     """Return an empty table; of each column its heading and whether it holds numbers."""
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -526,26 +532,25 @@ def artefact_note(left_out: bool) -> str:
 
 
 def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the rows of `leaderboard` of one benchmark.
-
-    Those of models whose uncertainty is known have its `confidence`, `set_size` and `uacc` too.
-    """
+    """Print the rows of `leaderboard` of one benchmark, uncertainty where that is known."""
     columns = [
         ("model", False), ("questions", True), ("accuracy", True), ("95 % interval", True),
         ("artefacts", True), ("without them", True), ("of all responses", True),
     ]  # fmt: skip
-    some_are_sure = any("uacc" in row for row in rows)
+    some_are_sure = any(row["set_size"] is not None for row in rows)
     if some_are_sure:
-        columns += [("says", True), ("set size", True), ("UAcc", True)]
+        columns += [("says", True), ("set size", True), ("covered", True), ("UAcc", True)]
     table = _table(
         "Accuracy over distinct questions; intervals allow for neighbours being alike", columns
     )
     for row in rows:
-        sure = ["-", "-", "-"] if some_are_sure else []
-        if "uacc" in row:
+        sure = []
+        if some_are_sure:
+            size = row["set_size"]
             sure = [
                 _one_decimal(row["confidence"]),
-                f"{row['set_size']:.2f}",
+                "-" if size is None else f"{size:.2f}",
+                _one_decimal(row["coverage"]),
                 _one_decimal(row["uacc"]).removesuffix("%"),
             ]
         table.add_row(
@@ -619,9 +624,8 @@ def print_autocorrelation(
     for k in sorted({row["k"] for row in statistics}):
         cells = []
         for mark in ("errors", "residual"):
-            row = found.get((mark, k))
-            known = row is not None and row["moran"] is not None and row["z"] is not None
-            cells.append(f"{row['moran']:.3f} (z {row['z']:.0f})" if row and known else "-")
+            row = found.get((mark, k), {})
+            cells.append(_moran(row.get("moran"), row.get("z")))
         table.add_row(str(k), *cells)
     output().print(table)
 
@@ -769,20 +773,32 @@ def print_certainty(
     )
     columns = [("score", False), ("form", False), ("set size", True), ("covered", True)]
     columns += [("UAcc", True), ("Moran's I of set size", True)]
+    if few != many:
+        columns.append(("given options", True))
     table = _table(
         f"Conformal sets that may miss the right option in {one['alpha']:.0%} of questions", columns
     )
     for row in summary:
-        known = row["moran"] is not None and row["moran"] == row["moran"]
+        morans = [_moran(row["moran"], row["moran_z"])]
+        if few != many:
+            morans.append(_moran(row["adjusted_moran"], row["adjusted_moran_z"]))
         table.add_row(
             "mean" if row["score"] == MEAN else row["score"].upper(),
             row["form"],
             f"{row['set_size']:.2f}",
             _one_decimal(row["coverage"]),
             f"{100 * row['uacc']:.1f}" if row["uacc"] == row["uacc"] else "-",
-            f"{row['moran']:.3f} (z {row['moran_z']:.0f})" if known else "-",
+            *morans,
         )
     output().print(table)
+    if few != many:
+        output().print(
+            Text(
+                "given options: the same less its mean over questions of as many options, permuted "
+                "among those: topics differ in their number of options",
+                style="dim",
+            )
+        )
     table = _table(
         "Confidence and correctness",
         [("it says", False), ("right", True), ("wrong", True)],

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.report.contents import NO_RATE, ReportContents, ReportError
+from errclust_pipeline.report.columns import NO_RATE
+from errclust_pipeline.report.contents import ReportContents, ReportError
 from errclust_pipeline.resources.storage import Storage
 
 if TYPE_CHECKING:

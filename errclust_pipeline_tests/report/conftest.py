@@ -24,8 +24,16 @@ HOSTILE = (
 ENDLESS = "endless " * 131_072
 
 
-def computed(folder: Path, layout: bool) -> Warehouse:
-    """Return a warehouse in which three models' results on `trivia` were computed."""
+def computed(folder: Path, layout: bool, *more: Path, battles: Path | None = None) -> Warehouse:
+    """Return a warehouse in which three models' results on `trivia` were computed.
+
+    Parameters
+    ----------
+    more : Path
+        Further results that are computed with them.
+    battles : Path, optional
+        Of a battle set, `topics`.
+    """
     root = quick_root(folder / "root")
     if layout:
         settings = root / "errclust.toml"
@@ -49,8 +57,11 @@ def computed(folder: Path, layout: bool) -> Warehouse:
         writer.writeheader()
         writer.writerows(rows)
     warehouse = Warehouse(str(root))
-    ingest(warehouse, [file])
-    assert failures_of(run_phases(warehouse)) == []
+    ingest(warehouse, [file, *more])
+    if battles is not None:
+        ingest(warehouse, [battles], options={"benchmark": "topics"})
+    partitions = [*warehouse.submissions(), *warehouse.battle_sets()]
+    assert failures_of(run_phases(warehouse, partitions=partitions)) == []
     return warehouse
 
 

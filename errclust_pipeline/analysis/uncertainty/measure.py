@@ -215,6 +215,8 @@ def _summary(
     known = np.zeros(len(questions), dtype=np.bool_)
     known[positions] = True
     weights = neighbour_weights(known, questions.neighbours, (k,), questions.mutual)
+    options_of = np.zeros(len(questions), dtype=np.int64)
+    options_of[positions] = counts
     rows = []
     for form in FORMS:
         for score in (*SCORES, MEAN):
@@ -225,6 +227,16 @@ def _summary(
             (moran,) = global_statistics(
                 share, questions.neighbours, (k,), permutations, weights=weights
             )
+            adjusted = moran
+            if np.ptp(counts):
+                (adjusted,) = global_statistics(
+                    share,
+                    questions.neighbours,
+                    (k,),
+                    permutations,
+                    weights=weights,
+                    strata=options_of,
+                )
             rows.append(
                 {
                     "score": score,
@@ -238,6 +250,10 @@ def _summary(
                     "moran": moran.moran,
                     "moran_z": moran.z,
                     "moran_p": moran.p,
+                    # Of few options a larger share is in the set, and topics differ in them.
+                    "adjusted_moran": adjusted.moran,
+                    "adjusted_moran_z": adjusted.z,
+                    "adjusted_moran_p": adjusted.p,
                 }
             )
     return pd.DataFrame(rows)

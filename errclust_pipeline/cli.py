@@ -1013,6 +1013,7 @@ def uncertainty(
         dict(zip(found.questions["question_id"], found.questions["confidence"], strict=True)),
         examples,
         limit,
+        summary[0]["fewest_options"] != summary[0]["most_options"],
     )
     chosen = settings.for_benchmark(partition.benchmark).statistics
     terminal.print_coverage(regions, summary[0]["alpha"], chosen.alpha, limit)

@@ -30,7 +30,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
-from errclust_pipeline.analysis.uncertainty.measure import CONFIDENTLY_WRONG, MEAN, UNCERTAIN
+from errclust_pipeline.analysis.uncertainty.measure import (
+    CONFIDENTLY_WRONG,
+    MEAN,
+    UNCERTAIN,
+    UNCERTAIN_GIVEN_OPTIONS,
+)
 from errclust_pipeline.progress import ProgressReport, listen
 
 if TYPE_CHECKING:
@@ -833,6 +838,7 @@ def print_uncertain_places(
     confidence: Mapping[str, float],
     examples: int,
     limit: int,
+    options_vary: bool,
 ) -> None:
     """Print the rows of `uncertainty_hot_regions` of one model, confidently wrong ones first.
 
@@ -843,11 +849,19 @@ def print_uncertain_places(
     confidence : mapping from question id to the probability of the option chosen
     examples, limit : int
         Examples shown of each place, and places of each kind (0 shows all).
+    options_vary : bool
+        Whether questions differ in their number of options.
     """
     titles = {
         CONFIDENTLY_WRONG: "Where it is confidently wrong more than elsewhere",
         UNCERTAIN: "Where it is unsure more than elsewhere (set size over options)",
+        UNCERTAIN_GIVEN_OPTIONS: (
+            "Where it is unsure more than on other questions of as many options (points of set "
+            "size over options)"
+        ),
     }
+    if not options_vary:
+        del titles[UNCERTAIN_GIVEN_OPTIONS]
     for basis, title in titles.items():
         of_basis = [row for row in places if row["basis"] == basis]
         rows = of_basis[: limit or None]
@@ -870,8 +884,17 @@ def print_uncertain_places(
                 str(row["rank"]),
                 place,
                 f"{row['size']:,}",
-                f"{row['value']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
-                _percent(row["outside_value"]),
+                *(
+                    (
+                        f"{_points(row['value'])} ({_points(row['low'])} to {_points(row['high'])})",
+                        _points(row["outside_value"]),
+                    )
+                    if basis == UNCERTAIN_GIVEN_OPTIONS
+                    else (
+                        f"{row['value']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
+                        _percent(row["outside_value"]),
+                    )
+                ),
                 _percent(row["accuracy"]),
                 _percent(row["confidence"]),
                 f"{row['set_size']:.1f}",

@@ -742,7 +742,7 @@ function drawRegion() {
     rowList(here.filter((point) => model.stateOf[point] === 1).map((point) => ({ model, row: errorsOf(model).ofPoint[point], point })), 8));
 }
 
-const PLACES = { confidently_wrong: "Confidently wrong place", uncertain: "Unsure place" };
+const PLACES = { confidently_wrong: "Confidently wrong place", uncertain: "Unsure place", uncertain_given_options: "Unsure place, given the number of options," };
 const placeName = ({ hot, owner }, model) => [`${PLACES[hot.basis] ?? "Hot region"} ${hot.rank}`, owner === model ? "" : [" of ", bdi(owner.model)], ": ", bdi(hot.keyPhrases.join(", "))];
 const replicated = (hot) => (hot.heldOutExcess === null ? "Neither half of the questions finds it by itself." : `Where one half of the questions finds it, the other half shows ${points(hot.heldOutExcess, 0)} points; ${hot.replicatedHalves} of 2 halves confirm it.`);
 const placeClaim = (hot) => (PLACES[hot.basis] ? surenessClaim(hot) : hotClaim(hot));
@@ -881,6 +881,7 @@ function surenessClaim(hot) {
   const mistaken = hot.basis === "confidently_wrong";
   return [mistaken
     ? `It is confidently wrong on ${percent(hot.value)} here (95 % interval ${percent(hot.low)} to ${percent(hot.high)}; the place was chosen for it, so this flatters it), elsewhere on ${percent(hot.outsideValue)}. `
+    : hot.basis === "uncertain_given_options" ? `Its sets hold ${points(hot.value)} points more of the options here than on other questions of as many (95 % interval ${points(hot.low)} to ${points(hot.high)}; the place was chosen for it). `
     : `Its sets hold ${percent(hot.value)} of the options here (95 % interval ${percent(hot.low)} to ${percent(hot.high)}; the place was chosen for it), elsewhere ${percent(hot.outsideValue)}. `,
     `It is right on ${percent(hot.accuracy)} and says ${percent(hot.confidence)}. q ${chance(hot.q)} for a typical question of it. `, mistaken ? replicated(hot) : ""].join("");
 }
@@ -915,11 +916,12 @@ function placesTable(caption, places, heads, cells) {
     const key = `${hot.basis}-${hot.rank}`;
     return el("tr", { class: state.hot === key && !state.owner ? "chosen" : "" },
       el("td", { class: "number" }, String(hot.rank)),
-      el("th", { scope: "row" }, el("a", { href: { hot: key, owner: "", region: "", rows: "", show: hot.basis === "uncertain" ? "sets" : state.show }, "data-to": "map" }, bdi(hot.keyPhrases.join(", ") || `place ${hot.rank}`))),
+      el("th", { scope: "row" }, el("a", { href: { hot: key, owner: "", region: "", rows: "", show: hot.basis === "confidently_wrong" ? state.show : "sets" }, "data-to": "map" }, bdi(hot.keyPhrases.join(", ") || `place ${hot.rank}`))),
       el("td", { class: "small whole" }, hot.regionId ? regionName(hot.regionId) : "–"),
       cells(hot, { hot: key, owner: "", region: "" }));
   })));
 }
+const beyondRange = (hot) => el("td", { class: "number nowrap whole" }, el("strong", {}, points(hot.value)), el("span", { class: "dim small" }, ` ${points(hot.low)} to ${points(hot.high)}`));
 const withRange = (hot) => el("td", { class: "number nowrap whole" }, el("strong", {}, percent(hot.value)), el("span", { class: "dim small" }, ` ${percent(hot.low)} to ${percent(hot.high)}`));
 const numberCell = (text) => el("td", { class: "number" }, text);
 
@@ -932,6 +934,7 @@ function drawConfidence() {
   }
   const one = sure.summary, gap = one.confidence - one.accuracy;
   const wrong = sure.places.filter((place) => place.basis === "confidently_wrong"), unsure = sure.places.filter((place) => place.basis === "uncertain");
+  const given = sure.places.filter((place) => place.basis === "uncertain_given_options"), varied = one.fewestOptions !== one.mostOptions;
   const rate = percent(data.alpha);
   const size = (hot) => numberCell(hot.setSize.toFixed(1));
   fill($("confidence-body"),
@@ -954,11 +957,18 @@ function drawConfidence() {
       el("td", { class: "number" }, rowsLink(count(Math.round(hot.value * hot.size)), { ...where, rows: "confident_wrong" }, "List the confident mistakes there"), el("span", { class: "dim" }, ` of ${count(hot.size)}`))]) : null,
     el("h3", {}, "Where it is unsure more than elsewhere"),
     el("p", { class: "dim" }, unsure.length
-      ? `By the size of its conformal sets as a share of the options (moments under permutation, false discovery rate ${rate}).${one.fewestOptions === one.mostOptions ? "" : " Of few options a larger share is in the set, so a place may only be one of questions with few."}`
+      ? `By the size of its conformal sets as a share of the options (moments under permutation, false discovery rate ${rate}).${varied ? " Of few options a larger share is in the set, so a place may only be one of questions with few: see below." : ""}`
       : `None found: no place has larger sets than others at a false discovery rate of ${rate}.`),
     unsure.length ? placesTable("Unsure places", unsure, ["Share of options (95 %)", "Elsewhere", "Set size", "Right", "Says", "q", "Questions"], (hot, where) => [
       withRange(hot), numberCell(percent(hot.outsideValue)), size(hot), numberCell(percent(hot.accuracy)), numberCell(percent(hot.confidence)), numberCell(chance(hot.q)),
       el("td", { class: "number" }, rowsLink(count(hot.size), { ...where, rows: "unsure" }, "List the questions there, least sure first"))]) : null,
+    varied ? [el("h3", {}, "The same, given the number of options"),
+      el("p", { class: "dim" }, given.length
+        ? "Where sets are larger than those of other questions of as many options, in points of their share of the options; tested as above, on standardised sizes."
+        : `None found: given how many options a question has, no place has larger sets at a false discovery rate of ${rate}.`),
+      given.length ? placesTable("Unsure places, given the number of options", given, ["Beyond as many options, points (95 %)", "Set size", "Right", "Says", "q", "Questions"], (hot, where) => [
+        beyondRange(hot), size(hot), numberCell(percent(hot.accuracy)), numberCell(percent(hot.confidence)), numberCell(chance(hot.q)),
+        el("td", { class: "number" }, rowsLink(count(hot.size), { ...where, rows: "unsure" }, "List the questions there, least sure first"))]) : null] : null,
     el("h3", {}, `Where its sets hold the right option less often than the ${percent(1 - one.alpha)} promised`),
     el("p", { class: "dim" }, sure.broken.length
       ? `In ${count(sure.broken.length)} of ${plural(sure.regionsTested, "region")} (exact beta-binomial test of LAC sets in the textbook's form, false discovery rate ${rate} at each level). The promise holds over all questions, so that one region may pay for another. Own sets: calibrated within the region (Mondrian), what it takes to keep the promise there.`

@@ -602,7 +602,12 @@ UNCERTAINTY_HOT_REGIONS = Table(
     ("basis", "rank"),
     pa.schema(
         [
-            _key("basis", pa.string(), "confidently_wrong, or uncertain: large sets"),
+            _key(
+                "basis",
+                pa.string(),
+                "confidently_wrong; uncertain: large sets; uncertain_given_options: larger than "
+                "those of questions of as many options",
+            ),
             _key("rank", pa.int32(), "1 has the smallest q"),
             _column("region_id", pa.string(), "the region of the map that most of it lies in"),
             _column("label", pa.string(), "that region's name"),
@@ -611,7 +616,8 @@ UNCERTAINTY_HOT_REGIONS = Table(
             _key(
                 "value",
                 pa.float64(),
-                "share confidently wrong, or mean set size over options",
+                "share confidently wrong, or mean set size over options, or the latter less its "
+                "mean over questions of as many options",
             ),
             _key("low", pa.float64(), "95 % interval of it: lower end"),
             _key("high", pa.float64(), "upper end"),

@@ -125,7 +125,7 @@ def _main(
         context.default_map = {
             **{command: {"root": root} for command in commands},
             "show": {"clusters": {"root": root}},
-            "plot": {name: {"root": root} for name in ("map", "signature", "compare")},
+            "plot": {name: {"root": root} for name in ("map", "signature", "compare", "ratings")},
         }
     if version:
         sys.stdout.write(f"errclust {__version__}\n")
@@ -1161,14 +1161,23 @@ Out = Annotated[
 
 def _plot(root: str | None, benchmark: str, models: Sequence[str], out: Path, draw: Any) -> None:
     """Write what `draw` makes of the contents of a report of some models, or of all."""
-    from errclust_pipeline.report import ReportError, read_contents
+    from errclust_pipeline.report import read_contents
+
+    def drawn(warehouse: Warehouse, key: str) -> Any:
+        names = [warehouse.known_key("model", name) for name in models]
+        return draw(read_contents(warehouse, key, names or None), *names)
+
+    _write_plot(root, benchmark, out, drawn)
+
+
+def _write_plot(root: str | None, benchmark: str, out: Path, draw: Any) -> None:
+    """Write the figure that `draw` makes of a warehouse and the key of a benchmark there."""
+    from errclust_pipeline.report import ReportError
     from errclust_pipeline.report.plots import write_plot
 
     warehouse = _warehouse(root)
-    key = warehouse.known_key("benchmark", benchmark)
-    names = [warehouse.known_key("model", name) for name in models]
     try:
-        write_plot(draw(read_contents(warehouse, key, names or None), *names), out.absolute())
+        write_plot(draw(warehouse, warehouse.known_key("benchmark", benchmark)), out.absolute())
     except ReportError as error:
         _stop(str(error))
     terminal.messages().print(terminal.plain(f"{out} is written"), soft_wrap=True)
@@ -1227,6 +1236,29 @@ def plot_compare(
     from errclust_pipeline.report import plots
 
     _plot(root, benchmark, [model_a, model_b], out, plots.plot_comparison)
+
+
+@plot.command("ratings")
+@_explain_errors
+def plot_ratings(
+    battle_set: Annotated[str, typer.Argument(help="The battle set.", metavar="SET")],
+    out: Out,
+    judges: Annotated[
+        str | None,
+        typer.Option(help="human or model.  [default: both, side by side]", show_default=False),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Models shown, the best.")] = 60,
+    root: Root = None,
+) -> None:
+    """Draw the ratings of a battle set's models with their intervals, best first."""
+    from errclust_pipeline.keys import BattleSet
+    from errclust_pipeline.report import plots, read_battle_contents
+
+    def draw(warehouse: Warehouse, key: str) -> Any:
+        contents = read_battle_contents(warehouse, BattleSet(key))
+        return plots.plot_ratings(contents, judges, max(limit, 1))
+
+    _write_plot(root, battle_set, out, draw)
 
 
 @app.command()

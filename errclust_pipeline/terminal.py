@@ -799,8 +799,8 @@ def print_certainty(
     if few != many:
         output().print(
             Text(
-                "given options: the same less its mean over questions of as many options, permuted "
-                "among those: topics differ in their number of options",
+                "given options: the same, standardised over the questions of as many options and "
+                "permuted among those: topics differ in their number of options",
                 style="dim",
             )
         )
@@ -880,21 +880,14 @@ def print_uncertain_places(
                 region = plain(f"{row['region_id']} {row['label'] or ''}")
                 region.stylize("dim")
                 place = Text("\n").join([place, Text("in ", style="dim") + region])
+            said = _points if basis == UNCERTAIN_GIVEN_OPTIONS else _percent
+            low, high = said(row["low"]), said(row["high"])
             cells: list[Text | str] = [
                 str(row["rank"]),
                 place,
                 f"{row['size']:,}",
-                *(
-                    (
-                        f"{_points(row['value'])} ({_points(row['low'])} to {_points(row['high'])})",
-                        _points(row["outside_value"]),
-                    )
-                    if basis == UNCERTAIN_GIVEN_OPTIONS
-                    else (
-                        f"{row['value']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
-                        _percent(row["outside_value"]),
-                    )
-                ),
+                f"{said(row['value'])} ({low}{'-' if said is _percent else ' to '}{high})",
+                said(row["outside_value"]),
                 _percent(row["accuracy"]),
                 _percent(row["confidence"]),
                 f"{row['set_size']:.1f}",
@@ -913,8 +906,8 @@ def print_uncertain_places(
         for row in rows:
             for name in row["exemplars"][:examples]:
                 if name in questions:
-                    said = Text(f"{row['rank']:>3} says {confidence[name]:.0%}: ")
-                    output().print(said, example_line(questions[name]))
+                    sure = Text(f"{row['rank']:>3} says {confidence[name]:.0%}: ")
+                    output().print(sure, example_line(questions[name]))
     output().print(
         Text(
             "conf. wrong: share of questions where it is wrong and surer than at its median; set "

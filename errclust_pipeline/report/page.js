@@ -392,7 +392,7 @@ function colouring() {
   if (shown() === "sets") {
     const bounds = once(sure, "bounds", () => ownRange(sure.around));
     return { values: sure.around, hot: sure.hot, colours: RATE_COLOURS, stops: SEQUENTIAL, low: bounds[0], high: bounds[1],
-      words: bounds.map((one) => `${percent(one / 250)} of the options`), of: "set size over options",
+      words: [`sets of ${percent(bounds[0] / 250)}`, `${percent(bounds[1] / 250)} of the options`], of: "set size over options",
       hotWords: "with larger sets around than chance has it", coldWords: "with smaller ones",
       test: `Standard score of each question's ${sure.k} neighbours under conditional permutation (Getis-Ord Gi, exact moments)`,
       said: (value) => `sets of ${percent(value / 250)} of the options around it` };

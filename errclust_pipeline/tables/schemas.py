@@ -559,7 +559,8 @@ UNCERTAINTY_SUMMARY = Table(
             _column(
                 "adjusted_moran",
                 pa.float64(),
-                "Moran's I of the same less its mean over questions of as many options",
+                "Moran's I of the same less its mean over questions of as many options, over its "
+                "standard deviation there",
             ),
             _column(
                 "adjusted_moran_z",

@@ -14,7 +14,8 @@ from errclust_pipeline import run as runs
 from errclust_pipeline import verdicts
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.keys import BattleSet
-from errclust_pipeline.report import read_battle_contents
+from errclust_pipeline.report import ReportError, read_battle_contents
+from errclust_pipeline.report.plots import plot_ratings
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import (
     BATTLE_REGIONS,
@@ -237,3 +238,17 @@ def test_the_command_writes_the_report_of_all_its_models(rated, tmp_path):
     done = errclust("report", "topics", "--model", "weak", "--out", str(target))
     assert done.exit_code == 2
     assert "leave out --model" in done.output
+
+
+def test_ratings_are_drawn_best_first_with_both_kinds_of_judges(report):
+    axes = plot_ratings(report).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [one["model"] for one in report.numbers["models"]]
+    shown = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() in ("o", "s")]
+    wanted = [
+        [one["ratings"][kind]["rating"] for one in report.numbers["models"]]
+        for kind in ("human", "model")
+    ]
+    assert shown == wanted
+    with pytest.raises(ReportError, match="no verdicts of expert judges"):
+        plot_ratings(report, "expert")

@@ -231,8 +231,10 @@ def _summary(
             )
             adjusted = moran
             if np.ptp(counts):
+                standard = np.full_like(share, np.nan)
+                standard[positions] = _given_options(share[positions], counts)[1]
                 (adjusted,) = global_statistics(
-                    share,
+                    standard,
                     questions.neighbours,
                     (k,),
                     permutations,

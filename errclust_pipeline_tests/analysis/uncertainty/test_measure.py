@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from errclust_pipeline.analysis.clustering import ClusteringSettings
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
 from errclust_pipeline.analysis.uncertainty import (
     UNCERTAIN,
@@ -21,15 +22,15 @@ def questions():
     generator = np.random.default_rng(0)
     vectors = generator.normal(size=(6, 32))[TOPIC] + 0.6 * generator.normal(size=(300, 32))
     ids = [f"{number:03d}" for number in range(300)]
-    return QuestionMap.from_table(build_question_map(ids, ids, vectors))
+    regions = ClusteringSettings(layout=False)
+    return QuestionMap.from_table(build_question_map(ids, ids, vectors, region_settings=regions))
 
 
 def measured(questions, seed, unsure=None):
     """A model that knows each topic as well as the others, or one topic less well."""
     generator = np.random.default_rng(seed)
-    counts = np.where(
-        generator.random(300) < 0.2, generator.permutation(OPTIONS[TOPIC]), OPTIONS[TOPIC]
-    )
+    elsewhere = generator.permutation(OPTIONS[TOPIC])
+    counts = np.where(generator.random(300) < 0.2, elsewhere, OPTIONS[TOPIC])
     gold = generator.integers(0, counts)
     logits = generator.normal(size=(300, 10))
     logits[np.arange(300), gold] += np.where(unsure == TOPIC, 0, 2.5)
@@ -68,4 +69,4 @@ def test_a_topic_that_is_less_known_is_found_whatever_its_options(questions):
     assert np.mean(inside == 3) > 0.9
     assert np.sum(inside == 3) > 40
     assert (places["low"] > 0).all()
-    assert z_of(found)["adjusted_moran_z"] > 5
+    assert z_of(found)["adjusted_moran_z"] > 4

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.report.contents import NO_RATE, ReportContents, ReportError
+from errclust_pipeline.report.columns import NO_RATE
+from errclust_pipeline.report.contents import ReportContents, ReportError
 from errclust_pipeline.report.drawing import (
     DIM,
     DIVERGING,
@@ -27,6 +28,7 @@ from errclust_pipeline.report.drawing import (
     nearest_scale,
     new_figure,
     one_line,
+    only_below,
     styled,
 )
 from errclust_pipeline.resources.storage import Storage
@@ -205,6 +207,66 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
         f"{numbers['benchmark']}: the gap "
         f"{'varies' if p < numbers['alpha'] else 'is not shown to vary'} by topic "
         f"(permutation p {p:.3f})",
+        loc="left",
+        fontsize=8,
+    )
+    return figure
+
+
+@styled
+def plot_ratings(contents: ReportContents, judge_kind: str | None = None, most: int = 60) -> Figure:
+    """Draw the ratings of a battle set's models with their intervals, best first.
+
+    Parameters
+    ----------
+    judge_kind : str, optional
+        Whose verdicts; all kinds side by side if not given, in the order of the first.
+    most : int
+        Models shown, the best.
+
+    Raises
+    ------
+    ReportError
+        If there are no verdicts of that kind.
+    """
+    numbers = contents.numbers
+    kinds = numbers["judgeKinds"] if judge_kind is None else [judge_kind]
+    if not set(kinds) & set(numbers["judgeKinds"]):
+        raise ReportError(
+            f"{numbers['benchmark']} has no verdicts of {judge_kind} judges: "
+            f"there are those of {', '.join(numbers['judgeKinds']) or 'none'}"
+        )
+    rated = [one for one in numbers["models"] if kinds[0] in one["ratings"]]
+    rated.sort(key=lambda one: -one["ratings"][kinds[0]]["rating"])
+    rated = rated[:most]
+    figure, axes = new_figure(6.4, 1.1 + 0.17 * len(rated) * (1 + 0.5 * (len(kinds) - 1)))
+    for number, kind in enumerate(kinds):
+        colour, marker = ((DIVERGING[0], "o"), (DIVERGING[-1], "s"))[number % 2]
+        offset = 0.32 * (number - (len(kinds) - 1) / 2)
+        known = [
+            (at, one["ratings"][kind]) for at, one in enumerate(rated) if kind in one["ratings"]
+        ]
+        for at, row in known:
+            if row["low"] is not None:
+                axes.plot([row["low"], row["high"]], [at + offset] * 2, color=colour, linewidth=1.2)
+        axes.plot(
+            [row["rating"] for _, row in known], [at + offset for at, _ in known],
+            linestyle="none", marker=marker, markersize=3.4, color=colour, label=f"by {kind}s",
+        )  # fmt: skip
+    axes.axvline(1000, color=DIM, linewidth=0.6, linestyle=(0, (3, 2)))
+    axes.set_yticks(range(len(rated)), [one_line(one["model"], 40) for one in rated])
+    axes.set_ylim(len(rated) - 0.4, -0.6)
+    axes.tick_params(labelsize=6.5, left=False)
+    axes.set_xlabel(
+        "rating on the Elo scale (Bradley-Terry, mean 1000), with its 95 % interval, clustered by "
+        "prompt",
+        fontsize=7,
+    )
+    only_below(axes)
+    if len(kinds) > 1:
+        axes.legend(frameon=False, fontsize=6.5, loc="lower right")
+    axes.set_title(
+        f"{numbers['benchmark']}: {len(rated)} of {len(numbers['models'])} models",
         loc="left",
         fontsize=8,
     )

@@ -23,7 +23,8 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def _no_instance_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    # For good: the home of a fixture's instance, restored after a test, would be the next one's.
+    os.environ.pop("DAGSTER_HOME", None)
     monkeypatch.delenv("ERRCLUST_ROOT", raising=False)
     # An instance that is entered twice, as Dagster does, leaves its storage behind for whoever
     # loads definitions next.

@@ -1317,7 +1317,7 @@ def select(
         warehouse,
         partition,
         settings,
-        EmbedderResource(model=settings.embedding.model, revision=settings.embedding.revision),
+        EmbedderResource(**settings.embedding.model_dump()),
         budget,
         examples,
         lambda line: terminal.messages().print(terminal.plain(line)),

@@ -52,7 +52,7 @@ def build_defs(
     resources = {
         "warehouse": WarehouseResource(root=storage.url),
         "language_model": LanguageModelResource(root=storage.url),
-        "embedder": EmbedderResource(model=embedding.model, revision=embedding.revision),
+        "embedder": EmbedderResource(**embedding.model_dump()),
     }
     bring_up_to_date = bring_up_to_date_job(lambda: build_defs(root, resource_overrides))
     return dg.Definitions(

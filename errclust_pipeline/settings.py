@@ -6,8 +6,10 @@
     text = "question"             # what is embedded: question, question_and_answer or response
 
     [embedding]
-    model = "all-MiniLM-L6-v2"    # or "hashing", a folder, or a model of the hub with revision
+    model = "all-MiniLM-L6-v2"    # or "static", "hashing", a folder, or a model of the
+                                  # hub with its revision
     revision = "…"
+    backend = "auto"              # torch, torch-half, openvino, openvino-int8: what computes it
 
     [submissions]
     folders = ["drop"]            # where they arrive: below the root, absolute, or fsspec URLs,
@@ -64,6 +66,7 @@ from errclust_pipeline.analysis.question_map import QuestionMapSettings
 from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
 from errclust_pipeline.analysis.uncertainty.conformal import DEFAULT_ALPHA
 from errclust_pipeline.resources.embedder import EMBEDDED_MODEL, embedder_identity
+from errclust_pipeline.resources.embedding_backends import BackendChoice
 from errclust_pipeline.resources.hub import is_hub_address
 from errclust_pipeline.resources.storage import Storage
 
@@ -94,11 +97,13 @@ class EmbeddingSettings(_Section):
 
     model: str = EMBEDDED_MODEL
     revision: str | None = None
+    backend: BackendChoice = "auto"
+    """What computes the model: the fastest on this machine unless one is named."""
 
     @property
     def identity(self) -> str:
         """The same exactly where the vectors are."""
-        return embedder_identity(self.model, self.revision)
+        return embedder_identity(self.model, self.revision, self.backend)
 
 
 class LanguageModelSettings(_Section):
@@ -276,7 +281,11 @@ class Settings(BenchmarkSettings):
     def with_embedder(self, model: str, revision: str | None) -> Settings:
         """Return these settings with another embedding model."""
         return self.model_copy(
-            update={"embedding": EmbeddingSettings(model=model, revision=revision)}
+            update={
+                "embedding": self.embedding.model_copy(
+                    update={"model": model, "revision": revision}
+                )
+            }
         )
 
 

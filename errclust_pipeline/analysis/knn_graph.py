@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def cosine_neighbours(
     A vector is excluded from its own neighbours by its index, so exact duplicates are found as
     neighbours at similarity 1. Similarities are rounded to 2^-20; equal ones are ordered by index,
     which makes the answer the same on every run. Memory beyond the result is that of
-    ``block_rows`` times n float32 similarities and their partial order.
+    ``block_rows`` times n float32 similarities and their partial order, for each thread that BLAS
+    may use.
 
     Parameters
     ----------
@@ -81,18 +83,7 @@ def cosine_neighbours(
     if k < 1 or block_rows < 1:
         raise ValueError(f"k and block_rows must be positive, got {k} and {block_rows}")
     vectors = unit_vectors(embeddings)
-    n = len(vectors)
-    k = max(min(k, n - 1), 0)
-    indices = np.empty((n, k), dtype=np.int32)
-    similarities = np.empty((n, k), dtype=np.float32)
-    for start in range(0, n if k else 0, block_rows):
-        rows = slice(start, min(start + block_rows, n))
-        steps = vectors[rows] @ vectors.T
-        steps *= _STEPS_PER_UNIT
-        np.rint(steps, out=steps)
-        steps[np.arange(len(steps)), np.arange(rows.start, rows.stop)] = -np.inf
-        indices[rows], similarities[rows] = _largest(steps, k)
-    return indices, np.clip(similarities / _STEPS_PER_UNIT, -1, 1)
+    return _nearest(vectors, vectors, max(min(k, len(vectors) - 1), 0), block_rows)
 
 
 def cosine_neighbours_among(
@@ -133,16 +124,7 @@ def cosine_neighbours_among(
         raise ValueError(
             f"embeddings have {vectors.shape[1]} dimensions, the others {targets.shape[1]}"
         )
-    k = min(k, m)
-    indices = np.empty((n, k), dtype=np.int32)
-    similarities = np.empty((n, k), dtype=np.float32)
-    for start in range(0, n if k else 0, block_rows):
-        rows = slice(start, min(start + block_rows, n))
-        steps = vectors[rows] @ targets.T
-        steps *= _STEPS_PER_UNIT
-        np.rint(steps, out=steps)
-        indices[rows], similarities[rows] = _largest(steps, k)
-    return indices, np.clip(similarities / _STEPS_PER_UNIT, -1, 1)
+    return _nearest(vectors, targets, min(k, m), block_rows)
 
 
 def nearest_neighbours(
@@ -245,6 +227,36 @@ def hubness_corrected(
         np.take_along_axis(neighbours, order, axis=1),
         np.take_along_axis(similarities, order, axis=1),
     )
+
+
+def _nearest(
+    vectors: FloatMatrix, targets: FloatMatrix, k: int, block_rows: int
+) -> tuple[IndexMatrix, FloatMatrix]:
+    """Compare unit vectors with targets, block by block; one that is its own target is left out."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    n = len(vectors)
+    indices = np.empty((n, k), dtype=np.int32)
+    similarities = np.empty((n, k), dtype=np.float32)
+
+    def compare(start: int) -> None:
+        rows = slice(start, min(start + block_rows, n))
+        steps = vectors[rows] @ targets.T
+        steps *= _STEPS_PER_UNIT
+        np.rint(steps, out=steps)
+        if targets is vectors:
+            steps[np.arange(len(steps)), np.arange(rows.start, rows.stop)] = -np.inf
+        indices[rows], similarities[rows] = _largest(steps, k)
+
+    # Whole blocks side by side: of one block only the product would use several threads, and
+    # finding the largest, which takes longer, would use one.
+    threads = max(
+        (library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"),
+        default=1,
+    )
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(compare, range(0, n if k else 0, block_rows)))
+    return indices, np.clip(similarities / _STEPS_PER_UNIT, -1, 1)
 
 
 def _largest(values: FloatMatrix, k: int) -> tuple[IndexMatrix, FloatMatrix]:

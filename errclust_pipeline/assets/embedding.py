@@ -43,8 +43,9 @@ def embedded(
     counter = ProgressCounter("embedding", len(missing), "texts", log)
     done = cut = 0
     if missing:
-        model = embedder.load()
-        cut = model.count_cut([texts[text_id] for text_id in missing])
+        wanted = [texts[text_id] for text_id in missing]
+        model = embedder.load(wanted, log)
+        cut = model.count_cut(wanted)
         if cut:
             log(f"{cut:,} of {len(missing):,} texts are longer than the model reads")
         log(f"embedding {len(missing):,} of {len(texts):,} texts; the rest is stored")

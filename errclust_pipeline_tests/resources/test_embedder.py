@@ -5,10 +5,12 @@ from errclust_pipeline.resources import embedder
 from errclust_pipeline.resources.embedder import (
     EMBEDDED_MODEL,
     HASHING,
+    STATIC,
     EmbedderError,
     check_weights,
     embedder_identity,
     load_embedder,
+    token_batches,
 )
 
 
@@ -31,6 +33,27 @@ def test_the_embedded_model_does_not_depend_on_what_else_is_in_the_batch():
     together = model.embed(texts, lambda _: None)
     apart = np.concatenate([model.embed([text], lambda _: None) for text in texts])
     np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+def test_batches_hold_every_text_once_within_their_tokens():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 300, size=500)
+    texts = [f"{index:03d}" for index in rng.permutation(500)]
+    batches = token_batches(texts, tokens, 1_000)
+    assert sorted(index for batch in batches for index in batch) == list(range(500))
+    assert all(tokens[batch].max() * len(batch) <= 1_000 for batch in batches)
+    assert len(batches) < tokens.sum() / 1_000 * 1.15
+    assert token_batches(["long", "short"], np.array([5_000, 3]), 1_000) == [[0], [1]]
+
+
+def test_what_comes_together_does_not_depend_on_the_order_given():
+    texts = ["a", "b", "c", "d", "e"]
+    tokens = np.array([3, 3, 3, 2, 2])
+    there = token_batches(texts, tokens, 6)
+    back = token_batches(texts[::-1], tokens[::-1], 6)
+    assert [[texts[index] for index in batch] for batch in there] == [
+        [texts[::-1][index] for index in batch] for batch in back
+    ]
 
 
 def test_texts_longer_than_the_model_reads_are_counted():
@@ -64,6 +87,9 @@ def test_hashing_gives_unit_vectors_and_likens_texts_that_share_words():
 def test_identities_name_the_vectors():
     assert embedder_identity(EMBEDDED_MODEL, None).startswith("all-MiniLM-L6-v2-53aa51172d14")
     assert embedder_identity("org/model", "abc123") == "org_model-abc123"
+    assert embedder_identity(STATIC, None).startswith("static-53aa51172d14-model2vec-")
+    quantised = embedder_identity(EMBEDDED_MODEL, None, "openvino-int8")
+    assert quantised == embedder_identity(EMBEDDED_MODEL, None, "openvino") + "-int8"
     with pytest.raises(EmbedderError, match="set its revision"):
         embedder_identity("org/model", None)
 

@@ -517,8 +517,8 @@ function drawMap() {
     fill($("legend"),
       el("span", { class: "nowrap" }, `${found.words[0]} `, gradient(found.stops), ` ${found.words[1]}`),
       found.hot ? [
-        el("span", {}, el("span", { class: "key hot" }), ` ${found.names?.[0] ?? "hot"}: ${plural(hot, thing)} ${found.hotWords}`),
-        el("span", {}, el("span", { class: "key cold" }), ` ${found.names?.[1] ?? "cold"}: ${count(cold)} ${found.coldWords}`),
+        el("span", {}, el("span", { class: `key hot ${ofBattles ? "wins" : ""}` }), ` ${found.names?.[0] ?? "hot"}: ${plural(hot, thing)} ${found.hotWords}`),
+        el("span", {}, el("span", { class: `key cold ${ofBattles ? "wins" : ""}` }), ` ${found.names?.[1] ?? "cold"}: ${count(cold)} ${found.coldWords}`),
         el("span", { class: "dim small" }, `${found.test}; false discovery rate below ${percent(data.alpha)} over all ${thing}s (Benjamini-Hochberg).`),
       ] : el("span", { class: "dim small" }, found.test));
   } else fill($("legend"));
@@ -1421,7 +1421,7 @@ function drawBattleRegion() {
     el("div", { class: "panel-head" }, el("h3", {}, ...nameOfPlace(chosenLevel(), chosenName())), el("a", { href: { ...everywhere, rows: "" }, class: "close", "aria-label": "Show all prompts" }, "×")),
     region && region.parent ? el("p", { class: "small" }, "part of ", el("a", { href: { region: region.parent, rows: "" } }, ...regionName(region.parent))) : null,
     region && region.phrases.length ? el("p", { class: "dim small" }, bdi(region.phrases.join(", "))) : null,
-    own.battles ? el("p", {}, bdi(model.model), ` won ${count(own.won)}, tied ${count(own.tied)} and lost ${count(own.lost)} of ${plural(own.battles, "battle")} on ${plural(here.length, "prompt")} here (`, el("strong", {}, percent(own.score / own.battles)),
+    own.battles ? el("p", {}, bdi(model.model), ` won ${count(own.won)}, tied ${count(own.tied)} and lost ${count(own.lost)} of ${plural(own.battles, "battle")}${told?.cell ? ` on ${plural(told.cell.prompts, "prompt")}` : ""} here (`, el("strong", {}, percent(own.score / own.battles)),
       told?.cell ? `, 95 % interval ${percent(told.cell.low)} to ${percent(told.cell.high)}, clustered by prompt). ${expectation(told)}` : ").") : el("p", {}, bdi(model.model), " fought no battle here."),
     told ? el("p", { class: "small" }, told.test.q < data.alpha ? `Who wins here is unlike elsewhere, over all models (permutation of prompts, q ${chance(told.test.q)}).` : `Over all models there is no sure sign that who wins here is unlike elsewhere (permutation of prompts, q ${chance(told.test.q)}).`) : null,
     parts.length ? el("p", { class: "chips" }, el("span", { class: "dim small" }, "Parts: "), parts.map((part) => el("a", { class: "chip", href: { region: part.id, rows: "" } }, ...regionName(part.id)))) : null,
@@ -1532,7 +1532,7 @@ function battleNode({ battle }) {
   const question = fought.question[battle], point = questions.point[question], prompt = texts.questions[question] ?? "";
   const [a, b] = [models[fought.first[battle]], models[fought.second[battle]]], score = fought.score[battle];
   const verdict = score === 1 ? [bdi(a.model), " and ", bdi(b.model), " tied"] : [bdi((score ? a : b).model, { class: "gold" }), " beat ", bdi((score ? b : a).model, { class: "said" })];
-  const node = el("details", { class: "row" }, el("summary", {}, bdi(prompt.length > 170 ? `${prompt.slice(0, 170)}…` : prompt), el("span", { class: "answers" }, ...verdict)));
+  const node = el("details", { class: "row" }, el("summary", {}, bdi(prompt.length > 170 ? `${prompt.slice(0, 170)}…` : prompt), el("span", { class: "answers" }, ...verdict, fought.judge[battle] < 0 ? "" : [" · ", bdi(short(texts.judges[fought.judge[battle]]))])));
   const answerOf = (model, number, badge) => el("div", { class: "answer" },
     el("p", {}, bdi(model.model), " ", el("span", { class: `badge ${badge === "won" ? "ok" : badge === "lost" ? "bad" : ""}` }, badge)),
     number < 0 ? el("p", { class: "dim small" }, "What it wrote is not known.") : el("pre", { class: "text response" }, bdi(texts.responses[number])));

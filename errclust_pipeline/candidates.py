@@ -13,6 +13,7 @@ from errclust_pipeline.analysis.knn_graph import cosine_neighbours_among
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.selection import (
     HOT_BELOW,
+    NO_ANSWER,
     Demand,
     DevelopmentQuestions,
     Selection,
@@ -21,6 +22,7 @@ from errclust_pipeline.analysis.selection import (
     baseline_coverage,
     candidate_groups,
     demand_weights,
+    fault_reason,
     group_caps,
     in_development,
     pick_table,
@@ -31,9 +33,9 @@ from errclust_pipeline.analysis.selection import (
 )
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_map, read_marks, read_option_counts, reference_models
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
 from errclust_pipeline.settings import BenchmarkSettings
-from errclust_pipeline.tables import HOT_SPOTS, QUESTIONS, RESPONSES
+from errclust_pipeline.tables import HOT_SPOTS, QUESTIONS, RESPONSES, SUSPECTED_FAULTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,13 +90,17 @@ def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSetting
     question_map = read_map(store, partition.benchmark)
     own = read_marks(store, partition, question_map, left_out)
     models = [partition.model, *reference_models(store, partition)]
-    correct, answers = [], []
+    correct, answers, guesses = [], [], []
     for model in models:
-        right, given = _read_answers(store, Partition(partition.benchmark, model), question_map)
+        right, given, guessed = _read_answers(
+            store, Partition(partition.benchmark, model), question_map
+        )
         correct.append(right)
         answers.append(given)
+        guesses.append(guessed)
     matrix = np.stack(correct)
-    codes = answer_codes(matrix, answers)
+    # A lucky guess of the benchmark's script is no model's word for the key.
+    codes = np.where(np.stack(guesses), NO_ANSWER, answer_codes(matrix, answers))
     counts = read_option_counts(store, partition.benchmark, question_map)
     options = np.array([np.nan if count is None else float(count) for count in counts])
     faults = suspected_faults(codes, options, question_map.neighbours)
@@ -128,6 +134,39 @@ def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSetting
     )
 
 
+def read_suspected_faults(store: Warehouse, benchmark: str) -> list[dict[str, Any]]:
+    """Read the questions of a benchmark whose key is suspected, by any model's errors.
+
+    Returns
+    -------
+    list of dict
+        Rows of `suspected_faults` with the question's text, subject and options, once each, the
+        most suspect first.
+
+    Raises
+    ------
+    WarehouseError
+        If no model's training candidates were selected yet.
+    """
+    partitions = store.partitions(SUSPECTED_FAULTS, benchmark)
+    if not partitions:
+        raise WarehouseError(f"{benchmark} has no table suspected_faults yet: errclust run")
+    found: dict[str, dict[str, Any]] = {}
+    for partition in partitions:
+        for row in store.read(SUSPECTED_FAULTS, partition).to_pylist():
+            known = found.setdefault(row["question_id"], row)
+            if row["probability"] > known["probability"]:
+                found[row["question_id"]] = row
+    columns = ["question_id", "subject", "question", "choices"]
+    for row in store.read(QUESTIONS, Partition(benchmark), columns=columns).to_pylist():
+        if row["question_id"] in found:
+            found[row["question_id"]] |= row
+    return sorted(
+        found.values(),
+        key=lambda row: (-row["probability"], -row["likelihood_ratio"], row["question_id"]),
+    )
+
+
 @dataclass(frozen=True)
 class ChosenCandidates:
     """A selection, told.
@@ -143,6 +182,9 @@ class ChosenCandidates:
         Picks that cover nine tenths of what all candidates do.
     curve : list of (int, float)
         Picks and what they cover, without caps, up to there.
+    nearness : float or None
+        Mean cosine similarity of an error, by its weight, to the candidate nearest to it: how much
+        all candidates together can do. None without demand or candidates.
     """
 
     selection: Selection
@@ -150,6 +192,7 @@ class ChosenCandidates:
     baselines: Mapping[str, float]
     suggested: int
     curve: list[tuple[int, float]]
+    nearness: float | None
 
     @property
     def coverage(self) -> float:
@@ -184,7 +227,7 @@ def choose(
         empty = sparse.csr_matrix((len(rows), len(candidate_ids)))
         nothing = select(empty, weights, budget)
         picks = pick_table(nothing, (), np.empty((0, 1)), model.questions, rows, labels)
-        return ChosenCandidates(nothing, picks, {}, 0, [])
+        return ChosenCandidates(nothing, picks, {}, 0, [], None)
     graph = similarity_graph(question_vectors[rows], candidate_vectors)
     groups = candidate_groups(graph, model.groups[rows])
     total = float(weights.sum())
@@ -205,6 +248,7 @@ def choose(
         baselines,
         suggested,
         [(int(step), float(curve[step - 1])) for step in steps if step <= len(curve)],
+        selection.attainable / total,
     )
 
 
@@ -214,8 +258,8 @@ def _at(demand: Demand, rows: npt.NDArray[np.int64]) -> Demand:
 
 def _read_answers(
     store: Warehouse, partition: Partition, question_map: QuestionMap
-) -> tuple[npt.NDArray[np.float64], list[Answer | None]]:
-    """Return what a model answered to each question of the map, and whether it was right."""
+) -> tuple[npt.NDArray[np.float64], list[Answer | None], npt.NDArray[np.bool_]]:
+    """Return whether a model was right on each question of the map, its answers, and guesses."""
     table = store.read(
         RESPONSES,
         partition,
@@ -227,18 +271,20 @@ def _read_answers(
     placed = question_map.place([row["question_id"] for row in rows], np.arange(float(len(rows))))
     right = np.full(len(question_map), np.nan)
     answers: list[Answer | None] = [None] * len(question_map)
+    guessed = np.zeros(len(question_map), bool)
     for position, number in enumerate(placed.tolist()):
         if number != number:
             continue
         row = rows[int(number)]
         right[position] = float(row["correct"])
         if row["prediction_guessed"]:
+            guessed[position] = True
             continue
         if row["predicted_choice"] is not None:
             answers[position] = ("choice", row["predicted_choice"])
         elif row["prediction"] is not None and row["prediction"].strip():
             answers[position] = ("text", " ".join(row["prediction"].casefold().split()))
-    return right, answers
+    return right, answers, guessed
 
 
 def _read_hot_q(
@@ -287,15 +333,20 @@ def _suspects(
         choices = known[name]["choices"] or []
         if kind == "choice" and 0 <= value < len(choices):
             value = choices[value]
+        told: dict[str, Any] = {
+            "likelihood_ratio": float(faults.likelihood_ratio[row]),
+            "agreeing": int(faults.agreeing[row]),
+            "wrong": int(faults.wrong[row]),
+            "answered": int(faults.answered[row]),
+        }
         suspects.append(
             {
                 "question_id": name,
                 "probability": float(faults.probability[row]),
                 "gold": known[name]["gold"],
                 "other_answer": str(value),
-                "agreeing": int(faults.agreeing[row]),
-                "wrong": int(faults.wrong[row]),
-                "answered": int(faults.answered[row]),
+                **told,
+                "reason": fault_reason(**told),
             }
         )
     return suspects

@@ -120,7 +120,7 @@ def _main(
         # Every command has the option too; given here, it is their default.
         commands = (
             "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
-            "select", "report", "battles", "sql", "forget", "demo", "dev",
+            "select", "faults", "report", "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
@@ -1285,7 +1285,14 @@ def select(
     split: Annotated[
         str | None, typer.Option(help="The pool's split, of a dataset that has several.")
     ] = None,
-    budget: Annotated[int, typer.Option(help="Examples wanted.", min=1)] = 500,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Examples wanted.  [default: the setting selection.budget, 500]",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder to write them to, with a dataset card.")
     ] = None,
@@ -1318,18 +1325,43 @@ def select(
         partition,
         settings,
         EmbedderResource(**settings.embedding.model_dump()),
-        budget,
+        budget or settings.for_benchmark(partition.benchmark).selection.budget,
         examples,
         lambda line: terminal.messages().print(terminal.plain(line)),
     )
     if out is not None:
-        found.export(out, pool, shlex.join(["errclust", *sys.argv[1:]]))
+        found.export(out, shlex.join(["errclust", *sys.argv[1:]]))
     if as_json:
         terminal.print_json(found.to_json())
     else:
         terminal.print_selection(found, limit)
     if out is not None:
         terminal.messages().print(terminal.plain(f"written to {out}"), soft_wrap=True)
+
+
+@app.command()
+@_explain_errors
+def faults(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    limit: Annotated[int, typer.Option(help="Questions shown; 0 shows all.")] = 10,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the questions whose right answer is likely wrong in the benchmark, for review.
+
+    Models agree on another answer there, as they would if the key was wrong. It is a list to look
+    through, the most suspect first, and no verdict: the probability shown is the most that it can
+    be. Four models on the benchmark are needed.
+    """
+    from errclust_pipeline.candidates import read_suspected_faults
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    found = read_suspected_faults(warehouse, key)
+    if as_json:
+        terminal.print_json(found)
+    else:
+        terminal.print_faults(key, found, limit)
 
 
 @app.command()

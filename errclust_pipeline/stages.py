@@ -246,7 +246,7 @@ TRAINING_CANDIDATES_STAGE = Stage(
     "training_candidates",
     (TRAINING_CANDIDATES, SUSPECTED_FAULTS),
     ("questions", "question_map", "region_labels", "raw_results", "error_table", "hot_spots"),
-    "1",
+    "2",
     _selection_settings,
     uses_other_models=True,
 )

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from errclust_pipeline.training_selection import SelectedExamples
 
 _PIPE_WIDTH = 160
+_FAR = 0.4
+"""Mean cosine similarity below which a pool's examples are on other things."""
 
 
 def console_for(stream: Any) -> Console:
@@ -374,11 +376,20 @@ def print_selection(found: SelectedExamples, limit: int | None) -> None:
     for name, share in found.coverages():
         table.add_row(name, f"{share:.1%}")
     output().print(table)
+    if found.pool is not None and found.chosen.nearness is not None:
+        text = (
+            "100 % is what all of the pool covers: the example nearest to an error has a cosine "
+            f"similarity of {found.chosen.nearness:.2f} in the mean"
+        )
+        if found.chosen.nearness < _FAR:
+            text += ", so the pool holds little that is like these errors"
+        output().print(f"{text}.", soft_wrap=True)
     if found.chosen.suggested:
         curve = ", ".join(f"{count:,}: {share:.0%}" for count, share in found.chosen.curve)
+        wanted = found.chosen.suggested
+        picks = "1 pick covers" if wanted == 1 else f"{wanted:,} picks cover"
         output().print(
-            f"Suggested budget: {found.chosen.suggested:,} picks cover 90 % of what all can. "
-            f"Picks and coverage: {curve}.",
+            f"Suggested budget: {picks} 90 % of what all can. Picks and coverage: {curve}.",
             soft_wrap=True,
         )
     if found.specifications is not None:
@@ -391,28 +402,42 @@ def print_selection(found: SelectedExamples, limit: int | None) -> None:
                 str(row["examples"]), f"{row['demand_share']:.1%}", plain(row["instruction"])
             )
         output().print(specified)
-    picks = _table("picks", [("", True), ("like" if found.pool is None else "example", False),
+    shown = _table("picks", [("", True), ("like" if found.pool is None else "example", False),
                              ("reason", False)])  # fmt: skip
     for row in found.picks.head(limit or len(found.picks)).to_dict("records"):
         text = found.text_of[row["candidate_id"]]
-        picks.add_row(str(row["rank"]), plain(text, 120), plain(row["reason"]))
-    output().print(picks)
+        shown.add_row(str(row["rank"]), plain(text, 120), plain(row["reason"]))
+    output().print(shown)
     if found.suspects:
         output().print(
-            f"{len(found.suspects):,} of its errors are on questions whose key is suspected (table "
-            "suspected_faults); they weigh a tenth. The most suspect:",
+            f"{len(found.suspects):,} of its errors are on questions whose key is suspected; they "
+            f"weigh a tenth. To review them: errclust faults {plain(found.partition.benchmark)}",
             soft_wrap=True,
         )
-        for suspect in found.suspects[:3]:
-            output().print(
-                Text.assemble(
-                    "  ",
-                    (str(plain(found.text_of.get(suspect["question_id"]), 100)), "dim"),
-                    f"  key: {plain(suspect['gold'], 40)}; {suspect['agreeing']} of "
-                    f"{suspect['answered']} models: {plain(suspect['other_answer'], 40)}",
-                ),
-                soft_wrap=True,
-            )
+
+
+def print_faults(benchmark: str, rows: Sequence[Mapping[str, Any]], limit: int | None) -> None:
+    """Print the questions whose key is suspected, each with its reason."""
+    shown = rows[: limit or None]
+    if not rows:
+        output().print(f"{plain(benchmark)}: no key is suspected")
+        return
+    table = _table(
+        f"{plain(benchmark)}: {len(rows):,} questions whose key is suspected, most suspect first",
+        [("wrong, at most", True), ("question", False), ("key", False), ("models say", False),
+         ("reason", False)],
+    )  # fmt: skip
+    for row in shown:
+        table.add_row(
+            f"{row['probability']:.0%}",
+            plain(row["question"], 160),
+            plain(row["gold"], 60),
+            plain(row["other_answer"], 60),
+            plain(row["reason"]),
+        )
+    output().print(table)
+    if len(shown) < len(rows):
+        output().print(f"{len(rows) - len(shown):,} more: --limit 0, or --json with all options")
 
 
 def print_battles(

@@ -6,19 +6,20 @@
     <folder>/chat/train.jsonl|parquet   messages: user, assistant
     <folder>/instruction/train.…        instruction, output
     <folder>/picks.parquet              why each was picked
-    <folder>/held_out_questions.txt     ids of the benchmark's questions to measure the gain by
+    <folder>/held_out_questions.csv     ids of the benchmark's questions to measure the gain by
 
 Without a pool there is nothing to train on yet, but what to write::
 
-    <folder>/README.md, target_specifications.jsonl|parquet, picks.parquet, held_out_questions.txt
+    <folder>/README.md, target_specifications.jsonl|parquet, picks.parquet, held_out_questions.csv
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,13 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 PICKS = "picks.parquet"
-HELD_OUT = "held_out_questions.txt"
+HELD_OUT = "held_out_questions.csv"
 SPECIFICATIONS = "target_specifications"
+_COMPARED = (
+    'errclust sql "select model, count(*) as questions, avg(correct::int) as accuracy from '
+    "responses where question_id in (select question_id from "
+    "read_csv('held_out_questions.csv', all_varchar = true)) group by model\""
+)
 _OURS = {CARD, PICKS, HELD_OUT, "chat", "instruction", f"{SPECIFICATIONS}.jsonl",
          f"{SPECIFICATIONS}.parquet"}  # fmt: skip
 
@@ -52,7 +58,7 @@ def export_examples(
     folder: Path,
     examples: Sequence[TrainingExample],
     picks: pd.DataFrame,
-    held_out: Iterable[str],
+    held_out: Mapping[str, str | None],
     about: Mapping[str, str],
 ) -> None:
     """Write selected examples, in the order of the picks; the folder appears once it is complete.
@@ -62,7 +68,8 @@ def export_examples(
     examples : sequence of TrainingExample
     picks : DataFrame
         Of `pick_table`.
-    held_out : iterable of str
+    held_out : mapping from question id to str or None
+        The id that its source gives the question, where the model was asked it.
     about : mapping from str to str
         What the card says of where they are from, line by line.
 
@@ -93,18 +100,15 @@ def export_examples(
         ):
             (partial / name).mkdir()
             _write_rows(partial / name / "train", rows, schema)
-        configurations = "".join(
-            f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {path}\n"
-            for name, path in (
-                ("chat", "chat/train.parquet"),
-                ("instruction", "instruction/train.parquet"),
-                ("picks", PICKS),
-            )
-        )
         card = _card(
             "Training examples selected by errclust",
             about,
-            f"configs:\n{configurations}",
+            {
+                "chat": "chat/train.parquet",
+                "instruction": "instruction/train.parquet",
+                "picks": PICKS,
+            },
+            "the pool that the examples are from",
             'Load with `datasets.load_dataset(folder, "chat")`, or `"instruction"`, or '
             '`"picks"` for why each was picked.',
         )
@@ -117,7 +121,7 @@ def export_specifications(
     folder: Path,
     specifications: Sequence[Mapping[str, Any]],
     picks: pd.DataFrame,
-    held_out: Iterable[str],
+    held_out: Mapping[str, str | None],
     about: Mapping[str, str],
 ) -> None:
     """Write what examples to write, likewise.
@@ -133,7 +137,8 @@ def export_specifications(
         card = _card(
             "Training examples to be written, specified by errclust",
             about,
-            "",
+            {"specifications": f"{SPECIFICATIONS}.parquet", "picks": PICKS},
+            "the examples, once they are written, and of the benchmark for its questions",
             f"One row of `{SPECIFICATIONS}.jsonl` is one kind of example to write. Exemplars are "
             "questions of the benchmark's development split: they show the kind and must not be "
             "trained on.",
@@ -149,21 +154,34 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path.with_suffix(".parquet"))
 
 
-def _write_common(partial: Path, card: str, picks: pd.DataFrame, held_out: Iterable[str]) -> None:
+def _write_common(
+    partial: Path, card: str, picks: pd.DataFrame, held_out: Mapping[str, str | None]
+) -> None:
     (partial / CARD).write_text(card, encoding="utf-8", newline="\n")
     pq.write_table(pa.Table.from_pandas(picks, preserve_index=False), partial / PICKS)
-    (partial / HELD_OUT).write_text("".join(f"{name}\n" for name in held_out), encoding="utf-8")
+    with (partial / HELD_OUT).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("question_id", "example_id"))
+        writer.writerows(held_out.items())
 
 
-def _card(title: str, about: Mapping[str, str], front: str, use: str) -> str:
+def _card(
+    title: str, about: Mapping[str, str], configs: Mapping[str, str], licensed: str, use: str
+) -> str:
+    front = "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {path}\n"
+        for name, path in configs.items()
+    )
     facts = "".join(f"- {name}: {_one_line(value)}\n" for name, value in about.items())
     return (
-        f"---\npretty_name: {title}\n# Fill in before you share it: the pool's licence applies.\n"
-        f"license: unknown\n{front}---\n\n# {title}\n\n{use}\n\n## Provenance\n\n{facts}\n"
-        "## Licence\n\nTo be filled in: the licence of the pool that the examples are from, and "
-        "whether it allows training and sharing.\n\n## Measuring what it brings\n\n"
-        f"`{HELD_OUT}` lists the benchmark's questions that guided nothing. Compare accuracy "
-        "before and after training on these only.\n"
+        f"---\npretty_name: {title}\n# Fill in before you share it.\n"
+        f"license: unknown\nconfigs:\n{front}---\n\n"
+        f"# {title}\n\n{use}\n\n## Provenance\n\n{facts}\n"
+        f"## Licence\n\nTo be filled in: the licence of {licensed}, and whether it allows training "
+        "and sharing.\n\n## Measuring what it brings\n\n"
+        f"`{HELD_OUT}` lists the benchmark's questions that guided nothing: errclust's ids, and "
+        "those of the model's results. Compare accuracy before and after training on these only. "
+        f"With the results of both ingested, in this folder:\n\n    {_COMPARED}\n"
     )
 
 

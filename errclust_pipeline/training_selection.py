@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.hub import Hub, HubAddress, is_hub_address
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import Settings
+from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.table_files import TABLE_ENDINGS
 from errclust_pipeline.sources.training_pool import TrainingExample, TrainingPool, read_pool
-from errclust_pipeline.tables import QUESTIONS
+from errclust_pipeline.tables import QUESTIONS, RESPONSES
 from errclust_pipeline.training_export import export_examples, export_specifications
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class SelectedExamples:
     specifications : DataFrame or None
         Without a pool, what to write.
     text_of : mapping from candidate or question id to text
+    example_ids : mapping from question id to str
+        The ids that the model's results give the questions.
     """
 
     partition: Partition
@@ -53,6 +56,7 @@ class SelectedExamples:
     refused: Mapping[str, int]
     specifications: pd.DataFrame | None
     text_of: Mapping[str, str]
+    example_ids: Mapping[str, str]
 
     @property
     def picks(self) -> pd.DataFrame:
@@ -71,7 +75,10 @@ class SelectedExamples:
             f"split; {len(self.model.held_out):,} questions are held out"
         )
         if len(self.picks) < self.budget:
-            text += f". Fewer than the {self.budget:,} asked for: no other adds anything"
+            text += (
+                f". Fewer than the {self.budget:,} asked for: no other adds anything, or regions "
+                "have as many as they may"
+            )
         return text
 
     def about_pool(self) -> str:
@@ -100,6 +107,7 @@ class SelectedExamples:
         return {
             "picks": json.loads(self.picks.to_json(orient="records")),
             "coverage": dict(self.coverages()),
+            "pool_nearness": self.chosen.nearness if self.pool else None,
             "suggested_budget": self.chosen.suggested,
             "left_out": dict(self.pool.left_out) if self.pool else {},
             "refused": dict(self.refused),
@@ -110,7 +118,7 @@ class SelectedExamples:
             "held_out_questions": len(self.model.held_out),
         }
 
-    def export(self, folder: Path, pool_name: str | None, command: str) -> None:
+    def export(self, folder: Path, command: str) -> None:
         """Write the selection to a folder; see `training_export`."""
         about = {
             "Benchmark": self.partition.benchmark,
@@ -119,11 +127,15 @@ class SelectedExamples:
             "Command": command,
             "Selected": self.summary(),
         }
+        held_out = {name: self.example_ids.get(name) for name in self.model.held_out}
         if self.pool is not None:
             of_id = {one.example_id: one for one in self.pool.examples}
             examples = [of_id[name] for name in self.picks["candidate_id"]]
-            about |= {"Pool": pool_name or "", "Rows of the pool": self.about_pool()}
-            export_examples(folder, examples, self.picks, self.model.held_out, about)
+            about |= {
+                "Pool": self.pool.name,
+                "Rows of the pool": self.about_pool().removeprefix("Pool: "),
+            }
+            export_examples(folder, examples, self.picks, held_out, about)
             return
         assert self.specifications is not None, "without a pool, there are specifications"
         rows = self.specifications.to_dict("records")
@@ -131,9 +143,7 @@ class SelectedExamples:
             row["exemplars"] = [
                 {"question_id": name, "question": self.text_of[name]} for name in row["exemplars"]
             ]
-        export_specifications(
-            folder, [_plain(row) for row in rows], self.picks, self.model.held_out, about
-        )
+        export_specifications(folder, [_plain(row) for row in rows], self.picks, held_out, about)
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -151,8 +161,16 @@ def read_given_pool(pool: str, columns: Mapping[str, str], split: str | None) ->
     """
     if not is_hub_address(pool):
         return read_pool(Path(pool), columns, split)
-    path = fetched(Hub(), HubAddress.parse(pool), TABLE_ENDINGS, "examples")
-    return read_pool(path, columns, split)
+    hub, address = Hub(), HubAddress.parse(pool)
+    if not address.name:
+        raise SourceError(f"{pool} is an organisation: name a dataset of it, {pool}/dataset")
+    commit = hub.commit(address.repository, address.revision)
+    pinned = replace(address, revision=commit)
+    path = fetched(hub, pinned, TABLE_ENDINGS, "training examples")
+    try:
+        return replace(read_pool(path, columns, split), name=str(pinned))
+    except SourceError as error:
+        raise SourceError(f"{pool}: {error}") from error
 
 
 def select_examples(
@@ -187,6 +205,8 @@ def select_examples(
     known = {row["question_id"]: row for row in questions}
     labels = read_region_names(store, partition.benchmark)
     text_of = {name: row["question"] for name, row in known.items()}
+    asked = store.read(RESPONSES, partition, columns=["question_id", "example_id"]).to_pylist()
+    example_ids = {row["question_id"]: row["example_id"] for row in asked}
 
     def vectors_of(rows: Sequence[Mapping[str, Any]]) -> Any:
         texts = {row["text_id"]: row["text"] for row in rows}
@@ -200,7 +220,9 @@ def select_examples(
         specifications = target_specifications(
             chosen.picks, model.questions, model.demand.weight, budget, labels
         )
-        return SelectedExamples(partition, chosen, model, budget, None, {}, specifications, text_of)
+        return SelectedExamples(
+            partition, chosen, model, budget, None, {}, specifications, text_of, example_ids
+        )
     candidates = vectors_of(
         [{"text_id": one.text_id, "text": one.instruction} for one in pool.examples]
     )
@@ -217,4 +239,6 @@ def select_examples(
         model, guiding, [one.example_id for one in usable], candidates[kept], budget, labels
     )
     text_of |= {one.example_id: one.instruction for one in usable}
-    return SelectedExamples(partition, chosen, model, budget, pool, dict(refused), None, text_of)
+    return SelectedExamples(
+        partition, chosen, model, budget, pool, dict(refused), None, text_of, example_ids
+    )

@@ -66,7 +66,8 @@ def test_without_arguments_help_is_shown_and_names_every_command(errclust):
 
 def test_every_command_has_help(errclust):
     commands = ["ingest", "run", "show clusters", "map", "hotspots", "compare", "sql", "status"]
-    for command in [*commands, "uncertainty", "backfill", "forget", "demo", "dev", "select"]:
+    commands += ["uncertainty", "backfill", "forget", "demo", "dev", "select", "faults"]
+    for command in commands:
         done = errclust(*command.split(), "--help")
         assert done.exit_code == 0
         assert len(done.output.splitlines()) > 5

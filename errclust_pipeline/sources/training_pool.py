@@ -43,12 +43,15 @@ class TrainingPool:
 
     Attributes
     ----------
+    name : str
+        Where it is from; of a dataset on the hub, with the commit.
     left_out : mapping from reason to int
         Rows of the files that are no example.
     columns : mapping
         From instruction and answer to the column that was read, of the first file.
     """
 
+    name: str
     examples: tuple[TrainingExample, ...]
     left_out: Mapping[str, int]
     columns: Mapping[str, str]
@@ -116,7 +119,7 @@ def read_pool(path: Path, columns: Mapping[str, str], split: str | None = None) 
     if not found:
         why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
         raise SourceError(f"{path} holds no usable example ({why or 'no rows'})")
-    return TrainingPool(tuple(found.values()), dict(sorted(left_out.items())), named)
+    return TrainingPool(str(path), tuple(found.values()), dict(sorted(left_out.items())), named)
 
 
 def _names(file: Path, columns: Mapping[str, str]) -> dict[str, str]:

@@ -809,12 +809,22 @@ SUSPECTED_FAULTS = Table(
     pa.schema(
         [
             _QUESTION,
-            _key("probability", pa.float64(), "posterior that another answer is right, 0.5 to 1"),
+            _key(
+                "probability",
+                pa.float64(),
+                "that another answer is right, 0.5 to 1, if as many keys are wrong as can be",
+            ),
+            _key(
+                "likelihood_ratio",
+                pa.float64(),
+                "how many times as usual such answers are where a key is wrong as in all",
+            ),
             _column("gold", pa.string(), "the key's answer"),
             _key("other_answer", pa.string(), "the answer that models agree on"),
             _key("agreeing", pa.int32(), "models that gave it"),
             _key("wrong", pa.int32(), "models whose answer is not the key's"),
             _key("answered", pa.int32(), "models that were asked"),
+            _key("reason", pa.string(), "all this in a sentence"),
         ]
     ),
 )

@@ -27,6 +27,8 @@ from errclust_pipeline.analysis.selection.coverage import (
 from errclust_pipeline.analysis.selection.demand import HOT_BELOW, Demand, demand_weights
 from errclust_pipeline.analysis.selection.faults import (
     FEWEST_ANSWERS,
+    MOST_FAULTS,
+    NO_ANSWER,
     SuspectedFaults,
     answer_codes,
     suspected_faults,
@@ -35,6 +37,7 @@ from errclust_pipeline.analysis.selection.reasons import (
     PICK_COLUMNS,
     SPECIFICATION_COLUMNS,
     DevelopmentQuestions,
+    fault_reason,
     pick_table,
     target_specifications,
 )
@@ -45,6 +48,8 @@ __all__ = [
     "FEWEST_ANSWERS",
     "HOT_BELOW",
     "LIKE_THE_BENCHMARK",
+    "MOST_FAULTS",
+    "NO_ANSWER",
     "PICK_COLUMNS",
     "RANDOM",
     "RANDOM_ERRORS",
@@ -61,6 +66,7 @@ __all__ = [
     "contaminated",
     "covered_share",
     "demand_weights",
+    "fault_reason",
     "group_caps",
     "in_development",
     "pick_table",

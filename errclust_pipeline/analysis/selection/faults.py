@@ -2,8 +2,10 @@
 
 An answer key has errors. What gives one away is that models which are otherwise right agree on
 another answer. Agreement alone proves little: models share popular mistakes, and on hard questions
-few are right. So two explanations are weighed against each other, given how able each model is and
-how popular wrong answers tend to be.
+few are right. So what answers look like where a key is wrong is learnt from the benchmark itself:
+put another option in the key's place, and the answers are what they would be if it stood there by
+mistake. A question is the more suspect, the more its answers look like those, and the less they
+look like answers to the benchmark's own keys.
 """
 
 from __future__ import annotations
@@ -15,24 +17,25 @@ import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.spatial.counts import neighbour_sums
-from errclust_pipeline.analysis.spatial.difficulty import fit_rasch
 
 FloatVector = npt.NDArray[np.float64]
+IntVector = npt.NDArray[np.int64]
 
 GOLD, NO_ANSWER, NOT_ASKED = 0, -1, -2
 """Codes of answers; from 1 on, a question's other answers are numbered."""
 FEWEST_ANSWERS = 4
 """Fewer models' agreement could be chance."""
-DEFAULT_PRIOR = 0.02
-"""Share of wrong keys to expect: about what audits of popular benchmarks find."""
+MOST_FAULTS = 0.1
+"""Share of wrong keys beyond which it is the models that fail: audits of popular benchmarks find up
+to a tenth (Northcutt, Athalye & Mueller 2021)."""
 
 _OPTIONS_IF_OPEN = 20
 """Two wrong answers to an open question are rarely the same: as if it had so many options."""
 _FEWEST_OPTIONS = 2
-_SPREAD = np.linspace(-3, 3, 13)
+_OTHERS_LOOKED_AT = 3
 _NEIGHBOURS = 30
-_PRIOR_NEIGHBOURS = 10.0
-_LEAST_CONCENTRATION, _MOST_CONCENTRATION = 0.05, 50.0
+_CONFIDENCE = 0.95
+_MOST_LOG_RATIO = 30.0
 
 
 @dataclass(frozen=True)
@@ -42,25 +45,30 @@ class SuspectedFaults:
     Attributes
     ----------
     probability : array
-        Posterior probability that another answer is right; 0 where too few models answered. It
-        takes models' mistakes as independent given the question's difficulty, so it is an order to
-        review in rather than a rate of wrong keys.
+        That another answer is right, if as many keys are wrong as the answers allow (`share`): so
+        the most it can be. 0 where too few models answered.
+    likelihood_ratio : array
+        How many times as usual such answers are where a key is wrong as among all questions.
     other_answer : int array
         Code of the answer that would be right instead.
     agreeing, wrong, answered : int array
         Models that gave it, models whose answer is not the key's, and models asked.
+    share : float
+        How many of all keys are wrong at most: 95 % confidence limit, at most `MOST_FAULTS`.
     """
 
     probability: FloatVector
-    other_answer: npt.NDArray[np.int64]
-    agreeing: npt.NDArray[np.int64]
-    wrong: npt.NDArray[np.int64]
-    answered: npt.NDArray[np.int64]
+    likelihood_ratio: FloatVector
+    other_answer: IntVector
+    agreeing: IntVector
+    wrong: IntVector
+    answered: IntVector
+    share: float
 
-    def review_order(self, at_least: float = 0.5) -> npt.NDArray[np.int64]:
+    def review_order(self, at_least: float = 0.5) -> IntVector:
         """Return the questions to review, the most suspect first; equal ones in their order."""
-        order = np.argsort(-self.probability, kind="stable")
-        found: npt.NDArray[np.int64] = order[self.probability[order] >= at_least]
+        order = np.lexsort((-self.likelihood_ratio, -self.probability))
+        found: IntVector = order[self.probability[order] >= at_least].astype(np.int64)
         return found
 
 
@@ -68,16 +76,21 @@ def suspected_faults(
     answers: npt.ArrayLike,
     options: npt.ArrayLike,
     neighbours: npt.NDArray[np.int32] | None = None,
-    prior: float = DEFAULT_PRIOR,
 ) -> SuspectedFaults:
     """Estimate for each question how likely its key is wrong.
 
-    Either the key is right; or one of the other answers is, each as likely before. A model gives
-    the answer that is right with the probability of a Rasch model, the question's difficulty being
-    unknown: normal about what is usual, or about what is usual around it on the map, so that
-    failure of all models is more suspicious where they mostly succeed. Models that are not right
-    choose among the other answers by a Dirichlet-multinomial law, whose concentration is estimated
-    from how often two wrong models agree: popular mistakes are allowed for (Polya's urn).
+    Every other option of every question takes the place of the key once, each question counting
+    once in all. A logistic regression tells these planted keys from the benchmark's own by the
+    shares of models, plain and weighted by their accuracy, that gave the key and the most favoured
+    other answers, by how many answers there are, by the number of options, and by how often models
+    err around the question: failure is more suspicious where they succeed. Its odds are the
+    likelihood ratio. Since the benchmark's own keys are a mixture of right and wrong ones, the
+    share of wrong ones is at most the smallest ratio of own to planted keys in any set of answers
+    (Blanchard, Lee & Scott 2010, JMLR 11). Sets are those above a score, and it is the upper
+    confidence limit that is smallest (Garg et al. 2021, NeurIPS).
+
+    Mistakes that models share are allowed for, as the benchmark's own keys show how usual they are.
+    What no count of answers tells is a wrong key from a question that all models get wrong.
 
     Parameters
     ----------
@@ -88,98 +101,171 @@ def suspected_faults(
         Number of options; NaN for an open question.
     neighbours : int32 array, shape (n, k_max), optional
         On the map, nearest first.
-    prior : float
-        Probability of a wrong key before anything is seen, between 0 and 1.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, or ``prior`` is not between 0 and 1.
+        If shapes do not fit.
     """
-    from scipy.special import expit, gammaln, logsumexp
-
     given = np.asarray(answers, dtype=np.int64)
     if given.ndim != 2 or np.shape(options) != given.shape[1:]:
         raise ValueError(f"{given.shape} answers but {np.shape(options)} numbers of options")
-    if not 0 < prior < 1:
-        raise ValueError(f"prior must be between 0 and 1, got {prior}")
-    n = given.shape[1]
+    if neighbours is not None and len(neighbours) != given.shape[1]:
+        raise ValueError(f"{given.shape} answers but neighbours of {len(neighbours)} questions")
     asked = given != NOT_ASKED
-    counts = _counts(given)
-    number = np.nan_to_num(np.asarray(options, dtype=np.float64), nan=_OPTIONS_IF_OPEN)
-    number = np.maximum(number, np.maximum((counts > 0).sum(axis=1), _FEWEST_OPTIONS))
-    rasch = fit_rasch(np.where(asked, given != GOLD, np.nan))
-    usual, spread = _difficulty_prior(rasch.difficulty, neighbours)
-    alpha = _concentration(counts, number)
-
-    difficulty = usual[:, None] + spread * _SPREAD
-    weight = -(_SPREAD**2) / 2
-    log_weight = weight - logsumexp(weight)
-    log_wrong = np.zeros(difficulty.shape)
-    gained = np.zeros((counts.shape[1], *difficulty.shape))
-    for model, ability in enumerate(rasch.ability):
-        wrong = expit(difficulty - ability)
-        log_wrong += np.where(asked[model][:, None], np.log(wrong), 0.0)
-        change = np.log1p(-wrong) - np.log(wrong)
-        for code in range(counts.shape[1]):
-            gained[code] += np.where((given[model] == code)[:, None], change, 0.0)
-    if_right = logsumexp(log_wrong + gained + log_weight, axis=2).T
-    # The law of the other answers, were this one right.
-    shape = gammaln(alpha + counts) - gammaln(alpha)
-    others = counts.sum(axis=1, keepdims=True) - counts
-    total = (number[:, None] - 1) * alpha
-    law = gammaln(total) - gammaln(total + others) + shape.sum(axis=1, keepdims=True) - shape
-    evidence = if_right + law
-    other = evidence[:, 1:]
-    # An answer that nobody gave cannot be named, and explains nothing.
-    unnamed = np.where(counts[:, 1:] > 0, other, -np.inf)
-    against = logsumexp(unnamed, axis=1) - np.log(number - 1) if other.size else np.full(n, -np.inf)
-    log_odds = against - evidence[:, GOLD] + np.log(prior) - np.log1p(-prior)
     answered = asked.sum(axis=0)
-    probability = np.where(answered >= FEWEST_ANSWERS, expit(log_odds), 0.0)
-    best = 1 + np.argmax(unnamed, axis=1) if other.size else np.full(n, NO_ANSWER)
-    agreeing = np.take_along_axis(counts, np.maximum(best, 0)[:, None], axis=1)[:, 0]
+    votes = _Votes.of(given)
+    every = np.arange(given.shape[1])
+    best = votes.favourites_but(every, np.zeros_like(every))[:, 0]
+    agreeing = votes.counts[every, best].astype(np.int64)
+    # An answer that nobody gave cannot be named; and among few, agreement says little.
+    told = (answered >= FEWEST_ANSWERS) & (agreeing > 0)
+    ratio, share = np.zeros(len(every)), 0.0
+    if told.any():
+        number = np.nan_to_num(np.asarray(options, dtype=np.float64), nan=_OPTIONS_IF_OPEN)
+        around = _errors_around(given, neighbours)
+        rows = np.flatnonzero(answered >= FEWEST_ANSWERS)
+        found, share = _likelihood_ratios(votes, number, around, rows)
+        ratio = np.where(told, found, 0.0)
     return SuspectedFaults(
-        probability,
-        np.where(probability > 0, best, NO_ANSWER),
-        np.where(best > 0, agreeing, 0).astype(np.int64),
+        np.minimum(share * ratio, 1.0),
+        ratio,
+        np.where(told, best, NO_ANSWER),
+        np.where(told, agreeing, 0),
         (asked & (given != GOLD)).sum(axis=0),
         answered,
+        share,
     )
 
 
-def _counts(given: npt.NDArray[np.int64]) -> FloatVector:
-    """Return how many models gave each answer, shape (n, answers)."""
-    codes = int(given.max(initial=GOLD)) + 1
-    return np.stack([(given == code).sum(axis=0) for code in range(codes)], axis=1).astype(float)
+@dataclass(frozen=True)
+class _Votes:
+    """How many models gave each answer, and how able they are.
+
+    Attributes
+    ----------
+    counts : array, shape (n, answers)
+        Models. The last columns, as many as are looked at, are answers that nobody gave.
+    shares, weights : array, shape (n, answers)
+        Of the models asked, and of the sum of their accuracies.
+    favourites : int array, shape (n, 4)
+        The answers with most weight, the most first.
+    """
+
+    counts: FloatVector
+    shares: FloatVector
+    weights: FloatVector
+    favourites: IntVector
+
+    @classmethod
+    def of(cls, given: IntVector) -> _Votes:
+        asked = given != NOT_ASKED
+        able = (given == GOLD).sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
+        answers = int(given.max(initial=GOLD)) + 1 + _OTHERS_LOOKED_AT
+        counts, weights = np.zeros((2, given.shape[1], answers))
+        for model, own in enumerate(given):
+            rows = np.flatnonzero(own >= GOLD)
+            counts[rows, own[rows]] += 1
+            weights[rows, own[rows]] += able[model]
+        possible = (able[:, None] * asked).sum(axis=0)
+        return cls(
+            counts,
+            counts / np.maximum(asked.sum(axis=0), 1)[:, None],
+            weights / np.where(possible > 0, possible, 1.0)[:, None],
+            np.argsort(-weights, axis=1, kind="stable")[:, : _OTHERS_LOOKED_AT + 1],
+        )
+
+    def favourites_but(self, rows: IntVector, key: IntVector) -> IntVector:
+        """Return the three answers with most weight that are not the key, shape (rows, 3)."""
+        ranked = self.favourites[rows]
+        others = np.argsort(ranked == key[:, None], axis=1, kind="stable")[:, :_OTHERS_LOOKED_AT]
+        return np.take_along_axis(ranked, others, axis=1)
+
+    def features(self, rows: IntVector, key: IntVector) -> FloatVector:
+        """Describe the answers to questions as if these answers had been their keys."""
+        others = self.favourites_but(rows, key)
+        there = self.counts[rows] > 0
+        return np.column_stack(
+            [
+                self.weights[rows, key],
+                self.shares[rows, key],
+                np.take_along_axis(self.weights[rows], others, axis=1),
+                self.shares[rows, others[:, 0]],
+                there.sum(axis=1) - there[np.arange(len(rows)), key],
+            ]
+        )
 
 
-def _difficulty_prior(
-    difficulty: FloatVector, neighbours: npt.NDArray[np.int32] | None
-) -> tuple[FloatVector, float]:
-    """Return the usual difficulty at each question, and how much difficulties spread about it."""
-    mean = float(difficulty.mean()) if difficulty.size else 0.0
-    spread = max(float(difficulty.std()), 0.1) if difficulty.size else 1.0
+def _errors_around(given: IntVector, neighbours: npt.NDArray[np.int32] | None) -> FloatVector:
+    """Return how often models err on the neighbours of each question; 0 without any."""
     if neighbours is None or not neighbours.shape[1]:
-        return np.full(len(difficulty), mean), spread
-    sums, draws = neighbour_sums(difficulty, neighbours, (min(_NEIGHBOURS, neighbours.shape[1]),))
-    usual = (sums[0] + _PRIOR_NEIGHBOURS * mean) / (draws[0] + _PRIOR_NEIGHBOURS)
-    return usual, max(float((difficulty - usual).std()), 0.1)
+        return np.zeros(given.shape[1])
+    asked = given != NOT_ASKED
+    errors = np.divide(
+        (asked & (given != GOLD)).sum(axis=0),
+        asked.sum(axis=0),
+        out=np.full(given.shape[1], np.nan),
+        where=asked.any(axis=0),
+    )
+    sums, draws = neighbour_sums(errors, neighbours, (min(_NEIGHBOURS, neighbours.shape[1]),))
+    around: FloatVector = sums[0] / np.maximum(draws[0], 1)
+    return around
 
 
-def _concentration(counts: FloatVector, number: FloatVector) -> float:
-    """Estimate the Dirichlet concentration of one wrong answer, by how often two are the same."""
-    wrong = counts[:, 1:]
-    sizes = wrong.sum(axis=1)
-    pairs = float((sizes * (sizes - 1)).sum())
-    if not pairs:
-        return 1.0
-    same = float((wrong * (wrong - 1)).sum()) / pairs
-    typical = float((sizes * (sizes - 1) * (number - 1)).sum()) / pairs
-    denominator = same * typical - 1
-    if denominator <= 0:
-        return _MOST_CONCENTRATION
-    return float(np.clip((1 - same) / denominator, _LEAST_CONCENTRATION, _MOST_CONCENTRATION))
+def _likelihood_ratios(
+    votes: _Votes, number: FloatVector, around: FloatVector, rows: IntVector
+) -> tuple[FloatVector, float]:
+    """Return the ratio at every question, fitted on some, and the share of wrong keys."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+    given = votes.counts > 0
+    number = np.maximum(number, np.maximum(given[:, 1:].sum(axis=1) + 1, _FEWEST_OPTIONS))
+    named, key = np.nonzero(given[rows][:, 1:])
+    unnamed = number[rows] - 1 - given[rows][:, 1:].sum(axis=1)
+    questions = np.concatenate([rows, rows[named], rows])
+    keys = np.concatenate([np.zeros_like(rows), key + 1, np.full_like(rows, given.shape[1] - 1)])
+    weight = np.concatenate([np.ones(len(rows)), np.ones(len(named)), unnamed])
+    weight /= np.where(np.arange(len(questions)) < len(rows), 1.0, number[questions] - 1)
+    is_planted = np.arange(len(questions)) >= len(rows)
+    there = weight > 0
+    features = np.column_stack(
+        [
+            votes.features(questions[there], keys[there]),
+            np.log(number[questions[there]]),
+            around[questions[there]],
+        ]
+    )
+    model = make_pipeline(
+        StandardScaler(),
+        PolynomialFeatures(2, include_bias=False),
+        LogisticRegression(solver="newton-cholesky"),
+    )
+    model.fit(features, is_planted[there], logisticregression__sample_weight=weight[there])
+    odds = np.zeros(len(questions))
+    odds[there] = model.decision_function(features)
+    share = _share_of_faults(odds[~is_planted], odds[is_planted], weight[is_planted] / len(rows))
+    found = np.zeros(len(number))
+    found[rows] = np.exp(np.minimum(odds[~is_planted], _MOST_LOG_RATIO))
+    return found, share
+
+
+def _share_of_faults(own: FloatVector, planted: FloatVector, weight: FloatVector) -> float:
+    """Return the most that the share of wrong ones among the own keys can be, from all scores."""
+    from scipy.special import betaincinv
+
+    n = len(own)
+    thresholds = np.sort(own)[::-1][: n - 1]
+    if not len(thresholds):
+        return MOST_FAULTS
+    above = np.searchsorted(np.sort(-own), -thresholds, side="right")
+    order = np.argsort(-planted)
+    mass = np.concatenate([[0.0], np.cumsum(weight[order])])
+    of_planted = mass[np.searchsorted(-planted[order], -thresholds, side="right")]
+    highest = betaincinv(above + 1, np.maximum(n - above, 1), _CONFIDENCE)
+    bounds = np.divide(highest, of_planted, out=np.full(len(above), np.inf), where=of_planted > 0)
+    return min(float(bounds.min()), MOST_FAULTS)
 
 
 def answer_codes(correct: Any, answers: Any) -> npt.NDArray[np.int64]:

@@ -199,6 +199,16 @@ def target_specifications(
     return pd.DataFrame(rows, columns=list(SPECIFICATION_COLUMNS))
 
 
+def fault_reason(likelihood_ratio: float, agreeing: int, wrong: int, answered: int) -> str:
+    """Say in a sentence why a question's key is suspected, by the numbers of `SuspectedFaults`."""
+    right = answered - wrong
+    key = "nobody gives the key's" if not right else f"{right} give{'s' * (right == 1)} the key's"
+    return (
+        f"{agreeing} of {answered} models agree on another answer, {key}: {likelihood_ratio:.1f} "
+        "times as usual where a key is wrong as in all of the benchmark."
+    )
+
+
 def _apportioned(counts: Sequence[int], total: int) -> list[int]:
     """Divide a number in proportion to counts, by largest remainders."""
     everything = sum(counts)
@@ -215,7 +225,8 @@ def _apportioned(counts: Sequence[int], total: int) -> list[int]:
 
 def _reason(row: Mapping[str, Any]) -> str:
     errors = "1 error" if row["newly_covered"] == 1 else f"{row['newly_covered']:,} errors"
-    text = f"Covers {errors} better than the picks before ({row['gain']:.1%} of the demand)"
+    better = " better than the picks before" if row["rank"] > 1 else ""
+    text = f"Covers {errors}{better} ({row['gain']:.1%} of the demand)"
     if row["label"]:
         text += f", mostly on {row['label']}"
     if row["error_rate"] is not None:

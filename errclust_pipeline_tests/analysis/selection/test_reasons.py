@@ -48,11 +48,12 @@ def test_each_pick_says_what_it_is_there_for():
     assert first["hot_share"] == 0.5
     assert first["gain"] == pytest.approx(5.6 / 9)
     assert first["reason"] == (
-        "Covers 2 errors better than the picks before (62.2% of the demand), mostly on adding "
-        "fractions; there the model errs on 100% of questions, other models on 38%; 50% of them "
-        "lie where it errs beyond difficulty."
+        "Covers 2 errors (62.2% of the demand), mostly on adding fractions; there the model errs "
+        "on 100% of questions, other models on 38%; 50% of them lie where it errs beyond "
+        "difficulty."
     )
     assert second["candidate_id"] == "d"
+    assert second["reason"].startswith("Covers 1 error better than the picks before (")
     assert (second["nearest_pick"], second["nearest_pick_similarity"]) == (1, 0)
     assert "nearest earlier pick: number 1, cosine 0.00" in second["reason"]
 

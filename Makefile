@@ -35,7 +35,11 @@ test: install  ## Run the tests
 test-daemon: install  ## Run the tests with a real Dagster daemon (five minutes)
 	$(BIN)/python -m pytest -m daemon
 
-test-browser: install  ## Run the tests of the Dagster UI and of reports in a headless Chromium
+.venv/.explore: .venv/.installed
+	@$(PIP) --editable ".[explore]"
+	@touch $@
+
+test-browser: install .venv/.explore  ## Run the tests of the Dagster UI, reports and the explorer in a headless Chromium
 	@command -v chromium >/dev/null || { echo "install chromium first, e.g. apt-get install chromium"; exit 1; }
 	$(BIN)/python -m pytest -m browser
 

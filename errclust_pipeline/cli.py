@@ -120,12 +120,12 @@ def _main(
         # Every command has the option too; given here, it is their default.
         commands = (
             "ingest", "run", "backfill", "status", "map", "hotspots", "uncertainty", "compare",
-            "select", "faults", "report", "battles", "sql", "forget", "demo", "dev",
+            "select", "faults", "report", "explore", "battles", "sql", "forget", "demo", "dev",
         )  # fmt: skip
         context.default_map = {
             **{command: {"root": root} for command in commands},
             "show": {"clusters": {"root": root}},
-            "plot": {name: {"root": root} for name in ("map", "signature", "compare")},
+            "plot": {name: {"root": root} for name in ("map", "signature", "compare", "ratings")},
         }
     if version:
         sys.stdout.write(f"errclust {__version__}\n")
@@ -854,7 +854,6 @@ def show_map(
     region's difficulty explain, by two standard deviations.
     """
     from errclust_pipeline.keys import Partition
-    from errclust_pipeline.likelihoods import read_uncertainty_of_models
     from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, REGION_LABELS
 
     warehouse = _warehouse(root)
@@ -862,10 +861,6 @@ def show_map(
     labels = warehouse.read(REGION_LABELS, partition).to_pylist()
     labels = [row for row in labels if row["level"] <= level]
     models = warehouse.read(LEADERBOARD, partition).to_pylist()
-    sure = read_uncertainty_of_models(
-        warehouse, partition.benchmark, [row["model"] for row in models]
-    )
-    models = [row | sure.get(row["model"], {}) for row in models]
     signatures = warehouse.read(MODEL_SIGNATURES, partition).to_pylist()
     if as_json:
         terminal.print_json({"regions": labels, "models": models, "signatures": signatures})
@@ -1018,6 +1013,7 @@ def uncertainty(
         dict(zip(found.questions["question_id"], found.questions["confidence"], strict=True)),
         examples,
         limit,
+        summary[0]["fewest_options"] != summary[0]["most_options"],
     )
     chosen = settings.for_benchmark(partition.benchmark).statistics
     terminal.print_coverage(regions, summary[0]["alpha"], chosen.alpha, limit)
@@ -1107,7 +1103,7 @@ def compare(
 @app.command()
 @_explain_errors
 def report(
-    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    benchmark: Annotated[str, typer.Argument(help="The benchmark, or the battle set.")],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -1119,19 +1115,34 @@ def report(
     ] = None,
     root: Root = None,
 ) -> None:
-    """Write what was found as one HTML file: leaderboard, map, comparisons, clusters.
+    """Write what was found as one HTML file: leaderboard, map, comparisons, confidence, clusters.
 
-    It opens in a browser from where it lies and loads nothing from anywhere. Questions and
-    responses stand in it: it is as public as you make it.
+    Of a battle set: ratings, where each model wins, and two models against each other. It opens in
+    a browser from where it lies and loads nothing from anywhere. Questions and responses stand in
+    it: it is as public as you make it.
     """
-    from errclust_pipeline.report import ReportError, read_contents, write_report
+    from errclust_pipeline.keys import BattleSet
+    from errclust_pipeline.report import (
+        ReportError,
+        read_battle_contents,
+        read_contents,
+        write_report,
+    )
 
     warehouse = _warehouse(root)
     key = warehouse.known_key("benchmark", benchmark)
+    battle_set = BattleSet(key)
+    is_of_battles = warehouse.has_submission(battle_set)
+    if is_of_battles and model:
+        _stop(f"{key} is a battle set, whose report is about all models: leave out --model")
     models = [warehouse.known_key("model", name) for name in model] if model else None
     target = out or Path(f"{key}.html")
     try:
-        contents = read_contents(warehouse, key, models)
+        contents = (
+            read_battle_contents(warehouse, battle_set)
+            if is_of_battles
+            else read_contents(warehouse, key, models)
+        )
         size = write_report(contents, target.absolute())
     except ReportError as error:
         _stop(str(error))
@@ -1143,6 +1154,67 @@ def report(
     )
 
 
+@app.command()
+@_explain_errors
+def explore(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark.")],
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Only this model; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Only write the table, as Parquet.", show_default=False),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="The explorer's port.  [default: 5055, or any that is free]"
+        ),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser on it.")] = True,
+    root: Root = None,
+) -> None:
+    """Explore the map in a browser: search, filter, colour it by any column, look at neighbours.
+
+    The explorer is Apple's embedding-atlas, an extra: pip install "errclust[explore]". It serves
+    the questions to this machine only, and fetches nothing from elsewhere. Stop it with Ctrl-C.
+    Its map needs a browser with WebGPU; its tables and charts do not.
+    """
+    import signal
+    import webbrowser
+
+    from errclust_pipeline.report import ReportError, explorer
+
+    warehouse = _warehouse(root)
+    key = warehouse.known_key("benchmark", benchmark)
+    models = [warehouse.known_key("model", name) for name in model] if model else None
+    try:
+        command = explorer.atlas_command() if out is None else []
+        table = explorer.explorer_table(warehouse, key, models)
+        said = f"{table.num_rows:,} questions, {table.num_columns} columns"
+        if out is not None:
+            explorer.write_explorer_table(table, out.absolute())
+            terminal.messages().print(terminal.plain(f"{out} is written: {said}"), soft_wrap=True)
+            return
+        chosen = explorer.free_port(port)
+        labels = explorer.region_labels_on_the_map(warehouse, key)
+        # What is started here ends with this command, whoever ends it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        with explorer.atlas(table, labels, chosen, command) as process:
+            address = f"http://127.0.0.1:{chosen}"
+            terminal.messages().print(
+                terminal.plain(f"{key} at {address} ({said}); Ctrl-C stops it"), soft_wrap=True
+            )
+            if browser:
+                webbrowser.open(address)
+            if process.wait():
+                _stop(f"embedding-atlas ended with code {process.returncode}")
+    except ReportError as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        terminal.messages().print("stopped")
+
+
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="The file to write; its ending is its format.")
 ]
@@ -1150,14 +1222,23 @@ Out = Annotated[
 
 def _plot(root: str | None, benchmark: str, models: Sequence[str], out: Path, draw: Any) -> None:
     """Write what `draw` makes of the contents of a report of some models, or of all."""
-    from errclust_pipeline.report import ReportError, read_contents
+    from errclust_pipeline.report import read_contents
+
+    def drawn(warehouse: Warehouse, key: str) -> Any:
+        names = [warehouse.known_key("model", name) for name in models]
+        return draw(read_contents(warehouse, key, names or None), *names)
+
+    _write_plot(root, benchmark, out, drawn)
+
+
+def _write_plot(root: str | None, benchmark: str, out: Path, draw: Any) -> None:
+    """Write the figure that `draw` makes of a warehouse and the key of a benchmark there."""
+    from errclust_pipeline.report import ReportError
     from errclust_pipeline.report.plots import write_plot
 
     warehouse = _warehouse(root)
-    key = warehouse.known_key("benchmark", benchmark)
-    names = [warehouse.known_key("model", name) for name in models]
     try:
-        write_plot(draw(read_contents(warehouse, key, names or None), *names), out.absolute())
+        write_plot(draw(warehouse, warehouse.known_key("benchmark", benchmark)), out.absolute())
     except ReportError as error:
         _stop(str(error))
     terminal.messages().print(terminal.plain(f"{out} is written"), soft_wrap=True)
@@ -1216,6 +1297,29 @@ def plot_compare(
     from errclust_pipeline.report import plots
 
     _plot(root, benchmark, [model_a, model_b], out, plots.plot_comparison)
+
+
+@plot.command("ratings")
+@_explain_errors
+def plot_ratings(
+    battle_set: Annotated[str, typer.Argument(help="The battle set.", metavar="SET")],
+    out: Out,
+    judges: Annotated[
+        str | None,
+        typer.Option(help="human or model.  [default: both, side by side]", show_default=False),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Models shown, the best.")] = 60,
+    root: Root = None,
+) -> None:
+    """Draw the ratings of a battle set's models with their intervals, best first."""
+    from errclust_pipeline.keys import BattleSet
+    from errclust_pipeline.report import plots, read_battle_contents
+
+    def draw(warehouse: Warehouse, key: str) -> Any:
+        contents = read_battle_contents(warehouse, BattleSet(key))
+        return plots.plot_ratings(contents, judges, max(limit, 1))
+
+    _write_plot(root, battle_set, out, draw)
 
 
 @app.command()
@@ -1378,40 +1482,16 @@ def _battles_between(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rate two models by their battles with each other alone, overall and by region."""
     from errclust_pipeline import verdicts
-    from errclust_pipeline.analysis.ratings import regional_ratings
 
     prompts = verdicts.read_prompt_map(warehouse, partition)
     ratings: list[dict[str, Any]] = []
     regions: list[dict[str, Any]] = []
     for kind, everyone in verdicts.read_verdicts(warehouse, partition, prompts).items():
         own = everyone.between(model, against)
-        if own is None:
-            continue
-        overall = own.rate()
-        gap = overall.difference(model, against)
-        wins = own.wins_of(model)
-        ratings.append(
-            {
-                "judge_kind": kind,
-                "battles": len(own.battles),
-                "wins": wins.count(1.0),
-                "ties": wins.count(0.5),
-                "win_rate": sum(wins) / len(wins),
-                "difference": gap.estimate,
-                "low": gap.low,
-                "high": gap.high,
-                "bounded": bool(overall.bounded.all()),
-            }
-        )
-        levels = [own.subjects(), *verdicts.regions_at_levels(prompts)]
-        for level, names in enumerate(levels):
-            found = regional_ratings(own.battles, overall, names, permutations=0).models
-            chosen = found[found["model"] == model].rename(columns={"region": "region_id"})
-            regions += [
-                {"judge_kind": kind, "level": level}
-                | {str(name): value for name, value in row.items()}
-                for row in chosen.to_dict("records")
-            ]
+        if own is not None:
+            overall, found = verdicts.compare_by_battles(own, prompts, model, against)
+            ratings.append({"judge_kind": kind} | overall)
+            regions += [{"judge_kind": kind} | row for row in found]
     return ratings, regions
 
 

@@ -28,6 +28,9 @@ _COLUMNS = (
     "question_id", "choices", "choice_log_likelihoods", "choice_lengths", "gold_choice", "metric",
 )  # fmt: skip
 
+UNCERTAINTY_OF_A_MODEL = ("confidence", "calibration_error", "set_size", "coverage", "uacc")
+"""Columns of `leaderboard` that come from `uncertainty_summary`."""
+
 
 def read_option_probabilities(
     store: Warehouse, partition: Partition, question_map: QuestionMap
@@ -74,7 +77,7 @@ def read_option_probabilities(
 def read_uncertainty_of_models(
     store: Warehouse, benchmark: str, models: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return what `uncertainty_summary` says of each model: confidence, set size and UAcc.
+    """Return what `uncertainty_summary` says of each model, as `leaderboard` has it.
 
     Sets are in the form, and the mean over both scores, by which LLM-Uncertainty-Bench ranks.
     Models without comparable log-likelihoods are not among them.
@@ -86,7 +89,7 @@ def read_uncertainty_of_models(
             continue
         for row in store.read(UNCERTAINTY_SUMMARY, partition).to_pylist():
             if (row["score"], row["form"]) == (MEAN, "paper"):
-                found[model] = {name: row[name] for name in ("confidence", "set_size", "uacc")}
+                found[model] = {name: row[name] for name in UNCERTAINTY_OF_A_MODEL}
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from errclust_pipeline.tables import (
     RESPONSES,
     Table,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_REFERENCE_MODELS = 64
 """Difficulty is no better known from more, and reading them would make a submission cost more."""
@@ -135,11 +138,13 @@ def _on_map(rows: pa.Table, question_map: QuestionMap) -> pa.BooleanArray:
     )
 
 
-def reference_models(store: Warehouse, partition: Partition) -> list[str]:
+def reference_models(
+    store: Warehouse, partition: Partition, most: int = _MOST_REFERENCE_MODELS
+) -> list[str]:
     """Return the other models of a benchmark, or an even spread of them if they are many."""
     others = [name for name in models_of(store, partition.benchmark) if name != partition.model]
-    if len(others) > _MOST_REFERENCE_MODELS:
-        spread = np.linspace(0, len(others) - 1, _MOST_REFERENCE_MODELS).round().astype(int)
+    if len(others) > most:
+        spread = np.linspace(0, len(others) - 1, most).round().astype(int)
         others = [others[position] for position in spread]
     return others
 
@@ -219,6 +224,25 @@ def read_region_names(store: Warehouse, benchmark: str) -> dict[str, str]:
     """Return the name of each region of a benchmark's map."""
     rows = store.read(REGION_LABELS, Partition(benchmark), columns=["region_id", "label"])
     return dict(zip(rows["region_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
+
+
+def read_region_names_if_there(store: Warehouse, benchmark: str) -> dict[str, str]:
+    """Return the name of each region; none if they were not named yet."""
+    if store.provenance(REGION_LABELS, Partition(benchmark)) is None:
+        return {}
+    return read_region_names(store, benchmark)
+
+
+def read_layout(store: Warehouse, benchmark: str) -> pd.DataFrame:
+    """Return the questions on a map with their region and place, ``x`` and ``y``.
+
+    Places are null if the map was not laid out.
+    """
+    columns = ["question_id", "region_id", "stands_for_itself", "x", "y"]
+    rows = store.read(QUESTION_MAP, Partition(benchmark), columns=columns)
+    own = rows.filter(rows["stands_for_itself"]).drop_columns(["stands_for_itself"])
+    layout: pd.DataFrame = own.to_pandas()
+    return layout
 
 
 def read_phrases(

@@ -2,6 +2,8 @@
 
 ::
 
+    pictures = true               # for the Dagster UI, with each materialisation
+
     [errors]
     text = "question"             # what is embedded: question, question_and_answer or response
 
@@ -248,6 +250,8 @@ class Settings(BenchmarkSettings):
     submissions: SubmissionSettings = SubmissionSettings()
     owners: tuple[str, ...] = ()
     """Of all assets, as the UI shows them: e-mail addresses, or ``team:name``."""
+    pictures: bool = True
+    """Whether materialisations carry pictures; each takes 10 to 80 kB of Dagster's event log."""
     benchmarks: dict[str, dict[str, Any]] = {}
 
     @pydantic.model_validator(mode="after")

@@ -71,6 +71,8 @@ class Stage:
 
     `uses_other_models` is for a model's stage whose result rests on how the *other* models fare. It
     is not made anew for each model that comes, only when their number has doubled.
+
+    Of the assets in `upstream`, those `of_some` models only are read where they exist.
     """
 
     asset: str
@@ -79,6 +81,7 @@ class Stage:
     code_version: str
     settings: Callable[[Settings, Partition], Mapping[str, Any]]
     uses_other_models: bool = False
+    of_some: tuple[str, ...] = ()
 
     @property
     def by_model(self) -> bool:
@@ -196,7 +199,7 @@ UNCERTAINTY_STAGE = Stage(
     "uncertainty",
     (UNCERTAINTY, UNCERTAINTY_SUMMARY, UNCERTAINTY_BY_REGION, UNCERTAINTY_HOT_REGIONS),
     ("question_map", "region_labels", "raw_results"),
-    "1",
+    "2",
     _statistics_settings("alpha", "permutations", "miscoverage"),
 )
 ERROR_DIAGNOSES_STAGE = Stage(
@@ -216,9 +219,10 @@ DIAGNOSIS_CLUSTERS_STAGE = Stage(
 LEADERBOARD_STAGE = Stage(
     "leaderboard",
     (LEADERBOARD, MODEL_SIGNATURES),
-    ("question_map", "raw_results", "error_table"),
-    "3",
+    ("question_map", "raw_results", "error_table", "uncertainty"),
+    "4",
     _statistics_settings("leave_out_artefacts"),
+    of_some=("uncertainty",),
 )
 MODEL_COMPARISON_STAGE = Stage(
     "model_comparison",
@@ -324,7 +328,8 @@ def provenance(
         inputs = {}
         sources = [_BY_ASSET[asset] for asset in stage.upstream]
         gathered = [] if stage.by_model else [one for one in sources if one.by_model]
-        models = _models_with(warehouse, partition.benchmark, gathered) if gathered else []
+        needed = [one for one in gathered if one.asset not in stage.of_some]
+        models = _models_with(warehouse, partition.benchmark, needed) if needed else []
         for source in sources:
             if source in gathered:
                 where = {
@@ -337,7 +342,7 @@ def provenance(
                 where = {source.asset: Partition(partition.benchmark)}
             found = {name: warehouse.provenance(source.table, one) for name, one in where.items()}
             versions = {name: one.data_version for name, one in found.items() if one is not None}
-            if not versions:
+            if not versions and source.asset not in stage.of_some:
                 raise WarehouseError(
                     f"{stage.asset} of {partition} needs {source.asset}, which does not exist: "
                     "materialise it first, or run "

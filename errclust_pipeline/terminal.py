@@ -30,7 +30,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
-from errclust_pipeline.analysis.uncertainty.measure import CONFIDENTLY_WRONG, MEAN, UNCERTAIN
+from errclust_pipeline.analysis.uncertainty.measure import (
+    CONFIDENTLY_WRONG,
+    MEAN,
+    UNCERTAIN,
+    UNCERTAIN_GIVEN_OPTIONS,
+)
 from errclust_pipeline.progress import ProgressReport, listen
 
 if TYPE_CHECKING:
@@ -344,6 +349,12 @@ def _p_value(p: float | None) -> str:
     return f"{p:.0e}" if p < 0.001 else f"{p:.3f}"
 
 
+def _moran(moran: float | None, z: float | None) -> str:
+    if moran is None or z is None or moran != moran or z != z:
+        return "-"
+    return f"{moran:.3f} (z {z:.0f})"
+
+
 def _table(title: str, columns: Sequence[tuple[str, bool]]) -> Table:
     """Return an empty table; of each column its heading and whether it holds numbers."""
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -551,26 +562,25 @@ def artefact_note(left_out: bool) -> str:
 
 
 def print_leaderboard(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the rows of `leaderboard` of one benchmark.
-
-    Those of models whose uncertainty is known have its `confidence`, `set_size` and `uacc` too.
-    """
+    """Print the rows of `leaderboard` of one benchmark, uncertainty where that is known."""
     columns = [
         ("model", False), ("questions", True), ("accuracy", True), ("95 % interval", True),
         ("artefacts", True), ("without them", True), ("of all responses", True),
     ]  # fmt: skip
-    some_are_sure = any("uacc" in row for row in rows)
+    some_are_sure = any(row["set_size"] is not None for row in rows)
     if some_are_sure:
-        columns += [("says", True), ("set size", True), ("UAcc", True)]
+        columns += [("says", True), ("set size", True), ("covered", True), ("UAcc", True)]
     table = _table(
         "Accuracy over distinct questions; intervals allow for neighbours being alike", columns
     )
     for row in rows:
-        sure = ["-", "-", "-"] if some_are_sure else []
-        if "uacc" in row:
+        sure = []
+        if some_are_sure:
+            size = row["set_size"]
             sure = [
                 _one_decimal(row["confidence"]),
-                f"{row['set_size']:.2f}",
+                "-" if size is None else f"{size:.2f}",
+                _one_decimal(row["coverage"]),
                 _one_decimal(row["uacc"]).removesuffix("%"),
             ]
         table.add_row(
@@ -644,9 +654,8 @@ def print_autocorrelation(
     for k in sorted({row["k"] for row in statistics}):
         cells = []
         for mark in ("errors", "residual"):
-            row = found.get((mark, k))
-            known = row is not None and row["moran"] is not None and row["z"] is not None
-            cells.append(f"{row['moran']:.3f} (z {row['z']:.0f})" if row and known else "-")
+            row = found.get((mark, k), {})
+            cells.append(_moran(row.get("moran"), row.get("z")))
         table.add_row(str(k), *cells)
     output().print(table)
 
@@ -794,20 +803,32 @@ def print_certainty(
     )
     columns = [("score", False), ("form", False), ("set size", True), ("covered", True)]
     columns += [("UAcc", True), ("Moran's I of set size", True)]
+    if few != many:
+        columns.append(("given options", True))
     table = _table(
         f"Conformal sets that may miss the right option in {one['alpha']:.0%} of questions", columns
     )
     for row in summary:
-        known = row["moran"] is not None and row["moran"] == row["moran"]
+        morans = [_moran(row["moran"], row["moran_z"])]
+        if few != many:
+            morans.append(_moran(row["adjusted_moran"], row["adjusted_moran_z"]))
         table.add_row(
             "mean" if row["score"] == MEAN else row["score"].upper(),
             row["form"],
             f"{row['set_size']:.2f}",
             _one_decimal(row["coverage"]),
             f"{100 * row['uacc']:.1f}" if row["uacc"] == row["uacc"] else "-",
-            f"{row['moran']:.3f} (z {row['moran_z']:.0f})" if known else "-",
+            *morans,
         )
     output().print(table)
+    if few != many:
+        output().print(
+            Text(
+                "given options: the same, standardised over the questions of as many options and "
+                "permuted among those: topics differ in their number of options",
+                style="dim",
+            )
+        )
     table = _table(
         "Confidence and correctness",
         [("it says", False), ("right", True), ("wrong", True)],
@@ -842,6 +863,7 @@ def print_uncertain_places(
     confidence: Mapping[str, float],
     examples: int,
     limit: int,
+    options_vary: bool,
 ) -> None:
     """Print the rows of `uncertainty_hot_regions` of one model, confidently wrong ones first.
 
@@ -852,11 +874,19 @@ def print_uncertain_places(
     confidence : mapping from question id to the probability of the option chosen
     examples, limit : int
         Examples shown of each place, and places of each kind (0 shows all).
+    options_vary : bool
+        Whether questions differ in their number of options.
     """
     titles = {
         CONFIDENTLY_WRONG: "Where it is confidently wrong more than elsewhere",
         UNCERTAIN: "Where it is unsure more than elsewhere (set size over options)",
+        UNCERTAIN_GIVEN_OPTIONS: (
+            "Where it is unsure more than on other questions of as many options (points of set "
+            "size over options)"
+        ),
     }
+    if not options_vary:
+        del titles[UNCERTAIN_GIVEN_OPTIONS]
     for basis, title in titles.items():
         of_basis = [row for row in places if row["basis"] == basis]
         rows = of_basis[: limit or None]
@@ -875,12 +905,14 @@ def print_uncertain_places(
                 region = plain(f"{row['region_id']} {row['label'] or ''}")
                 region.stylize("dim")
                 place = Text("\n").join([place, Text("in ", style="dim") + region])
+            said = _points if basis == UNCERTAIN_GIVEN_OPTIONS else _percent
+            low, high = said(row["low"]), said(row["high"])
             cells: list[Text | str] = [
                 str(row["rank"]),
                 place,
                 f"{row['size']:,}",
-                f"{row['value']:.0%} ({row['low']:.0%}-{row['high']:.0%})",
-                _percent(row["outside_value"]),
+                f"{said(row['value'])} ({low}{'-' if said is _percent else ' to '}{high})",
+                said(row["outside_value"]),
                 _percent(row["accuracy"]),
                 _percent(row["confidence"]),
                 f"{row['set_size']:.1f}",
@@ -899,8 +931,8 @@ def print_uncertain_places(
         for row in rows:
             for name in row["exemplars"][:examples]:
                 if name in questions:
-                    said = Text(f"{row['rank']:>3} says {confidence[name]:.0%}: ")
-                    output().print(said, example_line(questions[name]))
+                    sure = Text(f"{row['rank']:>3} says {confidence[name]:.0%}: ")
+                    output().print(sure, example_line(questions[name]))
     output().print(
         Text(
             "conf. wrong: share of questions where it is wrong and surer than at its median; set "

@@ -10,7 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.question_map import QuestionMap
-from errclust_pipeline.analysis.ratings import Battles, Ratings, battles_of, fit_ratings
+from errclust_pipeline.analysis.ratings import (
+    Battles,
+    Ratings,
+    battles_of,
+    fit_ratings,
+    regional_ratings,
+)
 from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import BATTLES, JUDGE_KINDS, PROMPT_MAP
@@ -124,6 +130,56 @@ def read_verdicts(
         judges[unknown] = judges.max(initial=-1) + 1 + np.arange(len(unknown))
         found[kind] = Verdicts(dataclasses.replace(battles, prompts=on), judges, own)
     return found
+
+
+def compare_by_battles(
+    own: Verdicts,
+    prompts: QuestionMap,
+    model: str,
+    against: str,
+    spread: float | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Rate two models by their battles with each other alone, overall and by region and subject.
+
+    Parameters
+    ----------
+    own : Verdicts
+        Of these two only, by `Verdicts.between`.
+    prompts : QuestionMap
+    spread : float, optional
+        See `regional_ratings`: choosing one takes most of the time, and only shifts rest on it.
+
+    Returns
+    -------
+    overall : dict
+        `battles`, `prompts`, `wins`, `ties` and `win_rate` of `model`, the `difference` of their
+        ratings in points with `low` and `high`, and whether that is `bounded`.
+    regions : list of dict
+        Rows of `regional_ratings(…).models` for `model`, with `region_id` and `level`.
+    """
+    overall = own.rate()
+    gap = overall.difference(model, against)
+    wins = own.wins_of(model)
+    found = {
+        "battles": len(own.battles),
+        "prompts": len(np.unique(own.battles.prompts)),
+        "wins": wins.count(1.0),
+        "ties": wins.count(0.5),
+        "win_rate": sum(wins) / len(wins),
+        "difference": gap.estimate,
+        "low": gap.low,
+        "high": gap.high,
+        "bounded": bool(overall.bounded.all()),
+    }
+    regions = []
+    for level, names in enumerate([own.subjects(), *regions_at_levels(prompts)]):
+        table = regional_ratings(own.battles, overall, names, spread=spread, permutations=0).models
+        chosen = table[table["model"] == model].rename(columns={"region": "region_id"})
+        regions += [
+            {"level": level} | {str(name): value for name, value in row.items()}
+            for row in chosen.to_dict("records")
+        ]
+    return found, regions
 
 
 def regions_at_levels(prompts: QuestionMap) -> list[list[str | None]]:

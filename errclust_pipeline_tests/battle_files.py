@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from errclust_pipeline_tests.result_files import questions
 from errclust_pipeline_tests.sources.reading import write_lines
 
 
@@ -53,6 +56,39 @@ def arena_row(number: int = 0, **changed: Any) -> dict[str, Any]:
         "toxic_chat_tag": {"roberta": {"flagged": False, "probability": 0.01}},
         **changed,
     }
+
+
+STRENGTH = {"weak": 0.0, "middle": 0.8, "strong": 1.6, "chess-player": 0.8}
+
+
+def topic_battles(per_topic: int = 60) -> list[dict[str, Any]]:
+    """Battles on four topics; one model wins whenever it is about chess. Two judges a prompt."""
+    draw = random.Random(0)
+    found = []
+    for number, (topic, prompt) in enumerate(questions(per_topic)):
+        models = draw.sample(list(STRENGTH), 4)
+        for first, second in (models[:2], models[2:]):
+            odds = STRENGTH[first] - STRENGTH[second]
+            if topic == "chess" and "chess-player" in (first, second):
+                odds += 4 if first == "chess-player" else -4
+            won = draw.random() < 1 / (1 + math.exp(-odds))
+            answers = {
+                model: f"**{model}** says\n- one thing{' again' * draw.randrange(20)} {number}"
+                for model in (first, second)
+            }
+            found += [
+                mt_bench_row(
+                    number,
+                    model_a=first,
+                    model_b=second,
+                    winner=("model_a" if won else "model_b") if draw.random() < 0.9 else "tie",
+                    judge=judge,
+                    conversation_a=conversation(prompt, answers[first]),
+                    conversation_b=conversation(prompt, answers[second]),
+                )
+                for judge in ("expert_1", "gpt4_pair")
+            ]
+    return found
 
 
 def write_lmsys(path: Path, rows: Iterable[dict[str, Any]] | None = None) -> Path:

@@ -23,7 +23,8 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def _no_instance_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    # For good: the home of a fixture's instance, restored after a test, would be the next one's.
+    os.environ.pop("DAGSTER_HOME", None)
     monkeypatch.delenv("ERRCLUST_ROOT", raising=False)
     # An instance that is entered twice, as Dagster does, leaves its storage behind for whoever
     # loads definitions next.
@@ -33,12 +34,19 @@ def _no_instance_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def quick_root(folder: Path) -> Path:
-    """Make a data root that embeds by hashing and lays out no map: quick, the same machinery."""
+    """Make a data root that embeds by hashing and draws nothing: quick, the same machinery."""
     folder.mkdir()
     (folder / "errclust.toml").write_text(
-        '[embedding]\nmodel = "hashing"\n[clustering]\nlayout = false\n'
+        'pictures = false\n[embedding]\nmodel = "hashing"\n[clustering]\nlayout = false\n'
     )
     return folder
+
+
+def with_pictures(root: Path) -> Path:
+    """Let what is materialised at a quick data root carry its pictures."""
+    settings = root / "errclust.toml"
+    settings.write_text(settings.read_text().replace("pictures = false", "pictures = true"))
+    return root
 
 
 @pytest.fixture

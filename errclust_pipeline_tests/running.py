@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import dagster as dg
+
 from errclust_pipeline import run as runs
+from errclust_pipeline.assets import ASSETS
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.instance import open_instance
 from errclust_pipeline.keys import Partition
@@ -31,3 +34,18 @@ def run_phases(
 def failures_of(finished: Sequence[runs.FinishedRun]) -> list[str]:
     """Return why runs failed."""
     return [one.failure for one in finished if one.failure is not None]
+
+
+def markdown_by_asset(warehouse: Warehouse) -> dict[str, dict[str, str]]:
+    """Return the Markdown, by name, of the newest materialisation of each asset that has one."""
+    found = {}
+    with open_instance(warehouse.storage) as instance:
+        for asset in ASSETS:
+            event = instance.get_latest_materialization_event(asset.key)
+            if event is not None and event.asset_materialization is not None:
+                found[asset.key.to_user_string()] = {
+                    name: value.value
+                    for name, value in event.asset_materialization.metadata.items()
+                    if isinstance(value, dg.MarkdownMetadataValue)
+                }
+    return found

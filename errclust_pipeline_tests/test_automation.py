@@ -21,7 +21,8 @@ ON_THE_MAP = {
     *("hot_spots", "autocorrelation", "uncertainty", "training_candidates"),
     *("error_diagnoses", "diagnosis_clusters"),
 }
-COMPARISONS = {"leaderboard", "model_comparison"}
+COMPARISONS = {"model_comparison"}
+LAST = {"trivia": {"leaderboard"}}  # It waits for uncertainty too.
 MAP = {"question_map", "region_labels"}
 A, B, C = (f"trivia|org__model-{letter}" for letter in "abc")
 
@@ -91,6 +92,7 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
         {A: CHAIN, "trivia": {"questions"}},
         {"trivia": MAP},
         {A: ON_THE_MAP, "trivia": COMPARISONS},
+        LAST,
     ]
 
     # Another model, the same questions: the map stays.
@@ -99,6 +101,7 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
         {B: {"raw_results"}},
         {B: CHAIN, "trivia": {"questions"}},
         {B: ON_THE_MAP, "trivia": COMPARISONS},
+        LAST,
     ]
 
     # New questions: the map changes, and with it what lies on it.
@@ -108,6 +111,7 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
         {C: CHAIN, "trivia": {"questions"}},
         {"trivia": MAP},
         {A: ON_THE_MAP, B: ON_THE_MAP, C: ON_THE_MAP, "trivia": COMPARISONS},
+        LAST,
     ]
 
     write_table(drop / "a.csv", right_every=4)
@@ -115,6 +119,7 @@ def test_what_is_new_is_computed_once_and_nothing_else(daemon, root):
         {A: {"raw_results"}},
         {A: CHAIN, "trivia": {"questions"}},
         {A: ON_THE_MAP, "trivia": COMPARISONS},
+        LAST,
     ]
 
     # A pair of the grid that has no results is never asked for.

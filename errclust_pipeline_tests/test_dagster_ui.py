@@ -15,7 +15,7 @@ import pytest
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import dagster_home
 from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.running import failures_of, run_phases
 
@@ -42,7 +42,7 @@ def wait_for(address, seconds=60):
 def server(tmp_path_factory):
     """Address of a webserver on a root where everything was computed."""
     folder = tmp_path_factory.mktemp("ui")
-    warehouse = Warehouse(str(quick_root(folder / "root")))
+    warehouse = Warehouse(str(with_pictures(quick_root(folder / "root"))))
     file = write_table(folder / "results.csv", ["org/model-a", "org/model-b"])
     file.write_text(file.read_text().replace("town number 1 ", f"{HOSTILE} 1 "))
     ingest(warehouse, [file])
@@ -118,3 +118,12 @@ def test_a_materialisation_shows_its_columns_rows_and_a_preview_as_text(server, 
     page.get_by_text(HOSTILE).first.wait_for()
     page.get_by_text("Show table").first.click()
     page.get_by_text("the response's last characters").first.wait_for()
+
+
+def test_an_assets_page_shows_a_table_at_once_and_its_picture_at_a_click(server, page):
+    page.goto(f"{server}/assets/leaderboard?view=partitions&partition=trivia")
+    page.locator(".dagster-markdown td", has_text="org__model-a").wait_for()
+    page.get_by_text("[Show Markdown]").click()
+    picture = page.locator(".dagster-markdown img")
+    picture.wait_for()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300

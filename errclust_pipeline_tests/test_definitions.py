@@ -47,7 +47,7 @@ def test_the_asset_graph_is_the_documented_one(root):
         },
         "error_diagnoses": {"question_map", "raw_results", "error_table"},
         "diagnosis_clusters": {"error_diagnoses", "error_table"},
-        "leaderboard": {"question_map", "raw_results", "error_table"},
+        "leaderboard": {"question_map", "raw_results", "error_table", "uncertainty"},
         "model_comparison": {"question_map", "raw_results", "error_table"},
         "battles": set(),
         "prompt_map": {"battles"},

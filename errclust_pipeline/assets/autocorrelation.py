@@ -14,11 +14,16 @@ from errclust_pipeline.analysis.spatial import (
     usable_scales,
 )
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
-from errclust_pipeline.marks import read_expected, read_map, read_marks
+from errclust_pipeline.keys import Partition
+from errclust_pipeline.marks import read_expected, read_map, read_marks, reference_models
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import AUTOCORRELATION_STAGE, models_of, provenance
 from errclust_pipeline.tables import AUTOCORRELATION
+
+_MOST_SHOWN_BESIDE = 20
 
 
 @dg.asset(
@@ -78,4 +83,18 @@ def autocorrelation(
         made_from,
         rows.num_rows,
         rows.select(["mark", "k", "moran", "z", "p"]),
+        glance=lambda: at_a_glance.of_autocorrelation(
+            records, _of_other_models(store, partition), partition.model
+        ),
     )
+
+
+def _of_other_models(store: Warehouse, partition: Partition) -> dict[str, list[dict[str, Any]]]:
+    """Return what is known by now of other models, to be shown beside this one."""
+    found = {}
+    for name in reference_models(store, partition, _MOST_SHOWN_BESIDE):
+        other = Partition(partition.benchmark, name)
+        if store.provenance(AUTOCORRELATION, other) is not None:
+            rows = store.read(AUTOCORRELATION, other, columns=["mark", "k", "moran"])
+            found[name] = rows.to_pylist()
+    return found

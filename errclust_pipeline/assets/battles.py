@@ -13,6 +13,7 @@ from errclust_pipeline.ingest import check_unchanged
 from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.partitions import BATTLE_SETS
 from errclust_pipeline.progress import ProgressCounter
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.hub import on_this_machine
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources.base import renamed_sources
@@ -88,4 +89,5 @@ def battles(
             "reasons": dict(reasons),
             "reader": submission.reader,
         },
+        lambda: at_a_glance.of_battles(winners, judges, rejects),
     )

@@ -12,6 +12,7 @@ from errclust_pipeline.assets.label_writer import label_embedding, label_writer
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.warehouse import Warehouse, WarehouseError
@@ -71,6 +72,7 @@ def cluster_labels(
             "reused": int(labels["reused_from"].notna().sum()),
             **({} if model is None else model.usage.to_metadata()),
         },
+        lambda: at_a_glance.of_labels(labels),
     )
 
 

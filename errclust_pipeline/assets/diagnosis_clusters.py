@@ -12,6 +12,7 @@ from errclust_pipeline.assets.embedding import looked_up
 from errclust_pipeline.assets.label_writer import label_embedding, label_writer
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
@@ -82,4 +83,9 @@ def diagnosis_clusters(
             "clusters": len(labels),
             **({} if model is None else model.usage.to_metadata()),
         },
+        lambda: (
+            at_a_glance.of_labels(labels)
+            if len(labels)
+            else at_a_glance.of_nothing("No error has a diagnosis: see error_diagnoses.")
+        ),
     )

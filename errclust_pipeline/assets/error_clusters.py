@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from errclust_pipeline.analysis.clustering import cluster_errors
-from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient, told
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_CLUSTERS_STAGE, provenance
 from errclust_pipeline.tables import ERROR_CLUSTERS, ERROR_EMBEDDINGS
@@ -54,6 +55,7 @@ def error_clusters(
             "noise": int(first_level["cluster_id"].isna().sum()),
             "sizes_of_level_1": {str(name): int(size) for name, size in sizes.items()},
         },
+        lambda: at_a_glance.of_clusters(clusters, told(partition)),
     )
 
 

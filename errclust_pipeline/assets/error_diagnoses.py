@@ -12,10 +12,16 @@ from errclust_pipeline.analysis.language import AskFailure
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.diagnoses import errors_to_diagnose
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.language_model import LanguageModelResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_DIAGNOSES_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import ERROR_DIAGNOSES
+
+_NOT_ASKED_FOR = (
+    "Nothing was asked: set a language model in [language_model], and in [diagnosis] the share of "
+    "errors to be diagnosed, in errclust.toml."
+)
 
 
 @dg.asset(
@@ -40,7 +46,15 @@ def error_diagnoses(
     if model is None or not wanted.share:
         rows = ERROR_DIAGNOSES.schema.empty_table()
         store.write(ERROR_DIAGNOSES, partition, rows, made_from)
-        return materialized(store, ERROR_DIAGNOSES, partition, made_from, 0, None)
+        return materialized(
+            store,
+            ERROR_DIAGNOSES,
+            partition,
+            made_from,
+            0,
+            None,
+            glance=lambda: at_a_glance.of_nothing(_NOT_ASKED_FOR),
+        )
 
     to_do = errors_to_diagnose(store, partition, wanted, model.settings.prompt_tokens)
     context.log.info(f"to be asked: {model.quote(to_do.prompts)}")
@@ -82,4 +96,8 @@ def error_diagnoses(
             "errors_by_cause_estimated": {name: round(n, 1) for name, n in causes.most_common()},
             **model.usage.to_metadata(),
         },
+        lambda: at_a_glance.of_diagnoses(
+            {name: n for name, n in causes.items() if name != "None"},
+            sum("problem" in record for record in records),
+        ),
     )

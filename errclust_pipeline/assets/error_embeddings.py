@@ -9,6 +9,7 @@ import pyarrow as pa
 from errclust_pipeline.assets.embedding import looked_up
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_EMBEDDINGS_STAGE, provenance
@@ -46,6 +47,7 @@ def error_embeddings(
         rows.num_rows,
         errors.select(["example_id", "text"]),
         metadata,
+        lambda: at_a_glance.of_embeddings(rows.num_rows, metadata),
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from errclust_pipeline.analysis import errors
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import ERROR_TABLE, provenance
 from errclust_pipeline.tables import ERRORS, RESPONSES
@@ -43,4 +44,5 @@ def error_table(
         rows.num_rows,
         rows.select(["example_id", "failure_form", "question", "gold", "prediction"]),
         {f"failure_form/{form}": int(count) for form, count in forms.items()},
+        lambda: at_a_glance.of_errors(table),
     )

@@ -17,15 +17,17 @@ from errclust_pipeline.analysis.spatial import (
     scan,
     usable_scales,
 )
-from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient, told
 from errclust_pipeline.marks import (
     read_expected,
+    read_layout,
     read_map,
     read_marks,
     read_phrases,
     read_region_names,
 )
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import HOT_SPOTS_STAGE, provenance
 from errclust_pipeline.tables import HOT_REGIONS, HOT_SPOTS
@@ -99,6 +101,14 @@ def hot_spots(
             "artefacts_left_out": chosen.leave_out_artefacts,
             "adjusted_for_difficulty": expected is not None,
         },
+        lambda: at_a_glance.of_hot_spots(
+            spots,
+            regions,
+            read_layout(store, partition.benchmark),
+            read_region_names(store, partition.benchmark),
+            chosen.alpha,
+            told(partition),
+        ),
     )
 
 

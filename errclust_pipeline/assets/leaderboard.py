@@ -12,8 +12,10 @@ from errclust_pipeline.analysis.comparison import leaderboard as rank_models
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
-from errclust_pipeline.marks import read_map, read_marks
+from errclust_pipeline.likelihoods import UNCERTAINTY_OF_A_MODEL, read_uncertainty_of_models
+from errclust_pipeline.marks import read_map, read_marks, read_region_names_if_there
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import LEADERBOARD_STAGE, models_of, provenance
 from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
@@ -21,7 +23,7 @@ from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
 
 @dg.asset(
     partitions_def=BENCHMARKS,
-    deps=["question_map", "raw_results", "error_table"],
+    deps=["question_map", "raw_results", "error_table", "uncertainty"],
     group_name="comparison",
     kinds={"scipy", "parquet"},
     code_version=LEADERBOARD_STAGE.code_version,
@@ -30,7 +32,7 @@ from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
 def leaderboard(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
-    """Accuracy, artefacts, and where each model departs from its ability (model_signatures)."""
+    """Accuracy, uncertainty, and where each model departs from its ability (model_signatures)."""
     store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
     made_from = provenance(LEADERBOARD_STAGE, store, settings, partition)
     left_out = settings.for_benchmark(partition.benchmark).statistics.leave_out_artefacts
@@ -48,6 +50,9 @@ def leaderboard(
         ).as_py()
         for model in table["model"]
     ]
+    sure = read_uncertainty_of_models(store, partition.benchmark, list(marks))
+    for column in UNCERTAINTY_OF_A_MODEL:
+        table[column] = [sure.get(model, {}).get(column) for model in table["model"]]
     rows = pa.Table.from_pandas(table, schema=LEADERBOARD.schema, preserve_index=False)
     if left_out:
         errors = {model: one.without_artefacts().errors for model, one in marks.items()}
@@ -62,8 +67,14 @@ def leaderboard(
         partition,
         made_from,
         rows.num_rows,
-        rows.select(["model", "accuracy", "low", "high", "artefacts"]),
+        rows.select(["model", "accuracy", "low", "high", "artefacts", "set_size", "uacc"]),
         {"models": rows.num_rows},
+        lambda: at_a_glance.of_leaderboard(
+            rows.to_pylist(),
+            signatures.to_pylist(),
+            read_region_names_if_there(store, partition.benchmark),
+            partition.benchmark,
+        ),
     )
 
 

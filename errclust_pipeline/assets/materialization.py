@@ -1,4 +1,4 @@
-"""What every asset reports of the partition it wrote: version, rows, columns and a preview."""
+"""What every asset reports of a partition: version, rows, columns, a preview and a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import dagster as dg
 import pyarrow as pa
 
 from errclust_pipeline.keys import Partition
+from errclust_pipeline.report.at_a_glance import Glance
 from errclust_pipeline.resources.warehouse import Provenance, Warehouse
+from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import Table
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
 
@@ -73,6 +75,11 @@ def column_lineage(table: Table) -> dict[str, dg.TableColumnLineage]:
     return {"dagster/column_lineage": dg.TableColumnLineage(sources)}
 
 
+def told(partition: Partition) -> str:
+    """Return what a partition is of, for the title of a picture."""
+    return f"{partition.model} on {partition.benchmark}"
+
+
 def materialized(
     warehouse: Warehouse,
     table: Table,
@@ -81,6 +88,7 @@ def materialized(
     rows: int,
     preview: pa.Table | None,
     metadata: Mapping[str, Any] | None = None,
+    glance: Callable[[], Glance] | None = None,
 ) -> dg.MaterializeResult[Any]:
     """Return an asset's result, with what a reader of its page in the UI wants to see.
 
@@ -90,8 +98,12 @@ def materialized(
         Rows of which the first are shown; None if there are none.
     metadata : mapping, optional
         What else to show.
+    glance : callable, optional
+        Makes the Markdown that tells the partition's story, by name (`report.at_a_glance`).
     """
     shown: dict[str, Any] = {
+        # The page shows them in this order.
+        **_markdown(glance, load_settings(warehouse.storage).pictures),
         "dagster/row_count": rows,
         "dagster/column_schema": column_schema(table),
         **column_lineage(table),
@@ -104,6 +116,23 @@ def materialized(
     return dg.MaterializeResult(
         metadata=shown, data_version=dg.DataVersion(provenance.data_version)
     )
+
+
+def _markdown(
+    glance: Callable[[], Glance] | None, with_pictures: bool
+) -> dict[str, dg.MarkdownMetadataValue]:
+    if glance is None:
+        return {}
+    try:
+        return {
+            name: dg.MetadataValue.md(made if isinstance(made, str) else made())
+            for name, made in glance().items()
+            if with_pictures or isinstance(made, str)
+        }
+    except Exception:
+        # The tables are written: a picture that cannot be drawn must not take them back.
+        dg.get_dagster_logger().warning("what to show could not be drawn", exc_info=True)
+        return {}
 
 
 def preview_table(rows: pa.Table) -> dg.TableMetadataValue:

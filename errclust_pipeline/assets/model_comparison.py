@@ -20,6 +20,7 @@ from errclust_pipeline.assets.materialization import materialized, retry_what_is
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_answers, read_map, read_option_counts
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import MODEL_COMPARISON_STAGE, models_of, provenance
 from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION
@@ -110,6 +111,7 @@ def model_comparison(
         rows.num_rows,
         pair_rows.select(["model_a", "model_b", "difference", "kappa", "gate_p"]),
         {"pairs": len(pairs), "pairs_possible": possible},
+        lambda: at_a_glance.of_comparison(records, partition.benchmark),
     )
 
 

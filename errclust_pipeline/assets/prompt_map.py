@@ -11,6 +11,7 @@ from errclust_pipeline.assets.embedding import looked_up
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.partitions import BATTLE_SETS
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import PROMPT_MAP_STAGE, provenance
@@ -63,4 +64,9 @@ def prompt_map(
             "near_duplicates": int((~table["stands_for_itself"]).sum()),
             "regions": regions.num_rows,
         },
+        lambda: at_a_glance.of_map(
+            table[table["stands_for_itself"]],
+            partition.benchmark,
+            dict(zip(labels["region_id"], labels["label"], strict=True)),
+        ),
     )

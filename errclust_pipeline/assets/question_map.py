@@ -11,6 +11,7 @@ from errclust_pipeline.assets.embedding import looked_up
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
@@ -65,6 +66,7 @@ def question_map(
             "largest_in_degree": hubs.largest_in_degree,
             "orphans": hubs.orphans,
         },
+        lambda: at_a_glance.of_map(table[table["stands_for_itself"]], partition.benchmark),
     )
 
 

@@ -10,6 +10,7 @@ from errclust_pipeline.analysis.question_map import content_version, merge_quest
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import QUESTIONS_STAGE, provenance
@@ -51,6 +52,7 @@ def questions(
         rows.num_rows,
         rows.select(["question_id", "subject", "question", "gold"]),
         {"models": len(made_from.inputs), "submissions_read": len(new)},
+        lambda: at_a_glance.of_questions(table),
     )
 
 

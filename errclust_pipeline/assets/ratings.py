@@ -24,6 +24,7 @@ from errclust_pipeline.assets.materialization import materialized, retry_what_is
 from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.partitions import BATTLE_SETS
 from errclust_pipeline.progress import ProgressCounter
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import RATINGS_STAGE, provenance
 from errclust_pipeline.tables import BATTLE_REGIONS, RATINGS, REGIONAL_RATINGS, Table
@@ -87,6 +88,7 @@ def ratings(
                 np.sum(tables[BATTLE_REGIONS.name]["q"].to_numpy() < 0.05)
             ),
         },
+        lambda: at_a_glance.of_ratings(shown.to_pylist(), partition.benchmark),
     )
 
 

@@ -1,5 +1,6 @@
 """Stage 1: a submission's files, read into the canonical `responses` and `rejects`."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from errclust_pipeline.assets.reading import write_read
 from errclust_pipeline.ingest import check_unchanged
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.progress import ProgressCounter
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.hub import on_this_machine
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.sources import read_submission
@@ -20,6 +22,7 @@ from errclust_pipeline.stages import RAW_RESULTS, provenance
 from errclust_pipeline.tables import RESPONSES
 
 _SCORE_TOLERANCE = 1e-6
+_COUNTED = ("subject", "correct")
 
 
 @dg.asset(
@@ -43,6 +46,7 @@ def raw_results(
     limit = warehouse.settings().submissions.block_above_rejects
     passed_over = correct = 0
     score = 0.0
+    outcomes: Counter[tuple[str | None, bool]] = Counter()
     preview = None
 
     def tallied() -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
@@ -52,6 +56,9 @@ def raw_results(
             passed_over += batch.passed_over
             correct += batch.responses.column("correct").true_count
             score += pc.sum(batch.responses.column("score")).as_py() or 0.0
+            outcomes.update(
+                zip(*(batch.responses[name].to_pylist() for name in _COUNTED), strict=True)
+            )
             preview = preview or batch.responses
             yield batch.responses, batch.rejects
 
@@ -82,6 +89,7 @@ def raw_results(
             "passed_over": passed_over,
             "reader": submission.reader,
         },
+        lambda: at_a_glance.of_responses(outcomes, rejects),
     )
 
 

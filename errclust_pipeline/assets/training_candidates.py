@@ -6,11 +6,12 @@ import dagster as dg
 import pyarrow as pa
 
 from errclust_pipeline.assets.embedding import looked_up
-from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient, told
 from errclust_pipeline.candidates import choose, read_demand
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.marks import read_region_names
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.embedder import EmbedderResource
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import TRAINING_CANDIDATES_STAGE, provenance
@@ -84,4 +85,5 @@ def training_candidates(
             "suspected_faults": len(model.suspects),
             "held_out_questions": len(model.held_out),
         },
+        lambda: at_a_glance.of_candidates(found, told(partition)),
     )

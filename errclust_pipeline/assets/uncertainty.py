@@ -15,9 +15,11 @@ from errclust_pipeline.assets.materialization import (
     materialized,
     preview_table,
     retry_what_is_transient,
+    told,
 )
 from errclust_pipeline.likelihoods import uncertainty_of
 from errclust_pipeline.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import UNCERTAINTY_STAGE, provenance
 from errclust_pipeline.tables import (
@@ -47,20 +49,17 @@ def uncertainty(
     shown: dict[str, Any]
     try:
         options, found = uncertainty_of(store, partition, settings)
+        curve = calibration_curve(found.questions["confidence"], found.questions["right"])
         shown = {
             "left_out": dict(options.left_out),
             "compared_by_length": int(options.by_length.sum()),
-            "calibration": preview_table(
-                pa.Table.from_pandas(
-                    calibration_curve(found.questions["confidence"], found.questions["right"]),
-                    preserve_index=False,
-                )
-            ),
+            "calibration": preview_table(pa.Table.from_pandas(curve, preserve_index=False)),
         }
     except NoOptionProbabilitiesError as error:
         # Most models were asked to write: nothing is wrong with them.
         context.log.info(str(error))
-        shown = {"left_out": error.left_out, "no_rows_because": str(error)}
+        why = str(error)
+        shown = {"left_out": error.left_out, "no_rows_because": why}
     tables = {
         table.name: _rows(table, frame)
         for table, frame in (
@@ -82,6 +81,13 @@ def uncertainty(
             ["score", "form", "accuracy", "set_size", "coverage", "uacc", "moran", "moran_z"]
         ),
         {**shown, "hot_regions": tables[UNCERTAINTY_HOT_REGIONS.name].num_rows},
+        lambda: (
+            at_a_glance.of_uncertainty(
+                tables[UNCERTAINTY_SUMMARY.name].to_pylist(), curve, told(partition)
+            )
+            if found
+            else at_a_glance.of_nothing(why)
+        ),
     )
 
 

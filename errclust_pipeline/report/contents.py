@@ -7,14 +7,11 @@ unpacks them.
 
 from __future__ import annotations
 
-import base64
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,8 +20,19 @@ from errclust_pipeline.analysis.comparison import seriated
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.keys import Partition
+from errclust_pipeline.report.columns import (
+    camel,
+    in_steps,
+    packed,
+    packed_points,
+    placed,
+    read_if_there,
+    rounded,
+    without_nan,
+)
+from errclust_pipeline.report.uncertainty import uncertainty_of_model
 from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline.settings import load_settings
+from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
@@ -44,9 +52,6 @@ from errclust_pipeline.tables import (
     RESPONSES,
     Table,
 )
-
-NO_RATE = 255
-"""In columns of rates and excesses: not known."""
 
 
 class ReportError(ValueError):
@@ -182,6 +187,7 @@ def read_contents(
     ]
     scales = sorted({scale["k"] for one in own for scale in one["numbers"]["scales"]})
     numbers = {
+        "kind": "benchmark",
         "benchmark": benchmark,
         "alpha": chosen.alpha,
         "artefactsLeftOut": chosen.leave_out_artefacts,
@@ -190,23 +196,13 @@ def read_contents(
         "points": len(question_map),
         "failureForms": list(FAILURE_FORMS),
         "notes": _notes(warehouse, benchmark, names),
-        "map": _map(warehouse, partition, question_map, [row["region_id"] for row in regions]),
+        "map": map_places(
+            warehouse, QUESTION_MAP, partition, question_map, [row["region_id"] for row in regions]
+        ),
         "questions": questions["numbers"],
-        "regions": [
-            {
-                "id": row["region_id"],
-                "level": row["level"],
-                "parent": row["parent_id"],
-                "size": row["size"],
-                "label": row["label"],
-                "description": row["description"],
-                "phrases": row["key_phrases"],
-                "subject": row["main_subject"],
-            }
-            for row in regions
-        ],
+        "regions": described_regions(regions),
         "models": [
-            {**_camel(row), **one["numbers"]} for row, one in zip(leaderboard, own, strict=True)
+            {**camel(row), **one["numbers"]} for row, one in zip(leaderboard, own, strict=True)
         ],
         "signatures": _signatures(warehouse, partition, names),
         **_comparisons(warehouse, partition, names),
@@ -217,54 +213,51 @@ def read_contents(
     )
 
 
-def packed(values: npt.ArrayLike, dtype: Any) -> str:
-    """Return an array's bytes, little-endian, in base64."""
-    array = np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<"))
-    return base64.b64encode(array.tobytes()).decode("ascii")
-
-
-def without_nan(value: Any) -> Any:
-    """Return a value with None for what JSON has no number for."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(one) for one in value]
-    return value
-
-
-def _camel(row: Mapping[str, Any], names: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return a row with its columns named as a script's properties are."""
-    chosen = row if names is None else {name: row[name] for name in names}
-    return {
-        "".join(
-            part.title() if number else part for number, part in enumerate(name.split("_"))
-        ): value
-        for name, value in chosen.items()
-    }
-
-
 def _notes(warehouse: Warehouse, benchmark: str, models: Sequence[str]) -> list[str]:
-    """Say what is missing or out of date, so that a report never hides it."""
+    """Say what is missing, out of date or left out, so that a report never hides it."""
     settings = load_settings(warehouse.storage)
     shown = {
         "question_map", "region_labels", "error_clusters", "cluster_labels", "hot_spots",
-        "autocorrelation", "leaderboard", "model_comparison",
+        "autocorrelation", "uncertainty", "leaderboard", "model_comparison",
     }  # fmt: skip
-    notes = []
-    with warehouse.listing_once():
-        for partition in [Partition(benchmark), *(Partition(benchmark, one) for one in models)]:
-            for asset, how in status(warehouse, settings, partition).items():
-                if asset in shown and how.state is not State.FRESH:
-                    notes.append(f"{asset} of {partition} is {how.state}: {how.reason}")
-        left_out = sorted(
-            {one.model for one in warehouse.submissions() if one.benchmark == benchmark}
-            - set(models)
-        )
+    partitions = [Partition(benchmark), *(Partition(benchmark, one) for one in models)]
+    notes = stale_notes(warehouse, settings, partitions, shown)
+    left_out = sorted(
+        {one.model for one in warehouse.submissions() if one.benchmark == benchmark} - set(models)
+    )
     if left_out:
         notes.append(f"not in this report: {', '.join(left_out)}")
     return notes
+
+
+def stale_notes(
+    warehouse: Warehouse, settings: Settings, partitions: Sequence[Partition], shown: set[str]
+) -> list[str]:
+    """Say which of the assets that are shown are not fresh, and why."""
+    with warehouse.listing_once():
+        return [
+            f"{asset} of {partition} is {how.state}: {how.reason}"
+            for partition in partitions
+            for asset, how in status(warehouse, settings, partition).items()
+            if asset in shown and how.state is not State.FRESH
+        ]
+
+
+def described_regions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return regions of a map, rows of `region_labels`, as the page reads them."""
+    return [
+        {
+            "id": row["region_id"],
+            "level": row["level"],
+            "parent": row["parent_id"],
+            "size": row["size"],
+            "label": row["label"],
+            "description": row["description"],
+            "phrases": row["key_phrases"],
+            "subject": row["main_subject"],
+        }
+        for row in rows
+    ]
 
 
 def _questions(
@@ -297,11 +290,15 @@ def _questions(
     }
 
 
-def _map(
-    warehouse: Warehouse, partition: Partition, question_map: QuestionMap, region_ids: list[str]
+def map_places(
+    warehouse: Warehouse,
+    table: Table,
+    partition: Partition,
+    question_map: QuestionMap,
+    region_ids: Sequence[str],
 ) -> dict[str, Any]:
     """Return each point's place, scaled to 16 bits, and its smallest region."""
-    rows = warehouse.read(QUESTION_MAP, partition, ["stands_for_itself", "position", "x", "y"])
+    rows = warehouse.read(table, partition, ["stands_for_itself", "position", "x", "y"])
     own = rows.filter(rows["stands_for_itself"]).sort_by("position")
     places = np.column_stack(
         [own[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in ("x", "y")]
@@ -316,16 +313,6 @@ def _map(
         scaled = np.round((places - least) / extent * 65535)
         found |= {"x": packed(scaled[:, 0], np.uint16), "y": packed(scaled[:, 1], np.uint16)}
     return found
-
-
-def _read_if_there(
-    warehouse: Warehouse, table: Table, partition: Partition, columns: Sequence[str] | None = None
-) -> pa.Table:
-    """Read a partition; one that was not computed has no rows, and the report's notes say so."""
-    if not warehouse.storage.exists(warehouse.path(table, partition)):
-        names = table.schema.names if columns is None else columns
-        return pa.schema([table.schema.field(name) for name in names]).empty_table()
-    return warehouse.read(table, partition, columns)
 
 
 def _model(
@@ -366,10 +353,11 @@ def _model(
             },
             "clusters": clusters["labels"],
             "autocorrelation": [
-                _camel(row, ["mark", "k", "moran", "z", "p"])
-                for row in _read_if_there(warehouse, AUTOCORRELATION, partition).to_pylist()
+                camel(row, ["mark", "k", "moran", "z", "p"])
+                for row in read_if_there(warehouse, AUTOCORRELATION, partition).to_pylist()
             ],
             "hotRegions": _hot_regions(warehouse, partition, question_map),
+            "uncertainty": uncertainty_of_model(warehouse, partition, question_map, chosen.alpha),
         },
         "texts": {
             "predictions": [row["prediction"] for row in errors],
@@ -391,7 +379,8 @@ def _scales(
         "question_id", "k", "errors", "draws", "smoothed_rate", "q_hot", "q_cold",
         "adjusted_expected", "adjusted_q_hot", "adjusted_q_cold",
     ]  # fmt: skip
-    rows = _read_if_there(warehouse, HOT_SPOTS, partition, columns)
+    rows = read_if_there(warehouse, HOT_SPOTS, partition, columns)
+    points = len(question_map)
     found = []
     for k in sorted(pc.unique(rows["k"]).to_pylist()):
         at_k = rows.filter(pc.equal(rows["k"], k))
@@ -405,13 +394,8 @@ def _scales(
             values = at_k[name].to_numpy(zero_copy_only=False).astype(np.float64)
             return values[kept]
 
-        def placed(values: Any, dtype: Any, missing: int, at: Any = at) -> str:
-            whole = np.full(len(question_map), missing, dtype=np.float64)
-            whole[at] = np.where(np.isnan(values), missing, values)
-            return packed(whole, dtype)
-
         draws = np.maximum(column("draws"), 1)
-        excess = np.clip((column("errors") - column("adjusted_expected")) / draws, -0.5, 0.5)
+        excess = (column("errors") - column("adjusted_expected")) / draws
         adjusted = bool(np.isfinite(excess).any())
         hot = (column("q_hot") < alpha).astype(int) - (column("q_cold") < alpha)
         beyond = (column("adjusted_q_hot") < alpha).astype(int) - (
@@ -420,12 +404,10 @@ def _scales(
         found.append(
             {
                 "k": k,
-                "rate": placed(np.round(column("smoothed_rate") * 250), np.uint8, NO_RATE),
-                "hot": placed(hot.astype(float), np.int8, 0),
-                "excess": placed(np.round((excess + 0.5) * 250), np.uint8, NO_RATE)
-                if adjusted
-                else None,
-                "beyond": placed(beyond.astype(float), np.int8, 0) if adjusted else None,
+                "rate": in_steps(column("smoothed_rate"), at, points),
+                "hot": placed(hot, at, points, np.int8, 0),
+                "excess": in_steps(excess, at, points, -0.5) if adjusted else None,
+                "beyond": placed(beyond, at, points, np.int8, 0) if adjusted else None,
             }
         )
     return found
@@ -435,12 +417,12 @@ def _clusters(
     warehouse: Warehouse, partition: Partition, row_of: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return the labels of the clusters, and of each error the number of its smallest cluster."""
-    labels = _read_if_there(warehouse, CLUSTER_LABELS, partition).to_pylist()
+    labels = read_if_there(warehouse, CLUSTER_LABELS, partition).to_pylist()
     labels.sort(key=lambda row: [int(part) for part in row["cluster_id"].split(".")])
     number_of = {row["cluster_id"]: number for number, row in enumerate(labels)}
     of_row = np.full(len(row_of), -1)
     columns = ["example_id", "level", "cluster_id"]
-    members = _read_if_there(warehouse, ERROR_CLUSTERS, partition, columns).to_pylist()
+    members = read_if_there(warehouse, ERROR_CLUSTERS, partition, columns).to_pylist()
     for row in sorted(members, key=lambda row: row["level"]):
         if row["cluster_id"] in number_of and row["example_id"] in row_of:
             of_row[row_of[row["example_id"]]] = number_of[row["cluster_id"]]
@@ -454,7 +436,7 @@ def _clusters(
     return {
         "of_row": of_row,
         "labels": [
-            _camel(row, chosen)
+            camel(row, chosen)
             | {
                 "exemplars": [
                     {"row": row_of[one["example_id"]], "role": one["role"]}
@@ -500,17 +482,10 @@ def _hot_regions(
     if not warehouse.storage.exists(warehouse.path(HOT_REGIONS, partition)):
         return []
     return [
-        _camel(row, chosen)
+        camel(row, chosen)
         | {
             "hotForOthers": len(row["hot_for_others"]),
-            "points": packed(
-                sorted(
-                    question_map.position_of[name]
-                    for name in row["question_ids"]
-                    if name in question_map.position_of
-                ),
-                np.int32,
-            ),
+            "points": packed_points(question_map, row["question_ids"]),
         }
         for row in marks.read_hot_regions(warehouse, partition)
     ]
@@ -558,11 +533,6 @@ def _signatures(
     return found
 
 
-def _rounded(value: Any) -> Any:
-    # Of a q value that is small, its size still counts.
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
 def _deviation(cell: Mapping[str, Any] | None) -> float:
     return 0.0 if cell is None else float(cell["deviation"])
 
@@ -571,23 +541,23 @@ def _comparisons(
     warehouse: Warehouse, partition: Partition, models: Sequence[str]
 ) -> dict[str, Any]:
     """Return the pairs that were compared, each with its regions."""
-    pairs = _read_if_there(warehouse, MODEL_PAIRS, partition).to_pylist()
+    pairs = read_if_there(warehouse, MODEL_PAIRS, partition).to_pylist()
     regions: dict[tuple[str, str], list[dict[str, Any]]] = {}
     columns = [
         "region_id", "questions", "errors_a", "errors_b", "only_a_wrong", "only_b_wrong",
         "difference", "low", "high", "q_worse", "q_gap",
     ]  # fmt: skip
-    for row in _read_if_there(warehouse, MODEL_COMPARISON, partition).to_pylist():
+    for row in read_if_there(warehouse, MODEL_COMPARISON, partition).to_pylist():
         regions.setdefault((row["model_a"], row["model_b"]), []).append(row)
     return {
         "comparisonColumns": columns,
         "pairs": [
-            _camel(row)
+            camel(row)
             | {
                 "modelA": models.index(row["model_a"]),
                 "modelB": models.index(row["model_b"]),
                 "regions": [
-                    [_rounded(one[name]) for name in columns]
+                    [rounded(one[name]) for name in columns]
                     for one in regions.get((row["model_a"], row["model_b"]), [])
                 ],
             }

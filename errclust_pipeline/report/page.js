@@ -58,7 +58,7 @@ function bytes(text) {
   for (let at = 0; at < binary.length; at++) found[at] = binary.charCodeAt(at);
   return found;
 }
-const column = (text, Type) => (text === null ? null : new Type(bytes(text).buffer));
+const column = (text, Type) => (text === null || text === undefined ? null : new Type(bytes(text).buffer));
 
 const N = data.points;
 const models = data.models;
@@ -72,7 +72,9 @@ const questions = {
   point: column(data.questions.point, Int32Array),
   ofPoint: column(data.questions.ofPoint, Int32Array),
 };
-for (const model of models) model.stateOf = column(model.state, Int8Array);
+// A report is of a benchmark, whose models err, or of a battle set, whose models beat each other.
+const ofBattles = data.kind === "battles";
+if (!ofBattles) for (const model of models) model.stateOf = column(model.state, Int8Array);
 
 // Of a model, unpacked when it is first looked at.
 const once = (model, name, make) => (model[`_${name}`] ??= make());
@@ -92,6 +94,17 @@ const scaleOf = (model, k) => {
   }));
 };
 const NO_RATE = 255;
+// How sure a model is; null where that is not known.
+const sureOf = (model) => (model.uncertainty.absent ? null : once(model, "sure", () => ({
+  ...model.uncertainty,
+  around: column(model.uncertainty.around, Uint8Array),
+  hot: column(model.uncertainty.hot, Int8Array),
+  size: column(model.uncertainty.size, Uint8Array),
+  said: column(model.uncertainty.said, Uint8Array),
+  corner: column(model.uncertainty.corner, Int8Array),
+  confidentlyWrong: model.uncertainty.corners.indexOf("confident_wrong"),
+})));
+const someAreSure = !ofBattles && models.some((model) => sureOf(model));
 
 // Each region's points, near-duplicates collapsed; a region has those of its parts.
 const pointsOfRegion = new Map(regions.map((region) => [region.id, []]));
@@ -135,7 +148,7 @@ const withTexts = () => (textsAreThere ??= unpackTexts());
 // Everything chosen stands in the address, so that a link says it and the back button undoes it.
 const DEFAULTS = {
   model: "", with: "", region: "", show: "errors", k: "", level: "1", cells: "", cluster: "",
-  rows: "", hot: "", owner: "",
+  rows: "", hot: "", owner: "", judged: "", subject: "",
 };
 let state = { ...DEFAULTS };
 
@@ -168,6 +181,11 @@ function otherModel() {
   return other >= 0 && other !== own ? models[other] : models[own === 0 ? 1 : 0];
 }
 const hasDifficulty = (model) => model.scales.some((scale) => scale.excess !== null);
+// What the map of errors shows: errors, errors beyond difficulty, or the size of conformal sets.
+function shown() {
+  if (state.show === "sets" && sureOf(chosenModel())) return "sets";
+  return beyond() ? "beyond" : "errors";
+}
 function chosenScale(model) {
   const scales = model.scales.map((scale) => scale.k);
   if (!scales.length) return null;
@@ -236,15 +254,30 @@ function table(caption, heads, rows) {
     el("tbody", {}, rows));
 }
 
+// What a dot of the map is.
+const thing = ofBattles ? "prompt" : "question";
+const subjectOfPoint = column(data.questions.subjectOfPoint, Int16Array);
+const subjectNumber = () => (ofBattles && state.subject ? data.questions.subjects.indexOf(state.subject) : -1);
+const subjectAt = (point) => {
+  const question = questions.ofPoint[point];
+  return data.questions.subjects[subjectOfPoint ? subjectOfPoint[point] : question < 0 ? -1 : questions.subject[question]] ?? null;
+};
+
 const regionName = (id) => [el("span", { class: "id" }, id), " ", bdi(nameOfRegion(id))];
 
 // -------------------------------------------------------------------------------- leaderboard
+
+const moran = (value, z) => (value === null || z === null ? "–" : `${value.toFixed(3)} (z ${z.toFixed(0)})`);
+const promise = () => 1 - models.map(sureOf).find(Boolean).summary.alpha;
 
 function drawLeaderboard() {
   fill($("leaderboard-note"),
     "Share of distinct questions answered rightly, with its 95 % interval (cluster-robust over regions of the map, since questions alike are answered alike). ",
     "Concentration: Moran's I of the errors at the widest neighbourhood and how many standard deviations it is above chance (z, exact permutation moments); above about 2, errors lie together on the map.",
-    data.artefactsLeftOut ? " Responses that nothing could be read off are left out of the map's statistics." : "");
+    data.artefactsLeftOut ? " Responses that nothing could be read off are left out of the map's statistics." : "",
+    someAreSure
+      ? ` Says: mean probability of the option chosen. Set size: options that a conformal set needs to hold the right one with the promised probability of ${percent(promise())} (mean of LAC and APS, in the form of LLM-Uncertainty-Bench); covered: how often it does; UAcc: accuracy × √options / set size.`
+      : ` How sure the models are, is not known. ${models[0].uncertainty.absent}`);
   const lows = models.map((model) => model.low ?? model.accuracy), highs = models.map((model) => model.high ?? model.accuracy);
   const [least, most] = [Math.max(0, Math.min(...lows) - 0.02), Math.min(1, Math.max(...highs) + 0.02)];
   const rows = models.map((model, place) => {
@@ -260,9 +293,15 @@ function drawLeaderboard() {
       el("td", { class: "number" }, rowsLink(count(own.wrong), { model: model.model, rows: "errors", region: "", hot: "" }, `List the ${count(own.wrong)} errors of ${model.model}`),
         el("span", { class: "dim" }, ` of ${count(own.asked)}`)),
       el("td", { class: "number" }, percent(model.artefacts, 1)),
-      el("td", { class: "number nowrap" }, widest ? `${widest.moran.toFixed(3)} (z ${widest.z.toFixed(0)})` : "–"));
+      el("td", { class: "number nowrap" }, widest ? moran(widest.moran, widest.z) : "–"),
+      someAreSure ? [
+        el("td", { class: "number" }, percent(model.confidence, 1)),
+        el("td", { class: "number" }, model.setSize === null ? "–" : rowsLink(model.setSize.toFixed(2), { model: model.model, rows: "unsure", region: "", hot: "" }, `List the questions of ${model.model}, least sure first`)),
+        el("td", { class: "number" }, percent(model.coverage, 1)),
+        el("td", { class: "number" }, model.uacc === null ? "–" : (100 * model.uacc).toFixed(1)),
+      ] : null);
   });
-  fill($("leaderboard-table"), table("Leaderboard", ["", "Model", "Accuracy", "95 % interval", "Errors", "Unreadable", "Concentration"], rows));
+  fill($("leaderboard-table"), table("Leaderboard", ["", "Model", "Accuracy", "95 % interval", "Errors", "Unreadable", "Concentration", ...(someAreSure ? ["Says", "Set size", "Covered", "UAcc"] : [])], rows));
 }
 
 // --------------------------------------------------------------------------------- signatures
@@ -323,10 +362,16 @@ function drawMapControls() {
     regions.map((region) => el("option", { value: region.id }, `${" ".repeat(region.level - 1)}${region.id} ${region.label}`)));
   chosen.value = pointsOfRegion.has(state.region) ? state.region : "";
   fill($("map-controls"),
-    choice("Show", button("error rate", !beyond(), () => go({ show: "errors" })),
-      hasDifficulty(model) ? button("beyond difficulty", beyond(), () => go({ show: "beyond" })) : null),
-    data.scales.length > 1 ? choice("Neighbours", ...data.scales.map((one) => button(String(one), one === k, () => go({ k: String(one) })))) : null,
+    choice("Show", button("error rate", shown() === "errors", () => go({ show: "errors" })),
+      hasDifficulty(model) ? button("beyond difficulty", shown() === "beyond", () => go({ show: "beyond" })) : null,
+      sureOf(model) ? button("set size", shown() === "sets", () => go({ show: "sets" })) : null),
+    data.scales.length > 1 && shown() !== "sets" ? choice("Neighbours", ...data.scales.map((one) => button(String(one), one === k, () => go({ k: String(one) })))) : null,
     el("label", { class: "choice" }, el("span", {}, "Region"), chosen));
+  if (shown() === "sets") {
+    fill($("map-title"), "The map: where ", bdi(model.model), " is unsure");
+    fill($("map-claim"), "Size of conformal sets, as a share of the options, among each question's neighbours: the larger, the less it knows. ", setsConcentrate(sureOf(model)));
+    return;
+  }
   fill($("map-title"), "The map: where ", bdi(model.model), " errs");
   const test = model.autocorrelation.find((one) => one.mark === (beyond() ? "residual" : "errors") && one.k === k);
   fill($("map-claim"), beyond()
@@ -343,27 +388,47 @@ function drawMapControls() {
 function colouring() {
   const model = chosenModel(), k = chosenScale(model);
   const scale = k === null ? null : scaleOf(model, k);
+  const sure = sureOf(model);
+  if (shown() === "sets") {
+    const bounds = once(sure, "bounds", () => ownRange(sure.around));
+    return { values: sure.around, hot: sure.hot, colours: RATE_COLOURS, stops: SEQUENTIAL, low: bounds[0], high: bounds[1],
+      words: [`sets of ${percent(bounds[0] / 250)}`, `${percent(bounds[1] / 250)} of the options`], of: "set size over options",
+      hotWords: "with larger sets around than chance has it", coldWords: "with smaller ones",
+      test: `Standard score of each question's ${sure.k} neighbours under conditional permutation (Getis-Ord Gi, exact moments)`,
+      said: (value) => `sets of ${percent(value / 250)} of the options around it` };
+  }
   if (!scale) return null;
   if (beyond()) {
-    return { values: scale.excess, hot: scale.beyond, colours: EXCESS_COLOURS, stops: DIVERGING, low: 62, high: 188, k,
-      words: ["25 points fewer", "25 more"], missing: NO_RATE };
+    return { values: scale.excess, hot: scale.beyond, colours: EXCESS_COLOURS, stops: DIVERGING, low: 62, high: 188,
+      words: ["25 points fewer", "25 more"], of: "errors beyond difficulty",
+      hotWords: "with more errors around than difficulty explains", coldWords: "with fewer",
+      test: `Exact Poisson-binomial test of each question's ${k} neighbours`,
+      said: (value) => `${points(value / 250 - 0.5, 0)} points of error rate around it beyond difficulty` };
   }
-  // Of this model alone: a good model's map would be pale by the scale of all.
-  const bounds = once(scale, "bounds", () => {
-    const found = [...scale.rate].filter((rate) => rate !== NO_RATE).sort((a, b) => a - b);
-    return [found[Math.floor(found.length * 0.01)] ?? 0, found[Math.floor(found.length * 0.99)] ?? 250];
-  });
-  return { values: scale.rate, hot: scale.hot, colours: RATE_COLOURS, stops: SEQUENTIAL, low: bounds[0], high: Math.max(bounds[1], bounds[0] + 1), k,
-    words: [percent(bounds[0] / 250), percent(bounds[1] / 250)], missing: NO_RATE };
+  const bounds = once(scale, "bounds", () => ownRange(scale.rate));
+  return { values: scale.rate, hot: scale.hot, colours: RATE_COLOURS, stops: SEQUENTIAL, low: bounds[0], high: bounds[1],
+    words: bounds.map((one) => percent(one / 250)), of: "error rate",
+    hotWords: "with more errors around than chance has it", coldWords: "with fewer",
+    test: `Exact hypergeometric test of each question's ${k} neighbours`,
+    said: (value) => `${percent(value / 250)} errors around it` };
+}
+
+// Of one model alone: a good model's map would be pale by the scale of all.
+function ownRange(values) {
+  const found = [...values].filter((rate) => rate !== NO_RATE).sort((a, b) => a - b);
+  const low = found[Math.floor(found.length * 0.01)] ?? 0;
+  return [low, Math.max(found[Math.floor(found.length * 0.99)] ?? 250, low + 1)];
 }
 
 function chosenPoints() {
   if (state.hot) {
     const [basis, rank] = state.hot.split(/-(?=\d+$)/);
     const owner = models[byName(state.owner)] ?? chosenModel();
-    const found = owner.hotRegions.find((one) => one.basis === basis && String(one.rank) === rank);
+    const places = ofBattles ? [] : [...owner.hotRegions, ...(sureOf(owner)?.places ?? [])];
+    const found = places.find((one) => one.basis === basis && String(one.rank) === rank);
     if (found) return { points: [...once(found, "points", () => column(found.points, Int32Array))], hot: found, owner };
   }
+  if (subjectNumber() >= 0) return { points: everyPoint.filter((point) => subjectOfPoint[point] === subjectNumber()), hot: null };
   return pointsOfRegion.has(state.region) ? { points: pointsOfRegion.get(state.region), hot: null } : null;
 }
 
@@ -398,7 +463,7 @@ function drawMap() {
     fill($("legend"), el("p", { class: "dim" }, "There is no picture of the map: its layout is switched off in the settings (clustering.layout). The regions and all statistics are here."));
     return;
   }
-  const found = colouring();
+  const found = page.colouring();
   const context = place();
   context.clearRect(0, 0, wide, tall);
   const chosen = chosenPoints();
@@ -411,9 +476,9 @@ function drawMap() {
     const x = placesX[point], y = placesY[point];
     if (x < -9 || y < -9 || x > wide + 9 || y > tall + 9) continue;
     let colour = STEPS + 1, kind = 1;
-    if (found && found.values[point] !== found.missing) {
+    if (found && found.values[point] !== NO_RATE) {
       colour = Math.round(STEPS * Math.min(Math.max((found.values[point] - found.low) / (found.high - found.low), 0), 1));
-      kind = found.hot[point] + 1;
+      kind = (found.hot ? found.hot[point] : 0) + 1;
     }
     const dimmed = inside && !inside[point] ? 0 : 1;
     // Drawn in this order: what is neither hot nor cold lies below.
@@ -445,15 +510,17 @@ function drawMap() {
   context.globalAlpha = 1;
   drawNames(context, chosen);
   const model = chosenModel();
-  canvas.setAttribute("aria-label", `Map of ${count(N)} questions, coloured by ${found ? (beyond() ? "errors beyond difficulty" : "error rate") : "nothing"} of ${model.model}. The region list above and the tables say the same in words.`);
+  canvas.setAttribute("aria-label", `Map of ${plural(N, thing)}, coloured by ${found ? found.of : "nothing"} of ${model.model}. The region list above and the tables say the same in words.`);
   if (found) {
     let hot = 0, cold = 0;
-    for (let point = 0; point < N; point++) { hot += found.hot[point] === 1; cold += found.hot[point] === -1; }
+    if (found.hot) for (let point = 0; point < N; point++) { hot += found.hot[point] === 1; cold += found.hot[point] === -1; }
     fill($("legend"),
       el("span", { class: "nowrap" }, `${found.words[0]} `, gradient(found.stops), ` ${found.words[1]}`),
-      el("span", {}, el("span", { class: "key hot" }), ` hot: ${count(hot)} questions with more errors around than ${beyond() ? "difficulty explains" : "chance has it"}`),
-      el("span", {}, el("span", { class: "key cold" }), ` cold: ${count(cold)} with fewer`),
-      el("span", { class: "dim small" }, `${beyond() ? "Exact Poisson-binomial" : "Exact hypergeometric"} test of each question's ${found.k} neighbours; false discovery rate below ${percent(data.alpha)} over all questions (Benjamini-Hochberg).`));
+      found.hot ? [
+        el("span", {}, el("span", { class: `key hot ${ofBattles ? "wins" : ""}` }), ` ${found.names?.[0] ?? "hot"}: ${plural(hot, thing)} ${found.hotWords}`),
+        el("span", {}, el("span", { class: `key cold ${ofBattles ? "wins" : ""}` }), ` ${found.names?.[1] ?? "cold"}: ${count(cold)} ${found.coldWords}`),
+        el("span", { class: "dim small" }, `${found.test}; false discovery rate below ${percent(data.alpha)} over all ${thing}s (Benjamini-Hochberg).`),
+      ] : el("span", { class: "dim small" }, found.test));
   } else fill($("legend"));
 }
 
@@ -480,7 +547,7 @@ function drawNames(context, chosen) {
     context.fillStyle = strong ? "#0b4a8f" : "#1b2430";
     context.fillText(short, x, y);
   };
-  if (state.region && !chosen?.hot && pointsOfRegion.has(state.region)) put(state.region, true);
+  if (state.region && !state.subject && !chosen?.hot && pointsOfRegion.has(state.region)) put(state.region, true);
   if (chosen) return;
   for (const region of [...named].sort((a, b) => b.size - a.size)) put(region.id, false);
 }
@@ -505,16 +572,14 @@ function showHover(point, x, y) {
   const hover = $("hover");
   if (point < 0) { hover.hidden = true; return; }
   const question = questions.ofPoint[point];
-  const subject = question < 0 ? null : data.questions.subjects[questions.subject[question]];
+  const subject = subjectAt(point);
   const said = texts && question >= 0 ? texts.questions[question] : "…";
-  const found = colouring();
-  const value = found && found.values[point] !== found.missing
-    ? (beyond() ? `${points(found.values[point] / 250 - 0.5, 0)} points of error rate around it beyond difficulty`
-      : `${percent(found.values[point] / 250)} errors around it`) : null;
+  const found = page.colouring();
+  const value = found && found.values[point] !== NO_RATE ? found.said(found.values[point]) : null;
   fill(hover,
     el("p", { class: "hover-question" }, bdi(said.length > 240 ? `${said.slice(0, 240)}…` : said)),
     el("p", { class: "dim small" }, subject ? [bdi(subject), " · "] : "", regionOf[point] >= 0 ? regionName(regions[regionOf[point]].id) : "in no region", value ? ` · ${value}` : ""),
-    whoFailed(point, null));
+    page.whoFared(point));
   hover.hidden = false;
   const [across, down] = [hover.offsetWidth, hover.offsetHeight];
   hover.style.left = `${Math.max(4, Math.min(x + 14, wide - across - 4))}px`;
@@ -582,10 +647,10 @@ function listenToMap() {
     pointers.delete(event.pointerId);
     if (event.type !== "pointerup" || !alone || moved > 6) return;
     const [x, y] = at(event), point = nearest(x, y);
-    if (point < 0) { showHover(-1); if (state.region || state.hot) go({ region: "", hot: "" }); return; }
+    if (point < 0) { showHover(-1); if (state.region || state.hot || state.subject) go({ region: "", hot: "", subject: "" }); return; }
     withTexts().then(() => showHover(point, x, y));
     const id = regionOf[point] < 0 ? "" : regions[regionOf[point]].id;
-    go({ region: id && view.scale <= 2.4 ? id.split(".")[0] : id, rows: "", hot: "" });
+    go({ region: id && view.scale <= 2.4 ? id.split(".")[0] : id, rows: "", hot: "", subject: "" });
   };
   canvas.addEventListener("pointerup", up);
   canvas.addEventListener("pointercancel", up);
@@ -661,7 +726,7 @@ function drawRegion() {
   const parts = region ? regions.filter((part) => part.parent === region.id) : [];
   const close = el("a", { href: { region: "", hot: "", rows: "" }, class: "close", "aria-label": "Show all regions" }, "×");
   fill(panel,
-    el("div", { class: "panel-head" }, el("h3", {}, chosen.hot ? [`Hot region ${chosen.hot.rank}`, chosen.owner === model ? "" : [" of ", bdi(chosen.owner.model)], ": ", bdi(chosen.hot.keyPhrases.join(", "))] : regionName(region.id)), close),
+    el("div", { class: "panel-head" }, el("h3", {}, chosen.hot ? placeName(chosen, model) : regionName(region.id)), close),
     region && region.parent ? el("p", { class: "small" }, "part of ", el("a", { href: { region: region.parent, rows: "" } }, ...regionName(region.parent))) : null,
     region && region.phrases.length ? el("p", { class: "dim small" }, bdi(region.phrases.join(", "))) : null,
     region && region.description ? el("p", { class: "small" }, bdi(region.description)) : null,
@@ -669,16 +734,21 @@ function drawRegion() {
       departs ? (Math.abs(departs.strength) >= 2
         ? `That is ${departure(departs)}, ${Math.abs(departs.strength).toFixed(1)} standard deviations from none.`
         : `Whether that is more or less than expected is not clear: ${departure(departs)}, but only ${Math.abs(departs.strength).toFixed(1)} standard deviations from none.`) : "",
-      chosen.hot && chosen.owner === model ? hotClaim(chosen.hot) : ""),
+      chosen.hot && chosen.owner === model ? placeClaim(chosen.hot) : ""),
+    sureOf(model) ? howSureThere(model, here, { region: state.region, hot: state.hot }) : null,
     parts.length ? el("p", { class: "chips" }, el("span", { class: "dim small" }, "Parts: "), parts.map((part) => el("a", { class: "chip", href: { region: part.id, rows: "" } }, ...regionName(part.id)))) : null,
     ratesByModel(here, chosen.hot ? { hot: state.hot, owner: chosen.owner.model, region: "" } : { region: state.region, hot: "" }),
     el("h4", {}, `Errors here (${count(own.wrong)})`),
     rowList(here.filter((point) => model.stateOf[point] === 1).map((point) => ({ model, row: errorsOf(model).ofPoint[point], point })), 8));
 }
 
+const PLACES = { confidently_wrong: "Confidently wrong place", uncertain: "Unsure place", uncertain_given_options: "Unsure place, given the number of options," };
+const placeName = ({ hot, owner }, model) => [`${PLACES[hot.basis] ?? "Hot region"} ${hot.rank}`, owner === model ? "" : [" of ", bdi(owner.model)], ": ", bdi(hot.keyPhrases.join(", "))];
+const replicated = (hot) => (hot.heldOutExcess === null ? "Neither half of the questions finds it by itself." : `Where one half of the questions finds it, the other half shows ${points(hot.heldOutExcess, 0)} points; ${hot.replicatedHalves} of 2 halves confirm it.`);
+const placeClaim = (hot) => (PLACES[hot.basis] ? surenessClaim(hot) : hotClaim(hot));
 const hotClaim = (hot) => `95 % interval ${percent(hot.low)} to ${percent(hot.high)} (Clopper-Pearson; the place was chosen for its errors, so this flatters it). ` +
   `${hot.basis === "errors" ? "Expected at the overall rate" : "Difficulty explains"}: ${percent(hot.expected / hot.size)}. q ${chance(hot.q)} for a typical question of its core. ` +
-  (hot.heldOutExcess === null ? "Neither half of the questions finds it by itself." : `Where one half of the questions finds it, the other half shows ${points(hot.heldOutExcess, 0)} points; ${hot.replicatedHalves} of 2 halves confirm it.`);
+  replicated(hot);
 
 // -------------------------------------------------------------------------------- hot regions
 
@@ -796,6 +866,120 @@ function drawCompare() {
     state.level !== "1" ? el("button", { type: "button", onclick: () => go({ level: "1" }) }, "Only coarse regions") : null);
 }
 
+// --------------------------------------------------------------------------------- confidence
+
+function setsConcentrate(sure) {
+  const { moran: raw, moranZ, adjustedMoran, adjustedMoranZ, adjustedMoranP, moranP, fewestOptions, mostOptions, k } = sure.summary;
+  if (raw === null || moranZ === null) return "Whether they depend on the topic is not known.";
+  const varied = fewestOptions !== mostOptions && adjustedMoran !== null && adjustedMoranZ !== null;
+  const [value, z, p] = varied ? [adjustedMoran, adjustedMoranZ, adjustedMoranP] : [raw, moranZ, moranP];
+  return `${z >= 2 ? "They depend on the topic" : "There is no sure sign that they depend on the topic"}: Moran's I is ${raw.toFixed(3)} at ${k} neighbours (z ${moranZ.toFixed(1)})` +
+    (varied ? `, and ${value.toFixed(3)} (z ${z.toFixed(1)}, p ${chance(p)} by permutation) once sets are compared only with those of questions of as many options, ${fewestOptions} to ${mostOptions} here.` : ` (p ${chance(p)} by permutation).`);
+}
+
+function surenessClaim(hot) {
+  const mistaken = hot.basis === "confidently_wrong";
+  return [mistaken
+    ? `It is confidently wrong on ${percent(hot.value)} here (95 % interval ${percent(hot.low)} to ${percent(hot.high)}; the place was chosen for it, so this flatters it), elsewhere on ${percent(hot.outsideValue)}. `
+    : hot.basis === "uncertain_given_options" ? `Its sets hold ${points(hot.value)} points more of the options here than on other questions of as many (95 % interval ${points(hot.low)} to ${points(hot.high)}; the place was chosen for it). `
+    : `Its sets hold ${percent(hot.value)} of the options here (95 % interval ${percent(hot.low)} to ${percent(hot.high)}; the place was chosen for it), elsewhere ${percent(hot.outsideValue)}. `,
+    `It is right on ${percent(hot.accuracy)} and says ${percent(hot.confidence)}. q ${chance(hot.q)} for a typical question of it. `, mistaken ? replicated(hot) : ""].join("");
+}
+
+function howSureThere(model, here, change) {
+  const sure = sureOf(model);
+  const known = here.filter((point) => sure.corner[point] >= 0);
+  if (!known.length) return null;
+  const wrong = known.filter((point) => sure.corner[point] === sure.confidentlyWrong).length;
+  const size = known.reduce((sum, point) => sum + sure.size[point], 0) / known.length / 10;
+  const name = model.model;
+  return el("p", { class: "small" }, "Confidently wrong: ", rowsLink(count(wrong), { ...change, rows: "confident_wrong" }, `List the ${count(wrong)} confident mistakes of ${name} here`),
+    ` of ${count(known.length)} (${percent(wrong / known.length)}). Conformal sets hold `, rowsLink(size.toFixed(2), { ...change, rows: "unsure" }, `List the questions here by how unsure ${name} is`),
+    ` options on average; over all questions ${sure.summary.setSize.toFixed(2)}.`);
+}
+
+function curvePicture(curve) {
+  const side = 210, at = (value) => 24 + (side - 34) * value, up = (value) => side - at(value);
+  const most = Math.max(...curve.map((bin) => bin.questions));
+  const picture = svg("svg", { viewBox: `0 0 ${side} ${side}`, width: side, height: side, "aria-hidden": "true" });
+  picture.append(svg("line", { x1: at(0), y1: up(0), x2: at(1), y2: up(1), stroke: "#8a96a5", "stroke-dasharray": "3 3" }),
+    svg("path", { d: `M${at(0)},${up(1)}V${up(0)}H${at(1)}`, fill: "none", stroke: "#c3ccd6" }),
+    svg("polyline", { points: curve.map((bin) => `${at(bin.confidence)},${up(bin.accuracy)}`).join(" "), fill: "none", stroke: "#c85f14", "stroke-width": 1.5 }),
+    ...curve.map((bin) => svg("circle", { cx: at(bin.confidence), cy: up(bin.accuracy), r: 2 + 6 * Math.sqrt(bin.questions / most), fill: "#c85f14", "fill-opacity": 0.75 })),
+    svg("text", { x: side / 2, y: side - 6, "text-anchor": "middle", class: "axis" }, "says"),
+    svg("text", { x: 12, y: side / 2, "text-anchor": "middle", class: "axis", transform: `rotate(-90 12 ${side / 2})` }, "is right"));
+  return picture;
+}
+
+function placesTable(caption, places, heads, cells) {
+  return el("div", { class: "scroll" }, table(caption, ["", "What is there", "In region", ...heads], places.map((hot) => {
+    const key = `${hot.basis}-${hot.rank}`;
+    return el("tr", { class: state.hot === key && !state.owner ? "chosen" : "" },
+      el("td", { class: "number" }, String(hot.rank)),
+      el("th", { scope: "row" }, el("a", { href: { hot: key, owner: "", region: "", rows: "", show: hot.basis === "confidently_wrong" ? state.show : "sets" }, "data-to": "map" }, bdi(hot.keyPhrases.join(", ") || `place ${hot.rank}`))),
+      el("td", { class: "small whole" }, hot.regionId ? regionName(hot.regionId) : "–"),
+      cells(hot, { hot: key, owner: "", region: "" }));
+  })));
+}
+const beyondRange = (hot) => el("td", { class: "number nowrap whole" }, el("strong", {}, points(hot.value)), el("span", { class: "dim small" }, ` ${points(hot.low)} to ${points(hot.high)}`));
+const withRange = (hot) => el("td", { class: "number nowrap whole" }, el("strong", {}, percent(hot.value)), el("span", { class: "dim small" }, ` ${percent(hot.low)} to ${percent(hot.high)}`));
+const numberCell = (text) => el("td", { class: "number" }, text);
+
+function drawConfidence() {
+  const model = chosenModel(), sure = sureOf(model);
+  fill($("confidence-title"), "How sure ", bdi(model.model), " is, and where wrongly so");
+  if (!sure) {
+    fill($("confidence-body"), el("p", {}, `How sure it is, is not known. ${model.uncertainty.absent}`));
+    return;
+  }
+  const one = sure.summary, gap = one.confidence - one.accuracy;
+  const wrong = sure.places.filter((place) => place.basis === "confidently_wrong"), unsure = sure.places.filter((place) => place.basis === "uncertain");
+  const given = sure.places.filter((place) => place.basis === "uncertain_given_options"), varied = one.fewestOptions !== one.mostOptions;
+  const rate = percent(data.alpha);
+  const size = (hot) => numberCell(hot.setSize.toFixed(1));
+  fill($("confidence-body"),
+    el("div", { class: "curve-and-words" }, curvePicture(sure.curve), el("ul", { class: "verdict" },
+      el("li", {}, `It is right on ${percent(one.accuracy, 1)} and says ${percent(one.confidence, 1)} on average: `, el("strong", {}, `${(100 * Math.abs(gap)).toFixed(1)} points too ${gap > 0 ? "sure" : "modest"}`),
+        `. Its expected calibration error is ${one.calibrationError.toFixed(3)}, ${one.calibrationError > one.calibrationErrorByChance ? "more than" : "no more than"} the ${one.calibrationErrorByChance.toFixed(3)} that a calibrated model stays below 19 times of 20`,
+        one.comparedByLength ? `; ${plural(one.comparedByLength, "question")} compare options by log-likelihood a character, which flattens probabilities, so that this says little.` : "."),
+      el("li", {}, `Conformal sets that may miss the right option in ${percent(one.alpha)} of questions hold `, rowsLink(one.setSize.toFixed(2), { rows: "unsure", region: "", hot: "" }, "List all questions, least sure first"), ` of ${one.fewestOptions === one.mostOptions ? one.mostOptions : `${one.fewestOptions} to ${one.mostOptions}`} options on average, and the right one in ${percent(one.coverage, 1)}; ${plural(one.questions, "question")}${one.leftOut ? `, ${count(one.leftOut)} left out` : ""}. UAcc ${one.uacc === null ? "–" : (100 * one.uacc).toFixed(1)}.`),
+      el("li", {}, "Set sizes: ", setsConcentrate(sure), " ", el("a", { href: { show: "sets" }, "data-to": "map" }, "Show them on the map"), "."),
+      el("li", {}, "The curve: how often it is right where it says so much, in ten bins, larger dots for more questions; on the dashed line it would be calibrated."))),
+    el("details", {}, el("summary", {}, "The curve in numbers"), el("div", { class: "scroll" }, table("Calibration curve", ["Says", "On average", "Is right", "Questions"], sure.curve.map((bin) => el("tr", {},
+      el("th", { scope: "row" }, `${bin.low.toFixed(1)} to ${bin.high.toFixed(1)}`), numberCell(percent(bin.confidence)), numberCell(percent(bin.accuracy)), numberCell(count(bin.questions))))))),
+    el("h3", {}, "Where it is confidently wrong more than elsewhere"),
+    el("p", { class: "dim" }, wrong.length
+      ? `Confidently wrong: wrong, with a probability for its choice above its own median of ${one.confidentFrom.toFixed(2)}. Places are grown and tested as hot regions are (exact, false discovery rate ${rate} over all questions and scales), surest first. Held out: excess in points where each half of the questions finds the place and the other half is asked.`
+      : `None found: nowhere is it wrong with a probability above its median of ${one.confidentFrom.toFixed(2)} more often than elsewhere, at a false discovery rate of ${rate}.`),
+    wrong.length ? placesTable("Confidently wrong places", wrong, ["Confidently wrong (95 %)", "Elsewhere", "Right", "Says", "Set size", "q", "Held out", "Confirmed", "Mistakes"], (hot, where) => [
+      withRange(hot), numberCell(percent(hot.outsideValue)), numberCell(percent(hot.accuracy)), numberCell(percent(hot.confidence)), size(hot), numberCell(chance(hot.q)),
+      numberCell(hot.heldOutExcess === null ? "–" : points(hot.heldOutExcess, 0)), numberCell(hot.replicatedHalves === null ? "–" : `${hot.replicatedHalves} of 2`),
+      el("td", { class: "number" }, rowsLink(count(Math.round(hot.value * hot.size)), { ...where, rows: "confident_wrong" }, "List the confident mistakes there"), el("span", { class: "dim" }, ` of ${count(hot.size)}`))]) : null,
+    el("h3", {}, "Where it is unsure more than elsewhere"),
+    el("p", { class: "dim" }, unsure.length
+      ? `By the size of its conformal sets as a share of the options (moments under permutation, false discovery rate ${rate}).${varied ? " Of few options a larger share is in the set, so a place may only be one of questions with few: see below." : ""}`
+      : `None found: no place has larger sets than others at a false discovery rate of ${rate}.`),
+    unsure.length ? placesTable("Unsure places", unsure, ["Share of options (95 %)", "Elsewhere", "Set size", "Right", "Says", "q", "Questions"], (hot, where) => [
+      withRange(hot), numberCell(percent(hot.outsideValue)), size(hot), numberCell(percent(hot.accuracy)), numberCell(percent(hot.confidence)), numberCell(chance(hot.q)),
+      el("td", { class: "number" }, rowsLink(count(hot.size), { ...where, rows: "unsure" }, "List the questions there, least sure first"))]) : null,
+    varied ? [el("h3", {}, "The same, given the number of options"),
+      el("p", { class: "dim" }, given.length
+        ? "Where sets are larger than those of other questions of as many options, in points of their share of the options; tested as above, on standardised sizes."
+        : `None found: given how many options a question has, no place has larger sets at a false discovery rate of ${rate}.`),
+      given.length ? placesTable("Unsure places, given the number of options", given, ["Beyond as many options, points (95 %)", "Set size", "Right", "Says", "q", "Questions"], (hot, where) => [
+        beyondRange(hot), size(hot), numberCell(percent(hot.accuracy)), numberCell(percent(hot.confidence)), numberCell(chance(hot.q)),
+        el("td", { class: "number" }, rowsLink(count(hot.size), { ...where, rows: "unsure" }, "List the questions there, least sure first"))]) : null] : null,
+    el("h3", {}, `Where its sets hold the right option less often than the ${percent(1 - one.alpha)} promised`),
+    el("p", { class: "dim" }, sure.broken.length
+      ? `In ${count(sure.broken.length)} of ${plural(sure.regionsTested, "region")} (exact beta-binomial test of LAC sets in the textbook's form, false discovery rate ${rate} at each level). The promise holds over all questions, so that one region may pay for another. Own sets: calibrated within the region (Mondrian), what it takes to keep the promise there.`
+      : `In none of ${plural(sure.regionsTested, "region")} (exact beta-binomial test of LAC sets in the textbook's form, false discovery rate ${rate} at each level).`),
+    sure.broken.length ? el("div", { class: "scroll" }, table("Regions in which the promise fails", ["Region", "Covered (95 %)", "q", "Right", "Says", "Set size", "Own sets: covered", "Own sets: size", "Questions"], sure.broken.map((row) => el("tr", {},
+      el("th", { scope: "row" }, el("a", { href: { region: row.regionId, rows: "", hot: "" }, "data-to": "map" }, ...regionName(row.regionId))),
+      el("td", { class: "number nowrap whole" }, el("strong", {}, percent(row.coverage)), el("span", { class: "dim small" }, ` ${percent(row.low)} to ${percent(row.high)}`)),
+      numberCell(chance(row.q)), numberCell(percent(row.accuracy)), numberCell(percent(row.confidence)), numberCell(row.setSize.toFixed(2)), numberCell(percent(row.mondrianCoverage)), numberCell(row.mondrianSetSize.toFixed(2)),
+      el("td", { class: "number" }, rowsLink(count(row.questions), { region: row.regionId, hot: "", rows: "unsure" }, "List the questions there, least sure first")))))) : null);
+}
+
 // ----------------------------------------------------------------------------------- clusters
 
 function membersOf(model, id) {
@@ -866,6 +1050,7 @@ function drawClusters() {
 // --------------------------------------------------------------------------------------- rows
 
 function rowNode(item) {
+  if (item.battle !== undefined) return battleNode(item);
   const { model, row } = item;
   const errors = model ? errorsOf(model) : null;
   const question = row >= 0 && model ? errors.question[row] : questions.ofPoint[item.point];
@@ -879,6 +1064,7 @@ function rowNode(item) {
   node.addEventListener("toggle", () => {
     if (!node.open || node.childElementCount > 1) return;
     const subject = data.questions.subjects[questions.subject[question]];
+    const sure = sureOf(model ?? models[0]);
     const choices = texts.choices[question];
     const region = regionOf[point] >= 0 ? regions[regionOf[point]].id : null;
     node.append(el("div", { class: "row-body" },
@@ -887,6 +1073,7 @@ function rowNode(item) {
       el("p", {}, "Right answer: ", bdi(texts.gold[question], { class: "gold" })),
       [item, item.other].filter((one) => one && one.model && one.row >= 0).map((one) => answer(one)),
       item.other && item.other.row < 0 ? el("p", {}, bdi(item.other.model.model), " is right.") : null,
+      model && sure && sure.corner[point] >= 0 ? el("p", { class: "small dim" }, bdi(model.model), ` gives its choice a probability of ${percent(sure.said[point] / 250)}; its conformal set holds ${(sure.size[point] / 10).toFixed(1)} options on average.`) : null,
       el("p", { class: "small dim" }, subject ? ["Subject: ", bdi(subject), ". "] : "", region ? ["Region: ", el("a", { href: { region, rows: "", hot: "", cluster: "" }, "data-to": "map" }, ...regionName(region)), "."] : ""),
       whoFailed(point, null)));
   });
@@ -931,7 +1118,7 @@ function rowsToShow() {
   const a = chosenModel(), b = models.length > 1 ? otherModel() : null;
   const here = state.hot ? chosenPoints() : null;
   const where = here ? here.points : pointsIn(pointsOfRegion.has(state.region) ? state.region : "");
-  const place = here?.hot ? [" in hot region ", String(here.hot.rank), here.owner === a ? "" : [" of ", bdi(here.owner.model)], ": ", bdi(here.hot.keyPhrases.join(", "))] : pointsOfRegion.has(state.region) ? [" in ", ...regionName(state.region)] : [];
+  const place = here?.hot ? [", ", ...placeName(here, a)] : pointsOfRegion.has(state.region) ? [" in ", ...regionName(state.region)] : [];
   const rowOf = (model, point) => errorsOf(model).ofPoint[point];
   if (state.rows === "errors") {
     const own = rateIn(a, where);
@@ -939,8 +1126,20 @@ function rowsToShow() {
     return {
       title: ["Errors of ", bdi(a.model), ...place],
       claim: [`${count(own.wrong)} of ${plural(own.asked, "question")} answered are wrong (${percent(own.rate, 1)}). `,
-        departs ? `That is ${departure(departs)}, ${Math.abs(departs.strength).toFixed(1)} standard deviations from none${Math.abs(departs.strength) < 2 ? ": it may be chance" : ""}. ` : "", here?.hot && here.owner === a ? hotClaim(here.hot) : "", " Near-duplicates count once."],
+        departs ? `That is ${departure(departs)}, ${Math.abs(departs.strength).toFixed(1)} standard deviations from none${Math.abs(departs.strength) < 2 ? ": it may be chance" : ""}. ` : "", here?.hot && here.owner === a ? placeClaim(here.hot) : "", " Near-duplicates count once."],
       items: where.filter((point) => a.stateOf[point] === 1).map((point) => ({ model: a, row: rowOf(a, point), point })),
+    };
+  }
+  const sure = ["confident_wrong", "unsure"].includes(state.rows) ? sureOf(a) : null;
+  if (sure) {
+    const mistaken = state.rows === "confident_wrong", known = where.filter((point) => sure.corner[point] >= 0);
+    const chosen = mistaken ? known.filter((point) => sure.corner[point] === sure.confidentlyWrong).sort((one, other) => sure.said[other] - sure.said[one])
+      : [...known].sort((one, other) => sure.size[other] - sure.size[one]);
+    return {
+      title: mistaken ? ["Where ", bdi(a.model), " is wrong, and surer than at its median", ...place] : ["Questions by how unsure ", bdi(a.model), " is", ...place],
+      claim: [mistaken ? `${count(chosen.length)} of ${plural(known.length, "question")} (${percent(chosen.length / known.length, 1)}), the most confident first. ` : `${plural(known.length, "question")}, the largest conformal sets first (mean of LAC and APS). `,
+        here?.hot && here.owner === a ? placeClaim(here.hot) : ""],
+      items: chosen.map((point) => ({ model: a, row: rowOf(a, point), point, role: mistaken ? `says ${percent(sure.said[point] / 250)}` : `set of ${(sure.size[point] / 10).toFixed(1)}` })),
     };
   }
   if (b && ["only_a", "only_b", "both"].includes(state.rows)) {
@@ -970,17 +1169,397 @@ function rowsToShow() {
 
 function drawRows() {
   const dialog = $("rows");
-  const found = state.rows ? rowsToShow() : null;
+  const found = state.rows ? page.rows() : null;
   if (!found) { if (dialog.open) dialog.close(); return; }
   fill($("rows-title"), ...found.title);
   fill($("rows-claim"), ...found.claim);
-  fill($("rows-actions"), state.region && pointsOfRegion.has(state.region) ? el("a", { href: { rows: "" }, class: "like-button", "data-to": "map" }, "Show on the map") : null);
+  fill($("rows-actions"), chosenPoints() ? el("a", { href: { rows: "" }, class: "like-button", "data-to": "map" }, "Show on the map") : null);
   fill($("rows-list"), found.items.length ? rowList(found.items, 20) : el("p", { class: "dim" }, "None."));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
 }
 
+// ------------------------------------------------------------------------------------ battles
+
+const fought = ofBattles ? {
+  question: column(data.battles.question, Int32Array),
+  first: column(data.battles.first, Uint16Array),
+  second: column(data.battles.second, Uint16Array),
+  score: column(data.battles.score, Uint8Array),
+  kind: column(data.battles.kind, Uint8Array),
+  judge: column(data.battles.judge, Int32Array),
+  responseOfFirst: column(data.battles.responseOfFirst, Int32Array),
+  responseOfSecond: column(data.battles.responseOfSecond, Int32Array),
+} : null;
+const judgedBy = () => (data.judgeKinds.includes(state.judged) ? state.judged : data.judgeKinds[0]);
+const judgesInWords = (kind) => ({ human: "people", model: "models" })[kind] ?? kind;
+const judgeChoice = () => (data.judgeKinds.length > 1
+  ? choice("Judged by", ...data.judgeKinds.map((kind) => button(judgesInWords(kind), kind === judgedBy(), () => go({ judged: kind, rows: "" })))) : null);
+const ratingOf = (model) => model.ratings[judgedBy()] ?? null;
+const byRating = () => [...models].sort((a, b) => (ratingOf(b)?.rating ?? -Infinity) - (ratingOf(a)?.rating ?? -Infinity));
+const inWins = [...DIVERGING].reverse();
+const WIN_COLOURS = ramp(inWins);
+const expectedScore = (own, other) => 1 / (1 + 10 ** ((other - own) / data.elo));
+const asRow = (names, values) => Object.fromEntries(names.map((name, at) => [name, values[at]]));
+const signed = (value) => `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(0)}`;
+
+// Battles judged by the chosen kind on some prompts, each model's: how many, won, tied, and what its
+// rating expects. Of one model against another if that is given.
+function tally(here, other = null) {
+  const inside = new Uint8Array(N), kind = data.judgeKinds.indexOf(judgedBy());
+  for (const point of here) inside[point] = 1;
+  const found = models.map(() => ({ battles: 0, won: 0, tied: 0, lost: 0, score: 0, expected: 0 }));
+  const opponent = other === null ? -1 : models.indexOf(other);
+  const ratings = models.map((model) => ratingOf(model)?.rating ?? NaN);
+  for (let at = 0; at < fought.score.length; at++) {
+    if (fought.kind[at] !== kind || !inside[questions.point[fought.question[at]]]) continue;
+    const a = fought.first[at], b = fought.second[at], score = fought.score[at] / 2;
+    if (opponent >= 0 && a !== opponent && b !== opponent) continue;
+    const expected = expectedScore(ratings[a], ratings[b]);
+    for (const [one, won, due] of [[found[a], score, expected], [found[b], 1 - score, 1 - expected]]) {
+      one.battles++; one.score += won; one.expected += due;
+      if (won === 1) one.won++; else if (won === 0) one.lost++; else one.tied++;
+    }
+  }
+  return found;
+}
+const tallyOf = (model, here, other = null) => tally(here, other)[models.indexOf(model)];
+const everywhere = { region: "", subject: "", hot: "" };
+const placeOf = (level, id) => (level === 0 ? { ...everywhere, subject: id } : { ...everywhere, region: id });
+const nameOfPlace = (level, id) => (level === 0 ? [bdi(id)] : regionName(id));
+const levelName = (level) => ["subjects", "coarse regions", "fine regions"][level] ?? "finest regions";
+const chosenLevels = () => data.topics[judgedBy()] ?? [];
+
+// What the tables say of a model in a place, with the test of the place itself.
+function cellOf(model, level, id) {
+  const found = chosenLevels().find((one) => one.level === level);
+  const row = found ? found.regions.indexOf(id) : -1, at = found ? found.models.indexOf(models.indexOf(model)) : -1;
+  if (row < 0) return null;
+  const cell = at < 0 ? null : found.cells[row][at];
+  return { cell: cell && asRow(data.cellColumns, cell), test: asRow(data.topicColumns, found.tests[row]), spread: found.spread };
+}
+const chosenLevel = () => (state.subject ? 0 : state.region.split(".").length);
+const chosenName = () => state.subject || state.region;
+
+function drawRatings() {
+  const kind = judgedBy(), others = data.judgeKinds.filter((one) => one !== kind);
+  fill($("leaderboard-title"), "Ratings");
+  fill($("leaderboard-controls"), judgeChoice());
+  const rated = byRating().filter((model) => ratingOf(model));
+  const components = new Set(rated.map((model) => ratingOf(model).component));
+  const styled = rated.some((model) => ratingOf(model).styleRating !== null);
+  fill($("leaderboard-note"),
+    `Bradley-Terry ratings by the verdicts of ${judgesInWords(kind)} on the Elo scale (mean 1000; ${data.elo} points more are odds of ten to one), a tie being half a win, with 95 % intervals clustered by prompt, and by judge where there are ten or more. `,
+    "By topic: Moran's I over the map of what a model wins beyond what ratings expect, and how many standard deviations it is above chance (z, exact permutation moments); above about 2, whether it wins depends on the topic.",
+    styled ? " At equal style: the rating if all wrote as long and with as much layout." : "",
+    rated.some((model) => !ratingOf(model).bounded) ? " *: it never lost, or never won; its rating rests on a prior." : "",
+    components.size > 1 ? " Not all models met, even through others: ratings compare only those of one group." : "");
+  const ends = rated.map(ratingOf);
+  const least = Math.min(...ends.map((one) => one.low ?? one.rating)) - 10, most = Math.max(...ends.map((one) => one.high ?? one.rating)) + 10;
+  const rows = rated.map((model, place) => {
+    const own = ratingOf(model);
+    return el("tr", { "data-model": model.model, class: model === chosenModel() ? "chosen" : "" },
+      numberCell(String(place + 1)),
+      el("th", { scope: "row" }, el("a", { href: { model: model.model, rows: "" } }, bdi(model.model))),
+      el("td", { class: "number strong" }, `${own.rating.toFixed(0)}${own.bounded ? "" : "*"}`),
+      el("td", { class: "nowrap whole" }, own.low === null ? "" : interval(own.low, own.rating, own.high, least, most, 1000),
+        el("span", { class: "dim small" }, own.low === null ? "–" : ` ${own.low.toFixed(0)} to ${own.high.toFixed(0)}`)),
+      el("td", { class: "number" }, rowsLink(count(own.battles), { model: model.model, rows: "battles", ...everywhere }, `List the ${count(own.battles)} battles of ${model.model}`)),
+      numberCell(percent(own.winRate)),
+      styled ? numberCell(own.styleRating === null ? "–" : own.styleRating.toFixed(0)) : null,
+      el("td", { class: "number nowrap" }, own.moran === null || own.moranZ === null ? "–" : `${own.moran.toFixed(3)} (z ${own.moranZ.toFixed(1)})`),
+      components.size > 1 ? numberCell(String(own.component + 1)) : null,
+      others.map((one) => numberCell(model.ratings[one] ? model.ratings[one].rating.toFixed(0) : "–")));
+  });
+  fill($("leaderboard-table"), table("Ratings", ["", "Model", "Rating", "95 % interval", "Battles", "Won", ...(styled ? ["At equal style"] : []), "By topic", ...(components.size > 1 ? ["Group"] : []), ...others.map((one) => `By ${judgesInWords(one)}`)], rows));
+}
+
+function drawTopics() {
+  const levels = chosenLevels(), found = levels.find((one) => String(one.level) === state.level) || levels.find((one) => one.level === 1) || levels[0];
+  fill($("signature-title"), "Win rates: where each model wins more than expected of it");
+  if (!found) {
+    fill($("signature-note"), "The map has no regions and the source names no subjects: the prompts are too few, or none are alike.");
+    for (const id of ["signature-controls", "signature-table", "topics"]) fill($(id));
+    return;
+  }
+  const asDeparture = state.cells !== "rate";
+  fill($("signature-controls"),
+    choice("Topics", ...levels.map((one) => button(levelName(one.level), one === found, () => go({ level: String(one.level) })))),
+    choice("Cells", button("beyond expected", asDeparture, () => go({ cells: "" })), button("win rate", !asDeparture, () => go({ cells: "rate" }))),
+    el("span", { class: "legend-inline" }, asDeparture ? ["worse ", gradient(inWins), " better"] : ["0 % ", gradient(inWins), " 100 %"]));
+  fill($("signature-note"), asDeparture
+    ? `Percentage points of battles won beyond what ratings expect against the same opponents. Bold with a dot: surely more or less (permutation of prompts, false discovery rate ${percent(data.alpha)} over the cells shown); the rest may be chance. Models and topics that are alike stand together. A cell opens its battles.`
+    : "Share of battles won, a tie being half; it depends on whom a model met. A cell opens its battles.");
+  const value = (cell) => cell.win_rate - cell.expected;
+  const cells = found.cells.map((line) => line.map((cell) => cell && asRow(data.cellColumns, cell)));
+  const widest = Math.max(0.05, ...cells.flat().filter(Boolean).filter((cell) => cell.prompts > 2).map((cell) => Math.abs(value(cell))));
+  const heads = [el("th", { scope: "col", class: "corner" }, "Topic"),
+    ...found.models.map((number) => el("th", { scope: "col", class: "upright" }, el("a", { href: { model: models[number].model, rows: "" } }, bdi(models[number].model))))];
+  const rows = found.regions.map((id, row) => el("tr", {},
+    el("th", { scope: "row" }, el("a", { href: { ...placeOf(found.level, id), rows: "" }, "data-to": "map" }, ...nameOfPlace(found.level, id))),
+    cells[row].map((cell, at) => {
+      if (!cell) return el("td", { class: "cell none" }, "–");
+      const model = models[found.models[at]], shade = asDeparture ? Math.min(Math.max(0.5 + 0.5 * value(cell) / widest, 0), 1) : cell.win_rate;
+      const clear = asDeparture && cell.q < data.alpha;
+      return el("td", { class: "cell" }, el("a", {
+        href: { model: model.model, ...placeOf(found.level, id), rows: "battles" }, class: clear ? "clear" : "",
+        style: { background: WIN_COLOURS[Math.round(shade * STEPS)], color: onColour(shade) },
+        title: `${model.model}, ${found.level ? nameOfRegion(id) : id}: ${percent(cell.win_rate)} of ${plural(cell.battles, "battle")} won (${percent(cell.low)} to ${percent(cell.high)}), ${percent(cell.expected)} expected; q ${chance(cell.q)}`,
+      }, asDeparture ? points(value(cell), 0) : (100 * cell.win_rate).toFixed(0), clear ? el("span", { "aria-hidden": "true" }, " •") : ""));
+    })));
+  fill($("signature-table"), table("Win rates by topic", heads, rows));
+  $("signature-table").firstChild.classList.add("heat");
+  const tested = levels.flatMap((one) => one.tests.map((test) => ({ level: one.level, ...asRow(data.topicColumns, test) }))).sort((a, b) => a.p - b.p);
+  const sure = tested.filter((one) => one.q < data.alpha).length;
+  fill($("topics"), el("h3", {}, "Does it matter what the prompt is about?"),
+    el("p", {}, sure
+      ? `In ${count(sure)} of ${plural(tested.length, "topic")} who wins is unlike elsewhere (q below ${percent(data.alpha)}). `
+      : `There is no sure sign of it: in none of ${plural(tested.length, "topic")} is who wins surely unlike elsewhere. `,
+    el("span", { class: "dim" }, `Tested by permuting prompts among topics with all their battles (p), false discoveries controlled over the topics of a level (q). The likelihood ratio compares ratings of the topic's own with those overall; the p that it has in the textbook takes battles for independent, which battles on one prompt are not, and finds too much. ${levels.map((one) => `Ratings in ${levelName(one.level)} ${one.spread ? `are shrunk to within about ${one.spread} points of the overall ones` : "foretell unseen prompts no better than the overall ones"}`).join("; ")}.`)),
+    el("div", { class: "scroll" }, table("Topics", ["Topic", "Prompts", "Battles", "Models", "p", "q", "Likelihood ratio", "p if independent", "Verdict"], tested.slice(0, 20).map((one) => el("tr", {},
+      el("th", { scope: "row" }, el("a", { href: { ...placeOf(one.level, one.region_id), rows: "" }, "data-to": "map" }, ...nameOfPlace(one.level, one.region_id))),
+      numberCell(count(one.prompts)), el("td", { class: "number" }, rowsLink(count(one.battles), { ...placeOf(one.level, one.region_id), rows: "all" }, `List all ${count(one.battles)} battles there`)), numberCell(count(one.models)),
+      numberCell(chance(one.p)), numberCell(chance(one.q)), el("td", { class: "number nowrap" }, `${one.likelihood_ratio.toFixed(1)} (${one.degrees_of_freedom} df)`), numberCell(chance(one.p_independent)),
+      el("td", { class: "whole" }, one.q < data.alpha ? el("span", { class: "mark worse" }, "ratings differ here") : el("span", { class: "dim" }, "no sure difference")))))),
+    tested.length > 20 ? el("p", { class: "dim small" }, `The 20 surest of ${count(tested.length)}; errclust battles ${data.benchmark} --limit 0 shows all.`) : null);
+}
+
+const mapOf = (model) => {
+  const map = model.maps[judgedBy()];
+  return map && once(map, "columns", () => ({ k: map.k, won: column(map.won, Uint8Array), around: column(map.around, Uint8Array), beyond: column(map.beyond, Uint8Array), hot: column(map.hot, Int8Array) }));
+};
+const shownOfBattles = () => (state.show === "against" && models.length > 1 ? "against" : state.show === "beyond" && mapOf(chosenModel())?.beyond ? "beyond" : "won");
+
+function drawBattleMapControls() {
+  const model = chosenModel(), other = models.length > 1 ? otherModel() : null;
+  const subjects = data.questions.subjects;
+  const chosen = el("select", { id: "region-choice", onchange: (event) => {
+    const [what, id] = [event.target.value.slice(0, 1), event.target.value.slice(1)];
+    go({ ...everywhere, ...(what === "r" ? { region: id } : what === "s" ? { subject: id } : {}), rows: "" });
+  } },
+  el("option", { value: "" }, "all prompts"),
+  regions.map((region) => el("option", { value: `r${region.id}` }, `${" ".repeat(region.level - 1)}${region.id} ${region.label}`)),
+  subjects.map((subject) => el("option", { value: `s${subject}` }, subject)));
+  chosen.value = subjectNumber() >= 0 ? `s${state.subject}` : pointsOfRegion.has(state.region) ? `r${state.region}` : "";
+  fill($("map-controls"), judgeChoice(),
+    choice("Show", button("win rate", shownOfBattles() === "won", () => go({ show: "" })),
+      mapOf(model)?.beyond ? button("beyond rating", shownOfBattles() === "beyond", () => go({ show: "beyond" })) : null,
+      other ? button("against one", shownOfBattles() === "against", () => go({ show: "against", with: other.model })) : null),
+    shownOfBattles() === "against" ? el("label", { class: "choice" }, el("span", {}, "Against"), modelSelect(other, "Against", (name) => go({ with: name, rows: "" }))) : null,
+    el("label", { class: "choice" }, el("span", {}, "Topic"), chosen));
+  const own = ratingOf(model);
+  fill($("map-title"), "The map: where ", bdi(model.model), " wins", shownOfBattles() === "against" ? [" against ", bdi(other.model)] : "");
+  fill($("map-claim"), shownOfBattles() === "against" ? "Share of their battles with each other on each prompt. " : shownOfBattles() === "beyond"
+    ? "Share of battles won around each prompt beyond what ratings expect against the same opponents. " : "Share of battles won around each prompt, whomever it met there. ",
+  !own ? `No ${judgesInWords(judgedBy())} judged it.`
+    : own.moran === null || own.moranZ === null ? "Whether it depends on the topic is not known: the prompts are too few."
+    : own.moranZ >= 2 ? `Whether it wins depends on the topic: Moran's I of what it wins beyond its rating is ${own.moran.toFixed(3)} at ${own.k} neighbours, ${own.moranZ.toFixed(1)} standard deviations above chance (exact permutation moments).`
+    : `There is no sure sign that its winning depends on the topic: Moran's I of what it wins beyond its rating is ${own.moran.toFixed(3)} at ${own.k} neighbours (z ${own.moranZ.toFixed(1)}).`);
+}
+
+function colouringOfBattles() {
+  const model = chosenModel(), map = mapOf(model);
+  const words = { hotWords: "around which it wins more than its rating explains", coldWords: "around which it wins less", names: ["better", "worse"] };
+  const test = map && map.k ? `Standard score of what it wins beyond its rating on each prompt's ${map.k} neighbours under conditional permutation (Getis-Ord Gi, exact moments)` : "";
+  if (shownOfBattles() === "against") {
+    const other = otherModel(), sums = new Float32Array(N), counts = new Uint16Array(N), kind = data.judgeKinds.indexOf(judgedBy());
+    const [a, b] = [models.indexOf(model), models.indexOf(other)];
+    for (let at = 0; at < fought.score.length; at++) {
+      const first = fought.first[at] === a && fought.second[at] === b;
+      if (fought.kind[at] !== kind || (!first && (fought.first[at] !== b || fought.second[at] !== a))) continue;
+      const point = questions.point[fought.question[at]];
+      sums[point] += first ? fought.score[at] / 2 : 1 - fought.score[at] / 2; counts[point]++;
+    }
+    return { values: Uint8Array.from(sums, (sum, point) => (counts[point] ? Math.round(250 * sum / counts[point]) : NO_RATE)), hot: null, colours: WIN_COLOURS, stops: inWins, low: 0, high: 250,
+      words: ["loses", "wins"], of: "outcome of battles with one other model", said: (value) => `${percent(value / 250)} won on it`,
+      test: "Each dot by its own battles, nothing averaged or tested; grey: they did not meet on it. The tests are below, under Compare." };
+  }
+  if (!map) return null;
+  if (shownOfBattles() === "beyond") {
+    return { values: map.beyond, hot: map.hot, colours: WIN_COLOURS, stops: inWins, low: 62, high: 188, ...words, test,
+      words: ["25 points fewer", "25 more"], of: "battles won beyond the rating", said: (value) => `${points(value / 250 - 0.5, 0)} points around it beyond its rating` };
+  }
+  const values = map.around ?? map.won;
+  const [low, high] = once(map, "bounds", () => ownRange(values)), span = Math.max(125 - low, high - 125, 25);
+  return { values, hot: map.hot, colours: WIN_COLOURS, stops: inWins, low: 125 - span, high: 125 + span, ...words, test,
+    words: [(125 - span) / 250, (125 + span) / 250].map((share) => `${percent(Math.min(Math.max(share, 0), 1))} won`), of: "share of battles won", said: (value) => `${percent(value / 250)} won around it` };
+}
+
+function whoWon(point) {
+  const all = tally([point]).map((own, at) => ({ ...own, model: models[at] })).filter((one) => one.battles);
+  return el("ul", { class: "who" }, all.sort((a, b) => b.score / b.battles - a.score / a.battles).slice(0, 12).map(({ model, score, battles }) =>
+    el("li", { class: model === chosenModel() ? "strong" : "" }, bdi(model.model), ` ${percent(score / battles)} of ${battles}`)),
+  all.length > 12 ? el("li", { class: "dim" }, `and ${all.length - 12} more`) : null);
+}
+
+const expectation = ({ cell }) => `Its rating expects ${percent(cell.expected)} against the same opponents: ${cell.q < data.alpha
+  ? `it does ${cell.win_rate > cell.expected ? "better" : "worse"} here than elsewhere (permutation of prompts, q ${chance(cell.q)}).` : `no sure difference (permutation of prompts, q ${chance(cell.q)}).`}`;
+
+function drawBattleRegion() {
+  const model = chosenModel(), panel = $("region"), chosen = chosenPoints();
+  const bars = (items) => el("ul", { class: "bars" }, items.map(({ name, chosen: own, change, found, label }) => el("li", { class: own ? "chosen" : "" },
+    el("a", { href: change, class: "bar-name", "data-region": change.region || null }, ...name),
+    el("span", { class: "bar-track" }, el("span", { class: "bar-fill wins", style: { width: `${100 * found.score / (found.battles || 1)}%` } })),
+    el("span", { class: "number" }, found.battles ? percent(found.score / found.battles) : "–"),
+    rowsLink(count(found.battles), { ...change, rows: "battles" }, label))));
+  if (!chosen) {
+    const places = [...regions.filter((region) => region.level === 1).map((region) => ({ level: 1, id: region.id, here: pointsIn(region.id) })),
+      ...data.questions.subjects.map((subject, number) => ({ level: 0, id: subject, here: everyPoint.filter((point) => subjectOfPoint[point] === number) }))]
+      .map((one) => ({ ...one, found: tallyOf(model, one.here) })).filter((one) => one.found.battles);
+    const list = (level) => bars(places.filter((one) => one.level === level).sort((a, b) => b.found.score / b.found.battles - a.found.score / a.found.battles)
+      .map(({ id, found }) => ({ name: nameOfPlace(level, id), change: { ...placeOf(level, id), rows: "" }, found, label: `List the ${count(found.battles)} battles of ${model.model} in ${level ? nameOfRegion(id) : id}` })));
+    fill(panel, el("h3", {}, "Where ", bdi(model.model), " wins most"),
+      el("p", { class: "dim small" }, "Share of battles won. Choose a topic here or on the map; the number opens its battles."),
+      list(1), data.questions.subjects.length ? [el("h4", {}, "Subjects, as the source names them"), list(0)] : null);
+    return;
+  }
+  const here = chosen.points, all = tally(here), own = all[models.indexOf(model)];
+  const region = subjectNumber() >= 0 ? null : regions[regionNumber.get(state.region)];
+  const told = cellOf(model, chosenLevel(), chosenName());
+  const parts = region ? regions.filter((part) => part.parent === region.id) : [];
+  fill(panel,
+    el("div", { class: "panel-head" }, el("h3", {}, ...nameOfPlace(chosenLevel(), chosenName())), el("a", { href: { ...everywhere, rows: "" }, class: "close", "aria-label": "Show all prompts" }, "×")),
+    region && region.parent ? el("p", { class: "small" }, "part of ", el("a", { href: { region: region.parent, rows: "" } }, ...regionName(region.parent))) : null,
+    region && region.phrases.length ? el("p", { class: "dim small" }, bdi(region.phrases.join(", "))) : null,
+    own.battles ? el("p", {}, bdi(model.model), ` won ${count(own.won)}, tied ${count(own.tied)} and lost ${count(own.lost)} of ${plural(own.battles, "battle")}${told?.cell ? ` on ${plural(told.cell.prompts, "prompt")}` : ""} here (`, el("strong", {}, percent(own.score / own.battles)),
+      told?.cell ? `, 95 % interval ${percent(told.cell.low)} to ${percent(told.cell.high)}, clustered by prompt). ${expectation(told)}` : ").") : el("p", {}, bdi(model.model), " fought no battle here."),
+    told ? el("p", { class: "small" }, told.test.q < data.alpha ? `Who wins here is unlike elsewhere, over all models (permutation of prompts, q ${chance(told.test.q)}).` : `Over all models there is no sure sign that who wins here is unlike elsewhere (permutation of prompts, q ${chance(told.test.q)}).`) : null,
+    parts.length ? el("p", { class: "chips" }, el("span", { class: "dim small" }, "Parts: "), parts.map((part) => el("a", { class: "chip", href: { region: part.id, rows: "" } }, ...regionName(part.id)))) : null,
+    bars(byRating().map((one) => ({ name: [bdi(one.model)], chosen: one === model, change: { model: one.model, rows: "" }, found: all[models.indexOf(one)], label: `List the battles of ${one.model} here` })).filter((one) => one.found.battles)),
+    el("h4", {}, `Its battles here (${count(own.battles)})`),
+    rowList(battlesOf(model, here).map((battle) => ({ battle })), 8));
+}
+
+function drawBattlePlaces() {
+  const model = chosenModel();
+  const found = chosenLevels().flatMap((one) => {
+    const at = one.models.indexOf(models.indexOf(model));
+    return one.regions.map((id, row) => ({ level: one.level, id, cell: one.cells[row][at] && asRow(data.cellColumns, one.cells[row][at]) })).filter((place) => place.cell);
+  }).sort((a, b) => a.cell.p - b.cell.p);
+  const sure = found.filter((one) => one.cell.q < data.alpha).length;
+  fill($("hot-title"), "Where ", bdi(model.model), " does better or worse than its rating explains");
+  fill($("hot-note"), found.length
+    ? `${sure ? `In ${count(sure)} of ${plural(found.length, "topic")} surely so` : `In none of ${plural(found.length, "topic")} surely so`} (permutation of prompts among topics, false discoveries controlled over all models and topics of a level at ${percent(data.alpha)}). Intervals are clustered by prompt; shift is the rating there less the overall one, shrunk by what foretells unseen prompts. Surest first. Where is not why.`
+    : "It fought in no topic that has a name.");
+  const most = Math.max(0.1, ...found.map(({ cell }) => (cell.prompts > 2 ? Math.abs(cell.win_rate - cell.expected) : 0)));
+  fill($("hot-table"), found.length ? table("Topics of a model", ["Topic", "Prompts", "Won (95 %)", "Expected", "Beyond, points", "Shift", "q", "Verdict", "Battles"], found.slice(0, 25).map(({ level, id, cell }) => {
+    const place = placeOf(level, id), beyondIt = cell.win_rate - cell.expected;
+    return el("tr", { class: (level ? state.region : state.subject) === id ? "chosen" : "" },
+      el("th", { scope: "row" }, el("a", { href: { ...place, rows: "" }, "data-to": "map" }, ...nameOfPlace(level, id))),
+      numberCell(count(cell.prompts)),
+      el("td", { class: "number nowrap whole" }, el("strong", {}, percent(cell.win_rate)), el("span", { class: "dim small" }, ` ${percent(cell.low)} to ${percent(cell.high)}`)),
+      numberCell(percent(cell.expected)),
+      el("td", { class: "nowrap whole" }, interval(cell.low - cell.expected, beyondIt, cell.high - cell.expected, -most, most, 0), el("span", { class: "small" }, ` ${points(beyondIt, 0)}`)),
+      numberCell(signed(cell.shift)), numberCell(chance(cell.q)),
+      el("td", {}, cell.q < data.alpha ? el("span", { class: `mark ${beyondIt > 0 ? "better" : "worse"}` }, beyondIt > 0 ? "better" : "worse") : el("span", { class: "dim" }, "no sure difference")),
+      el("td", { class: "number" }, rowsLink(count(cell.battles), { ...place, rows: "battles" }, `List the ${count(cell.battles)} battles there`)));
+  })) : "");
+}
+
+function drawBattleCompare() {
+  if (models.length < 2) { fill($("compare-verdict"), el("p", { class: "dim" }, "There is one model only.")); return; }
+  const a = chosenModel(), b = otherModel(), kind = judgedBy(), [first, second] = [models.indexOf(a), models.indexOf(b)];
+  fill($("compare-controls"), judgeChoice(),
+    el("label", { class: "choice" }, el("span", {}, "A"), modelSelect(a, "Model A", (name) => go({ model: name, with: name === b.model ? a.model : b.model, rows: "" }))),
+    el("button", { type: "button", onclick: () => go({ model: b.model, with: a.model, rows: "" }), "aria-label": "Swap A and B" }, "⇄"),
+    el("label", { class: "choice" }, el("span", {}, "B"), modelSelect(b, "Model B", (name) => go({ model: name === a.model ? b.model : a.model, with: name, rows: "" }))));
+  const halves = once(data.differenceErrors, kind, () => column(data.differenceErrors[kind], Float32Array));
+  const half = halves[first * models.length + second], own = tallyOf(a, everyPoint, b);
+  const gap = ratingOf(a) && ratingOf(b) ? ratingOf(a).rating - ratingOf(b).rating : NaN;
+  const name = (model, letter) => [el("strong", {}, bdi(model.model)), ` (${letter})`];
+  const listed = data.pairs[kind]?.find((pair) => (pair.modelA === first && pair.modelB === second) || (pair.modelA === second && pair.modelB === first)) ?? null;
+  const turned = listed && listed.modelA !== first;
+  const rows = listed ? listed.regions.map((values) => {
+    const row = asRow(data.pairColumns, values);
+    return turned ? { ...row, win_rate: 1 - row.win_rate, low: 1 - row.high, high: 1 - row.low, expected: 1 - row.expected } : row;
+  }) : [];
+  const [low, high] = turned ? [-listed.high, -listed.low] : [listed?.low, listed?.high];
+  const sure = rows.filter((row) => row.q < data.alpha);
+  const link = (words, rows) => rowsLink(words, { model: a.model, with: b.model, ...everywhere, rows });
+  fill($("compare-verdict"), el("ul", { class: "verdict" },
+    el("li", {}, ...name(a, "A"), Number.isNaN(half) || Number.isNaN(gap) ? [" and ", ...name(b, "B"), " cannot be compared: no chain of battles connects them."]
+      : [Math.abs(gap) > half ? (gap > 0 ? " is rated above " : " is rated below ") : " and ", ...name(b, "B"), Math.abs(gap) > half ? "" : " cannot be told apart by their ratings",
+        `: A's rating less B's is ${signed(gap)} points by all battles judged by ${judgesInWords(kind)}, 95 % interval ${signed(gap - half)} to ${signed(gap + half)} (clustered by prompt). A is expected to win ${percent(expectedScore(gap, 0))} of battles with B.`]),
+    el("li", {}, own.battles ? ["In battles with each other A won ", link(count(own.won), "vs_won"), ", tied ", link(count(own.tied), "vs_tied"), " and lost ", link(count(own.lost), "vs_lost"), " of ", link(plural(own.battles, "battle"), "vs_battles"), ` (${percent(own.score / own.battles)}). `,
+      listed ? `By these alone A is rated ${signed(turned ? -listed.difference : listed.difference)} points from B, 95 % interval ${signed(low)} to ${signed(high)}${listed.bounded ? "" : ", resting on a prior: one of them won all"}.` : ""] : "They never met: what is known comes from their battles with others."),
+    listed ? el("li", {}, sure.length
+      ? `Of ${plural(rows.length, "topic")}, in ${count(sure.length)} A fares against B unlike elsewhere (standard scores over permutations of prompts, Student's law, false discoveries controlled over the topics of a level at ${percent(data.alpha)}).`
+      : `In none of ${plural(rows.length, "topic")} does A surely fare against B unlike elsewhere (standard scores over permutations of prompts, false discovery rate ${percent(data.alpha)}).`)
+      : el("li", { class: "dim" }, `Topics are tested here for the pairs that met on the most prompts, ${data.fewestPrompts} at least. `, own.battles ? [el("code", {}, `errclust battles ${data.benchmark} --model … --against …`), " tests any two."] : "")));
+  const levels = [...new Set(rows.map((row) => row.level))], level = levels.includes(Number(state.level)) ? Number(state.level) : levels.includes(1) ? 1 : levels[0];
+  const shownRows = rows.filter((row) => row.level === level).sort((one, other) => one.q - other.q || other.battles - one.battles);
+  fill($("compare-table"), shownRows.length ? table("Battles of two models by topic", ["Topic", "A won (95 %)", "", "As overall", "q", "Verdict", "Battles"], shownRows.slice(0, 40).map((row) => el("tr", { class: (row.level ? state.region : state.subject) === row.region_id ? "chosen" : "" },
+    el("th", { scope: "row" }, el("a", { href: { ...placeOf(row.level, row.region_id), rows: "", show: "against", with: b.model }, "data-to": "map" }, ...nameOfPlace(row.level, row.region_id))),
+    el("td", { class: "number nowrap whole" }, el("strong", {}, percent(row.win_rate)), el("span", { class: "dim small" }, ` ${percent(row.low)} to ${percent(row.high)}`)),
+    el("td", { class: "nowrap" }, interval(row.low, row.win_rate, row.high, 0, 1, row.expected)),
+    numberCell(percent(row.expected)), numberCell(chance(row.q)),
+    el("td", { class: "whole" }, row.q < data.alpha ? el("span", { class: `mark ${row.win_rate > row.expected ? "better" : "worse"}` }, `A does ${row.win_rate > row.expected ? "better" : "worse"} than overall`) : el("span", { class: "dim" }, "no sure difference")),
+    el("td", { class: "number" }, rowsLink(count(row.battles), { model: a.model, with: b.model, ...placeOf(row.level, row.region_id), rows: "vs_battles" }, `List their ${count(row.battles)} battles there`))))) : "");
+  fill($("compare-note"), shownRows.length ? "Share of their battles that A won, a tie being half; the dashed line is their overall share. " : "",
+    levels.filter((one) => one !== level).map((one) => el("button", { type: "button", onclick: () => go({ level: String(one) }) }, `Show ${levelName(one)}`)));
+}
+
+function battlesOf(model, here, other = null, outcome = null) {
+  const inside = new Uint8Array(N), kind = data.judgeKinds.indexOf(judgedBy()), found = [];
+  const own = model ? models.indexOf(model) : -1, opponent = other ? models.indexOf(other) : -1;
+  for (const point of here) inside[point] = 1;
+  for (let at = 0; at < fought.score.length; at++) {
+    const a = fought.first[at], b = fought.second[at];
+    if (fought.kind[at] !== kind || !inside[questions.point[fought.question[at]]]) continue;
+    if (model && a !== own && b !== own) continue;
+    if (other && a !== opponent && b !== opponent) continue;
+    if (outcome !== null && (a === own ? fought.score[at] : 2 - fought.score[at]) !== outcome) continue;
+    found.push(at);
+  }
+  return found;
+}
+
+function battleRows() {
+  const [, versus, what] = /^(vs_)?(battles|won|tied|lost|all)$/.exec(state.rows) ?? [];
+  if (!what) return null;
+  const model = what === "all" ? null : chosenModel(), other = versus && models.length > 1 ? otherModel() : null;
+  const chosen = chosenPoints(), here = chosen ? chosen.points : everyPoint;
+  const found = battlesOf(model, here, other, { won: 2, tied: 1, lost: 0 }[what] ?? null);
+  const told = model && !other && chosen ? cellOf(model, chosenLevel(), chosenName()) : null;
+  return {
+    title: [{ won: "Battles won by ", tied: "Ties of ", lost: "Battles lost by ", battles: "Battles of ", all: "All battles" }[what], model ? bdi(model.model) : "", other ? [" against ", bdi(other.model)] : "", chosen ? [" in ", ...nameOfPlace(chosenLevel(), chosenName())] : ""],
+    claim: [`${plural(found.length, "battle")} judged by ${judgesInWords(judgedBy())}. `, told?.cell ? `It won ${percent(told.cell.win_rate)} (95 % interval ${percent(told.cell.low)} to ${percent(told.cell.high)}, clustered by prompt). ${expectation(told)}` : ""],
+    items: found.map((battle) => ({ battle })),
+  };
+}
+
+function battleNode({ battle }) {
+  const question = fought.question[battle], point = questions.point[question], prompt = texts.questions[question] ?? "";
+  const [a, b] = [models[fought.first[battle]], models[fought.second[battle]]], score = fought.score[battle];
+  const verdict = score === 1 ? [bdi(a.model), " and ", bdi(b.model), " tied"] : [bdi((score ? a : b).model, { class: "gold" }), " beat ", bdi((score ? b : a).model, { class: "said" })];
+  const node = el("details", { class: "row" }, el("summary", {}, bdi(prompt.length > 170 ? `${prompt.slice(0, 170)}…` : prompt), el("span", { class: "answers" }, ...verdict, fought.judge[battle] < 0 ? "" : [" · ", bdi(short(texts.judges[fought.judge[battle]]))])));
+  const answerOf = (model, number, badge) => el("div", { class: "answer" },
+    el("p", {}, bdi(model.model), " ", el("span", { class: `badge ${badge === "won" ? "ok" : badge === "lost" ? "bad" : ""}` }, badge)),
+    number < 0 ? el("p", { class: "dim small" }, "What it wrote is not known.") : el("pre", { class: "text response" }, bdi(texts.responses[number])));
+  node.addEventListener("toggle", () => {
+    if (!node.open || node.childElementCount > 1) return;
+    const subject = subjectAt(point), region = regionOf[point] >= 0 ? regions[regionOf[point]].id : null, judge = fought.judge[battle];
+    node.append(el("div", { class: "row-body" },
+      el("pre", { class: "text" }, bdi(prompt)),
+      answerOf(a, fought.responseOfFirst[battle], ["lost", "tied", "won"][score]),
+      answerOf(b, fought.responseOfSecond[battle], ["won", "tied", "lost"][score]),
+      el("p", { class: "small dim" }, `Judged by ${judgesInWords(data.judgeKinds[fought.kind[battle]])}`, judge < 0 ? "" : [": ", bdi(texts.judges[judge])], ". ",
+        subject ? ["Subject: ", el("a", { href: { ...placeOf(0, subject), rows: "" }, "data-to": "map" }, bdi(subject)), ". "] : "",
+        region ? ["Region: ", el("a", { href: { ...placeOf(1, region), rows: "" }, "data-to": "map" }, ...regionName(region)), "."] : "")));
+  });
+  return node;
+}
+
 // --------------------------------------------------------------------------------------- page
+
+// What a page of each kind shows where.
+const page = ofBattles ? {
+  leaderboard: drawRatings, signatures: drawTopics, mapControls: drawBattleMapControls, colouring: colouringOfBattles, whoFared: whoWon,
+  region: drawBattleRegion, places: drawBattlePlaces, compare: drawBattleCompare, rows: battleRows,
+} : {
+  leaderboard: drawLeaderboard, signatures: drawSignatures, mapControls: drawMapControls, colouring, whoFared: (point) => whoFailed(point, null),
+  region: drawRegion, places: drawHotRegions, compare: drawCompare, rows: rowsToShow, confidence: drawConfidence, clusters: drawClusters,
+};
 
 let before = null;
 let scrollTo = null;
@@ -988,14 +1567,15 @@ let scrollTo = null;
 function apply() {
   state = readAddress();
   const changed = (...names) => !before || names.some((name) => before[name] !== state[name]);
-    $("model").value = chosenModel().model;
-  if (changed("model", "region")) drawLeaderboard();
-  if (changed("model", "level", "cells", "region", "show", "k", "with")) drawSignatures();
-  if (changed("model", "show", "k", "region", "hot", "owner")) {
-    drawMapControls(); drawMap(); drawRegion(); drawHotRegions();
-  }
-  if (changed("model", "with", "level", "region")) drawCompare();
-  if (changed("model", "cluster")) drawClusters();
+  $("model").value = chosenModel().model;
+  // Links carry the whole state, so what has links is drawn anew when any of it changes.
+  const place = ["model", "judged", "region", "subject", "show", "with", "k"];
+  if (changed(...place)) page.leaderboard();
+  if (changed(...place, "level", "cells")) page.signatures();
+  if (changed(...place, "hot", "owner")) { page.mapControls(); drawMap(); page.region(); page.places(); }
+  if (changed(...place, "level")) page.compare();
+  if (changed(...place, "hot", "owner")) page.confidence?.();
+  if (changed("model", "cluster")) page.clusters?.();
   drawRows();
   before = { ...state };
   const unknown = state.model && byName(state.model) < 0;
@@ -1007,7 +1587,15 @@ function apply() {
 
 function start() {
   $("title").textContent = data.benchmark;
-  fill($("subtitle"), `What ${plural(models.length, "model")} got wrong, and where: ${plural(N, "distinct question")}. Made ${data.made.slice(0, 10)}.`);
+  fill($("subtitle"), ofBattles
+    ? `Who wins, and where: ${plural(fought.score.length, "battle")} of ${plural(models.length, "model")} on ${plural(N, "distinct prompt")}. Made ${data.made.slice(0, 10)}.`
+    : `What ${plural(models.length, "model")} got wrong, and where: ${plural(N, "distinct question")}. Made ${data.made.slice(0, 10)}.`);
+  fill($("map-dots"), `Each dot is a ${thing}; ${thing}s alike lie together`);
+  for (const [name, there] of [["confidence", someAreSure], ["clusters", !ofBattles]]) {
+    $(name).hidden = !there;
+    document.querySelector(`[data-section="${name}"]`).hidden = !there;
+  }
+  if (ofBattles) document.querySelector('[data-section="leaderboard"]').textContent = "Ratings";
   fill($("model"), models.map((model) => el("option", { value: model.model }, model.model)));
   $("model").addEventListener("change", (event) => go({ model: event.target.value, hot: "", cluster: "", rows: "" }));
   for (const tab of document.querySelectorAll("[data-section]")) {
@@ -1027,7 +1615,7 @@ function start() {
   if (mapX) listenToMap();
   window.addEventListener("hashchange", apply);
   const asked = readAddress();
-  if (!asked.rows) scrollTo = asked.cluster ? "clusters" : asked.with ? "compare" : asked.region || asked.hot ? "map" : null;
+  if (!asked.rows) scrollTo = asked.cluster ? "clusters" : asked.with ? "compare" : asked.region || asked.hot || asked.subject ? "map" : null;
   apply();
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
   document.documentElement.dataset.script = String(Math.round(performance.now() - started));

@@ -62,9 +62,14 @@ def render_page(contents: ReportContents, most_bytes: int = MOST_BYTES) -> str:
         if len(page) <= most_bytes:
             return page
         if lengths.are_shortest:
+            remedy = (
+                "ingest a part of the battles as a battle set of its own"
+                if contents.numbers["kind"] == "battles"
+                else "name fewer models, with --model"
+            )
             raise ReportError(
                 f"the report would take {len(page) / 1e6:.0f} MB, and {most_bytes / 1e6:.0f} MB "
-                "are the most: name fewer models, with --model"
+                f"are the most: {remedy}"
             )
         lengths = lengths.shorter()
 

@@ -1,56 +1,48 @@
-"""Pictures for a paper: the map, the signatures and a comparison, drawn by matplotlib.
+"""Pictures for a paper: the map, the signatures and a comparison, for a text width of 7 inches.
 
-They show what the report shows, from the same contents. Sizes are in inches, for a text width of
-about seven; fonts are embedded, so that text stays text in an SVG.
+They show what the report shows, from the same contents.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.report.contents import NO_RATE, ReportContents, ReportError
+from errclust_pipeline.report.columns import NO_RATE
+from errclust_pipeline.report.contents import ReportContents, ReportError
+from errclust_pipeline.report.drawing import (
+    DIM,
+    DIVERGING,
+    INK,
+    STRONG,
+    Interval,
+    add_scale,
+    draw_cells,
+    draw_intervals,
+    draw_marks,
+    name_places,
+    nearest_scale,
+    new_figure,
+    one_line,
+    only_below,
+    styled,
+)
 from errclust_pipeline.resources.storage import Storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-_Parameters = ParamSpec("_Parameters")
-_Drawn = TypeVar("_Drawn")
-
-# The same as on the page: told apart by lightness, so by anyone.
-_SEQUENTIAL = ("#d9e1ea", "#f2d596", "#ee9f40", "#c85f14", "#7d2c05")
-_DIVERGING = ("#0b4a8f", "#6fa5d8", "#e3e1dd", "#f0a648", "#a8480a")
-_INK, _DIM = "#1b2430", "#5b6878"
+NO_LAYOUT = "the map has no 2-D layout: set clustering.layout = true and run `errclust run`"
 _MOST_REGIONS = 40
 _LONGEST_NAME = 42
-_STRONG = 2.0
-"""Standard deviations from which on a departure is marked."""
 
 
-def _styled(draw: Callable[_Parameters, _Drawn]) -> Callable[_Parameters, _Drawn]:
-    """Let a function draw with the style of all plots."""
-
-    @wraps(draw)
-    def drawn(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Drawn:
-        from matplotlib import rc_context
-
-        # A dollar sign in a question is no formula.
-        with rc_context({"svg.fonttype": "none", "font.size": 7.5, "text.parse_math": False}):
-            return draw(*arguments, **options)
-
-    return drawn
-
-
-@_styled
+@styled
 def write_plot(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all, in the format that the name ends in.
 
@@ -68,7 +60,7 @@ def write_plot(figure: Figure, path: Path) -> None:
         figure.savefig(file, format=format_, dpi=300, bbox_inches="tight", metadata=metadata)
 
 
-@_styled
+@styled
 def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) -> Figure:
     """Draw the map coloured by a model's smoothed error rate, or its errors beyond difficulty.
 
@@ -88,16 +80,14 @@ def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) 
     """
     numbers = contents.numbers
     if numbers["map"]["x"] is None:
-        raise ReportError(
-            "the map has no 2-D layout: set clustering.layout = true and run `errclust run`"
-        )
+        raise ReportError(NO_LAYOUT)
     scales = {scale["k"]: scale for scale in _model(numbers, model)["scales"]}
     if not scales or (k is not None and k not in scales):
         raise ReportError(
             f"{model} has no statistics at {k or 'any'} neighbours: "
             f"known are {', '.join(map(str, scales)) or 'none'}"
         )
-    scale = scales[k if k is not None else min(scales, key=lambda one: abs(one - 100))]
+    scale = scales[k if k is not None else nearest_scale(scales)]
     if beyond and scale["excess"] is None:
         raise ReportError(
             f"errors beyond difficulty are told from {numbers['fewestModels']} models or more"
@@ -108,37 +98,11 @@ def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) 
     known = values != NO_RATE
     shown = 100 * (values / 250 - (0.5 if beyond else 0))
 
-    figure, axes = _figure(6.4, 5.2)
-    size = float(np.clip(12_000 / max(len(x), 1), 2.5, 26))
-    axes.scatter(x[~known], y[~known], s=size / 2, color="#d5dae0", linewidths=0)
-    limits = (
-        (-25.0, 25.0) if beyond else tuple(np.percentile(shown[known], [1, 99]).round().tolist())
-    )
-    for kind, marker, edge, scale_by in (
-        (0, "o", "none", 0.5),
-        (-1, "s", "#0b4a8f", 0.9),
-        (1, "o", "#4a1a02", 1.1),
-    ):
-        chosen = known & (hot == kind)
-        drawn = axes.scatter(
-            x[chosen],
-            y[chosen],
-            c=shown[chosen],
-            s=size * scale_by,
-            marker=marker,
-            cmap=_colours(_DIVERGING if beyond else _SEQUENTIAL),
-            vmin=limits[0],
-            vmax=limits[1],
-            edgecolors=edge,
-            linewidths=0 if kind == 0 else 0.25,
-            rasterized=len(x) > 3000,
-        )
+    figure, axes = new_figure(6.4, 5.2)
+    drawn = draw_marks(axes, x, y, np.where(known, shown, np.nan), hot, beyond)
     _name_regions(axes, numbers, x, y)
-    axes.set_axis_off()
-    axes.set_aspect("equal")
     what = "errors beyond difficulty, percentage points" if beyond else "error rate around, %"
-    bar = figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.01, label=what)
-    bar.outline.set_visible(False)
+    add_scale(figure, axes, drawn, what)
     test = "Poisson-binomial" if beyond else "hypergeometric"
     axes.set_title(
         f"{model} on {numbers['benchmark']}\n"
@@ -151,7 +115,7 @@ def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) 
     return figure
 
 
-@_styled
+@styled
 def plot_signatures(contents: ReportContents, level: int) -> Figure:
     """Draw the heat map of all models' departures from ability and difficulty, over regions.
 
@@ -172,26 +136,10 @@ def plot_signatures(contents: ReportContents, level: int) -> Figure:
     cells = found["cells"]
     values = np.array([[np.nan if one is None else 100 * one[2] for one in row] for row in cells])
     names = _region_names(numbers)
-    figure, axes = _figure(3.2 + 0.5 * values.shape[1], 1.9 + 0.2 * values.shape[0])
-    widest = max(5.0, float(np.nanmax(np.abs(values))))
-    drawn = axes.imshow(values, cmap=_colours(_DIVERGING), vmin=-widest, vmax=widest, aspect="auto")
-    for row, line in enumerate(cells):
-        for column, cell in enumerate(line):
-            if cell is None:
-                continue
-            strong = abs(cell[3]) >= _STRONG
-            dark = abs(values[row, column]) > 0.7 * widest
-            axes.text(
-                column, row, f"{values[row, column]:+.0f}", ha="center", va="center", fontsize=6,
-                color="white" if dark else _INK, fontweight="bold" if strong else "normal",
-            )  # fmt: skip
-    models = [_plain(numbers["models"][at]["model"], 40) for at in found["models"]]
-    axes.set_xticks(range(len(models)), models, rotation=45, ha="left", rotation_mode="anchor")
-    axes.xaxis.tick_top()
-    axes.set_yticks(range(len(cells)), [names[one] for one in found["regions"]])
-    axes.tick_params(length=0, labelsize=6.5)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    figure, axes = new_figure(3.2 + 0.5 * values.shape[1], 1.9 + 0.2 * values.shape[0])
+    strong = np.array([[one is not None and abs(one[3]) >= STRONG for one in row] for row in cells])
+    models = [one_line(numbers["models"][at]["model"], 40) for at in found["models"]]
+    drawn = draw_cells(axes, values, strong, [names[one] for one in found["regions"]], models)
     bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", aspect=40, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6.5)
@@ -202,7 +150,7 @@ def plot_signatures(contents: ReportContents, level: int) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Figure:
     """Draw two models' paired difference in each coarse region, with its interval and verdict.
 
@@ -227,32 +175,33 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     rows = [row for row in rows if "." not in row["region_id"]][:_MOST_REGIONS]
     rows.sort(key=lambda row: sign * row["difference"])
     names = _region_names(numbers)
-    figure, axes = _figure(6.4, 1.3 + 0.21 * len(rows))
-    for at, row in enumerate(rows):
+    figure, axes = new_figure(6.4, 1.3 + 0.21 * len(rows))
+    intervals = []
+    for row in rows:
         worse = row["q_worse"] is not None and row["q_worse"] < numbers["alpha"]
         gap = row["q_gap"] is not None and row["q_gap"] < numbers["alpha"]
-        colour = (
-            (_DIVERGING[-1] if sign * row["difference"] > 0 else _DIVERGING[0]) if worse else _DIM
-        )
+        colour = DIVERGING[-1] if sign * row["difference"] > 0 else DIVERGING[0]
         low, high = sorted(100 * sign * row[name] for name in ("low", "high"))
-        axes.plot([low, high], [at, at], color=colour, linewidth=1.4, solid_capstyle="round")
-        axes.plot(
-            100 * sign * row["difference"], at, marker="D" if gap else "o", markersize=4,
-            color=colour, markerfacecolor=colour if worse else "white",
-        )  # fmt: skip
-    axes.axvline(0, color=_DIM, linewidth=0.6)
-    axes.axvline(100 * sign * pair["difference"], color=_INK, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.set_yticks(
-        range(len(rows)), [f"{names[r['region_id']]} ({r['questions']:,})" for r in rows]
-    )
-    axes.tick_params(labelsize=6.5, left=False)
+        intervals.append(
+            Interval(
+                f"{names[row['region_id']]} ({row['questions']:,})",
+                100 * sign * row["difference"],
+                low,
+                high,
+                colour if worse else DIM,
+                "D" if gap else "o",
+                worse,
+            )
+        )
+    draw_intervals(axes, intervals)
+    axes.axvline(0, color=DIM, linewidth=0.6)
+    axes.axvline(100 * sign * pair["difference"], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlabel(
-        f"error rate of {_plain(model_a, 40)} less {_plain(model_b, 40)}, points (95 % interval, "
-        "Newcombe)\nfilled: one is worse (exact McNemar); diamond: unlike the overall gap (dashed)",
+        f"error rate of {one_line(model_a, 40)} less {one_line(model_b, 40)}, points "
+        "(95 % interval, Newcombe)\nfilled: one is worse (exact McNemar); "
+        "diamond: unlike the overall gap (dashed)",
         fontsize=7,
     )
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
     p = pair["gateP"]
     axes.set_title(
         f"{numbers['benchmark']}: the gap "
@@ -264,18 +213,64 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     return figure
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
+@styled
+def plot_ratings(contents: ReportContents, judge_kind: str | None = None, most: int = 60) -> Figure:
+    """Draw the ratings of a battle set's models with their intervals, best first.
 
-    # Not by pyplot: that keeps figures and wants a display.
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+    Parameters
+    ----------
+    judge_kind : str, optional
+        Whose verdicts; all kinds side by side if not given, in the order of the first.
+    most : int
+        Models shown, the best.
 
-
-def _colours(stops: tuple[str, ...]) -> Colormap:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("errclust", list(stops))
+    Raises
+    ------
+    ReportError
+        If there are no verdicts of that kind.
+    """
+    numbers = contents.numbers
+    kinds = numbers["judgeKinds"] if judge_kind is None else [judge_kind]
+    if not set(kinds) & set(numbers["judgeKinds"]):
+        raise ReportError(
+            f"{numbers['benchmark']} has no verdicts of {judge_kind} judges: "
+            f"there are those of {', '.join(numbers['judgeKinds']) or 'none'}"
+        )
+    rated = [one for one in numbers["models"] if kinds[0] in one["ratings"]]
+    rated.sort(key=lambda one: -one["ratings"][kinds[0]]["rating"])
+    rated = rated[:most]
+    figure, axes = new_figure(6.4, 1.1 + 0.17 * len(rated) * (1 + 0.5 * (len(kinds) - 1)))
+    for number, kind in enumerate(kinds):
+        colour, marker = ((DIVERGING[0], "o"), (DIVERGING[-1], "s"))[number % 2]
+        offset = 0.32 * (number - (len(kinds) - 1) / 2)
+        known = [
+            (at, one["ratings"][kind]) for at, one in enumerate(rated) if kind in one["ratings"]
+        ]
+        for at, row in known:
+            if row["low"] is not None:
+                axes.plot([row["low"], row["high"]], [at + offset] * 2, color=colour, linewidth=1.2)
+        axes.plot(
+            [row["rating"] for _, row in known], [at + offset for at, _ in known],
+            linestyle="none", marker=marker, markersize=3.4, color=colour, label=f"by {kind}s",
+        )  # fmt: skip
+    axes.axvline(1000, color=DIM, linewidth=0.6, linestyle=(0, (3, 2)))
+    axes.set_yticks(range(len(rated)), [one_line(one["model"], 40) for one in rated])
+    axes.set_ylim(len(rated) - 0.4, -0.6)
+    axes.tick_params(labelsize=6.5, left=False)
+    axes.set_xlabel(
+        "rating on the Elo scale (Bradley-Terry, mean 1000), with its 95 % interval, clustered by "
+        "prompt",
+        fontsize=7,
+    )
+    only_below(axes)
+    if len(kinds) > 1:
+        axes.legend(frameon=False, fontsize=6.5, loc="lower right")
+    axes.set_title(
+        f"{numbers['benchmark']}: {len(rated)} of {len(numbers['models'])} models",
+        loc="left",
+        fontsize=8,
+    )
+    return figure
 
 
 def _unpacked(text: str, dtype: str) -> npt.NDArray[Any]:
@@ -291,15 +286,9 @@ def _model(numbers: dict[str, Any], model: str) -> dict[str, Any]:
     raise ReportError(f"{model} is not on the leaderboard. Known: {known}")
 
 
-def _plain(text: str, longest: int) -> str:
-    """Return third-party text on one line, without what a picture cannot show."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
-
-
 def _region_names(numbers: dict[str, Any]) -> dict[str, str]:
     return {
-        region["id"]: f"{region['id']} {_plain(region['label'], _LONGEST_NAME)}"
+        region["id"]: f"{region['id']} {one_line(region['label'], _LONGEST_NAME)}"
         for region in numbers["regions"]
     }
 
@@ -307,22 +296,8 @@ def _region_names(numbers: dict[str, Any]) -> dict[str, str]:
 def _name_regions(
     axes: Axes, numbers: dict[str, Any], x: npt.NDArray[Any], y: npt.NDArray[Any]
 ) -> None:
-    from matplotlib.patheffects import withStroke
-
     ids = [region["id"] for region in numbers["regions"]]
-    region_of = _unpacked(numbers["map"]["region"], "<i2")
-    coarsest = np.array([ids[at].split(".")[0] if at >= 0 else "" for at in region_of])
-    coarse = [region for region in numbers["regions"] if region["level"] == 1]
-    for region in sorted(coarse, key=lambda one: -one["size"])[:_MOST_REGIONS]:
-        here = coarsest == region["id"]
-        if here.any():
-            axes.text(
-                float(np.median(x[here])),
-                float(np.median(y[here])),
-                _plain(region["label"], 26),
-                ha="center",
-                va="center",
-                fontsize=5.5,
-                color=_INK,
-                path_effects=[withStroke(linewidth=1.6, foreground="white")],
-            )
+    region_of = _unpacked(numbers["map"]["region"], "<i2").tolist()
+    coarsest = [ids[at].split(".")[0] if at >= 0 else None for at in region_of]
+    labels = {region["id"]: region["label"] for region in numbers["regions"]}
+    name_places(axes, x, y, coarsest, labels)

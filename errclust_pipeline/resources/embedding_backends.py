@@ -200,6 +200,7 @@ def _in_float32() -> Any:
 
 def _by_openvino(transformer: Any, *, quantised: bool) -> Any:
     import torch
+    import transformers
     from openvino import Core
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
@@ -215,7 +216,11 @@ def _by_openvino(transformer: Any, *, quantised: bool) -> Any:
             ).last_hidden_state
 
     some_tokens = torch.ones(2, 8, dtype=torch.long)
+    logging = transformers.utils.logging
+    verbosity = logging.get_verbosity()
     try:
+        # Tracing warns of what holds of this one shape only; OpenVINO reads the shapes anew.
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         with warnings.catch_warnings(action="ignore"):
             # `openvino.convert_model` does the same, and reports to its makers that it was used.
             traced = TorchScriptPythonDecoder(
@@ -226,6 +231,8 @@ def _by_openvino(transformer: Any, *, quantised: bool) -> Any:
         graph = frontend.convert(frontend.load(traced))
     except Exception as error:
         raise BackendError(f"OpenVINO cannot compute this model: {error}") from error
+    finally:
+        logging.set_verbosity(verbosity)
     options: dict[str, Any] = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
     if quantised:
         _quantise_weights(graph)

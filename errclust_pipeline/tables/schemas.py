@@ -556,6 +556,18 @@ UNCERTAINTY_SUMMARY = Table(
             _column("moran", pa.float64(), "Moran's I of set size over options"),
             _column("moran_z", pa.float64(), "its standard score, by exact permutation moments"),
             _column("moran_p", pa.float64(), "share of permutations with as large an I, one-sided"),
+            _column(
+                "adjusted_moran",
+                pa.float64(),
+                "Moran's I of the same less its mean over questions of as many options, over its "
+                "standard deviation there",
+            ),
+            _column(
+                "adjusted_moran_z",
+                pa.float64(),
+                "its standard score, by exact moments of permutations within numbers of options",
+            ),
+            _column("adjusted_moran_p", pa.float64(), "share of such permutations, one-sided"),
         ]
     ),
 )
@@ -591,7 +603,12 @@ UNCERTAINTY_HOT_REGIONS = Table(
     ("basis", "rank"),
     pa.schema(
         [
-            _key("basis", pa.string(), "confidently_wrong, or uncertain: large sets"),
+            _key(
+                "basis",
+                pa.string(),
+                "confidently_wrong; uncertain: large sets; uncertain_given_options: larger than "
+                "those of questions of as many options",
+            ),
             _key("rank", pa.int32(), "1 has the smallest q"),
             _column("region_id", pa.string(), "the region of the map that most of it lies in"),
             _column("label", pa.string(), "that region's name"),
@@ -600,7 +617,8 @@ UNCERTAINTY_HOT_REGIONS = Table(
             _key(
                 "value",
                 pa.float64(),
-                "share confidently wrong, or mean set size over options",
+                "share confidently wrong, or mean set size over options, or the latter less its "
+                "mean over questions of as many options",
             ),
             _key("low", pa.float64(), "95 % interval of it: lower end"),
             _key("high", pa.float64(), "upper end"),
@@ -647,6 +665,16 @@ LEADERBOARD = Table(
                 _key(form, pa.float64(), f"share of responses: {form}")
                 for form in ("empty", "no_answer", "refusal", "repetition", "truncated")
             ),
+            _column(
+                "confidence",
+                pa.float64(),
+                "mean probability of the likeliest option; null, as the next, where the model's "
+                "log-likelihoods of the options are not known",
+            ),
+            _column("calibration_error", pa.float64(), "expected calibration error, ten bins"),
+            _column("set_size", pa.float64(), "of conformal sets, mean of LAC and APS"),
+            _column("coverage", pa.float64(), "share of them that hold the right option"),
+            _column("uacc", pa.float64(), "uncertainty-aware accuracy, of LLM-Uncertainty-Bench"),
         ]
     ),
     by_model=False,

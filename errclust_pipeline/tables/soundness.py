@@ -61,14 +61,17 @@ _SHARES: Mapping[str, tuple[str, ...]] = {
     ),
     UNCERTAINTY_SUMMARY.name: (
         "accuracy", "confidence", "calibration_error", "calibration_error_by_chance", "coverage",
-        "moran_p",
+        "moran_p", "adjusted_moran_p",
     ),
     UNCERTAINTY_BY_REGION.name: (
         "accuracy", "confidence", "confidently_wrong", "coverage", "low", "high", "p", "q",
         "mondrian_coverage",
     ),
-    UNCERTAINTY_HOT_REGIONS.name: ("value", "accuracy", "confidence", "q"),
-    LEADERBOARD.name: ("accuracy", "low", "high", "artefacts", "response_accuracy"),
+    UNCERTAINTY_HOT_REGIONS.name: ("accuracy", "confidence", "q"),
+    LEADERBOARD.name: (
+        "accuracy", "low", "high", "artefacts", "response_accuracy", "confidence",
+        "calibration_error", "coverage",
+    ),
     MODEL_COMPARISON.name: ("p_a_worse", "p_b_worse", "p_gap", "q_worse", "q_gap"),
     TRAINING_CANDIDATES.name: (
         "gain", "error_rate", "others_error_rate", "hot_share", "local_rate", "others_right",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import random
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +14,8 @@ from errclust_pipeline import run as runs
 from errclust_pipeline import verdicts
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.keys import BattleSet
+from errclust_pipeline.report import ReportError, read_battle_contents
+from errclust_pipeline.report.plots import plot_ratings
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import (
     BATTLE_REGIONS,
@@ -23,52 +25,20 @@ from errclust_pipeline.tables import (
     RATINGS,
     REGIONAL_RATINGS,
 )
-from errclust_pipeline_tests.battle_files import conversation, mt_bench_row, write_lmsys
-from errclust_pipeline_tests.conftest import quick_root
-from errclust_pipeline_tests.result_files import questions
-from errclust_pipeline_tests.running import failures_of, run_phases
+from errclust_pipeline_tests.battle_files import topic_battles, write_lmsys
+from errclust_pipeline_tests.conftest import quick_root, with_pictures
+from errclust_pipeline_tests.running import failures_of, markdown_by_asset, run_phases
 from errclust_pipeline_tests.test_cli import errclust_at
 
-STRENGTH = {"weak": 0.0, "middle": 0.8, "strong": 1.6, "chess-player": 0.8}
 SET = BattleSet("topics")
-
-
-def rows(per_topic=60):
-    """Battles on four topics; one model wins whenever it is about chess. Two judges a prompt."""
-    draw = random.Random(0)
-    found = []
-    for number, (topic, prompt) in enumerate(questions(per_topic)):
-        models = draw.sample(list(STRENGTH), 4)
-        for first, second in (models[:2], models[2:]):
-            odds = STRENGTH[first] - STRENGTH[second]
-            if topic == "chess" and "chess-player" in (first, second):
-                odds += 4 if first == "chess-player" else -4
-            won = draw.random() < 1 / (1 + np.exp(-odds))
-            answers = {
-                model: f"**{model}** says\n- one thing{' again' * draw.randrange(20)} {number}"
-                for model in (first, second)
-            }
-            found += [
-                mt_bench_row(
-                    number,
-                    model_a=first,
-                    model_b=second,
-                    winner=("model_a" if won else "model_b") if draw.random() < 0.9 else "tie",
-                    judge=judge,
-                    conversation_a=conversation(prompt, answers[first]),
-                    conversation_b=conversation(prompt, answers[second]),
-                )
-                for judge in ("expert_1", "gpt4_pair")
-            ]
-    return found
 
 
 @pytest.fixture(scope="module")
 def rated(tmp_path_factory):
     """A data root with one battle set, run once; look, do not touch."""
     folder = tmp_path_factory.mktemp("rated")
-    warehouse = Warehouse(str(quick_root(folder / "root")))
-    file = write_lmsys(folder / "topics.jsonl", rows())
+    warehouse = Warehouse(str(with_pictures(quick_root(folder / "root"))))
+    file = write_lmsys(folder / "topics.jsonl", topic_battles())
     ingest(warehouse, [file], options={"benchmark": SET.benchmark})
     assert failures_of(run_phases(warehouse, partitions=runs.select_partitions(warehouse))) == []
     return warehouse
@@ -99,6 +69,15 @@ def test_ratings_are_those_of_the_analysis_for_each_kind_of_judge(rated):
         assert rows.index[-1] == "weak"
         assert rows.style_rating.notna().all()
         assert rows.battles.sum() == 2 * 480
+
+
+def test_their_pages_in_the_ui_tell_verdicts_regions_and_ratings(rated):
+    pages = markdown_by_asset(rated)
+    assert set(pages) == {"battles", "prompt_map", "ratings"}
+    assert "| judge | human | 480 |" in pages["battles"]["at_a_glance"]
+    assert "chess" in pages["prompt_map"]["at_a_glance"]
+    assert pages["ratings"]["at_a_glance"].splitlines()[2].startswith("| human | strong |")
+    assert "(data:image/png;base64," in pages["ratings"]["picture"]
 
 
 def test_wins_that_depend_on_the_topic_are_seen_there_and_on_the_map(rated):
@@ -191,3 +170,94 @@ def test_judges_are_clusters_if_there_are_many_and_unknown_ones_are_their_own(ra
     assert len(set(unknown.judges.tolist())) == len(unknown.battles) == 480
     assert own([f"judge {number % 9}" for number in range(len(table))]).rate().clusters == 240
     assert own([f"judge {number % 62}" for number in range(len(table))]).rate().clusters == 31
+
+
+def unpacked(text, dtype):
+    return np.frombuffer(base64.b64decode(text), dtype=dtype)
+
+
+@pytest.fixture(scope="module")
+def report(rated):
+    return read_battle_contents(rated, SET)
+
+
+def test_behind_each_number_of_the_report_are_the_battles_that_it_counts(rated, report):
+    numbers = report.numbers
+    fought = {
+        name: unpacked(numbers["battles"][name], dtype)
+        for name, dtype in (
+            ("question", "<i4"), ("first", "<u2"), ("second", "<u2"), ("score", "u1"),
+            ("kind", "u1"), ("responseOfFirst", "<i4"),
+        )
+    }  # fmt: skip
+    points = unpacked(numbers["questions"]["point"], "<i4")[fought["question"]]
+    region = unpacked(numbers["map"]["region"], "<i2")[points]
+    paths = [one["id"] for one in numbers["regions"]]
+    models = [one["model"] for one in numbers["models"]]
+    checked = 0
+    for row in rated.read(REGIONAL_RATINGS, SET).to_pylist():
+        inside = [f"{path}.".startswith(f"{row['region_id']}.") for path in paths]
+        here = (region >= 0) & np.array(inside)[region]
+        here &= fought["kind"] == numbers["judgeKinds"].index(row["judge_kind"])
+        number = models.index(row["model"])
+        won = fought["score"][here & (fought["first"] == number)].tolist()
+        won += (2 - fought["score"][here & (fought["second"] == number)].astype(int)).tolist()
+        assert (len(won), sum(won) / 2 / len(won)) == (
+            row["battles"],
+            pytest.approx(row["win_rate"]),
+        )
+        checked += 1
+    assert checked > 30
+    said = [report.texts["responses"][at] for at in fought["responseOfFirst"][:50]]
+    assert [text.split("**")[1] for text in said] == [models[at] for at in fought["first"][:50]]
+
+
+def test_the_report_compares_models_as_the_analysis_does(rated, report):
+    numbers = report.numbers
+    models = [one["model"] for one in numbers["models"]]
+    assert models[-1] == "weak"
+    prompts = verdicts.read_prompt_map(rated, SET)
+    own = verdicts.read_verdicts(rated, SET, prompts)["human"]
+    gap = own.rate().difference("strong", "weak")
+    halves = unpacked(numbers["differenceErrors"]["human"], "<f4").reshape(4, 4)
+    half = halves[models.index("strong"), models.index("weak")]
+    assert half == pytest.approx(gap.high - gap.estimate, rel=1e-5)
+    assert len(numbers["pairs"]["human"]) == 6
+    first, second = models.index("chess-player"), models.index("weak")
+    pairs = numbers["pairs"]["human"]
+    (pair,) = [one for one in pairs if {one["modelA"], one["modelB"]} == {first, second}]
+    assert pair["modelA"] == first
+    overall, _ = verdicts.compare_by_battles(
+        own.between("chess-player", "weak"), prompts, "chess-player", "weak"
+    )
+    assert (pair["wins"], pair["difference"]) == (overall["wins"], overall["difference"])
+    hot = unpacked(numbers["models"][first]["maps"]["human"]["hot"], "i1")
+    of_point = unpacked(numbers["questions"]["ofPoint"], "<i4")
+    better = [report.texts["questions"][at] for at in of_point[hot == 1]]
+    assert len(better) > 30
+    assert np.mean(["chess" in prompt for prompt in better]) > 0.9
+
+
+def test_the_command_writes_the_report_of_all_its_models(rated, tmp_path):
+    errclust = errclust_at(rated.storage.root)
+    target = tmp_path / "topics.html"
+    done = errclust("report", "topics", "--out", str(target))
+    assert done.exit_code == 0, done.output
+    assert target.read_text().startswith("<!doctype html>")
+    done = errclust("report", "topics", "--model", "weak", "--out", str(target))
+    assert done.exit_code == 2
+    assert "leave out --model" in done.output
+
+
+def test_ratings_are_drawn_best_first_with_both_kinds_of_judges(report):
+    axes = plot_ratings(report).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [one["model"] for one in report.numbers["models"]]
+    shown = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() in ("o", "s")]
+    wanted = [
+        [one["ratings"][kind]["rating"] for one in report.numbers["models"]]
+        for kind in ("human", "model")
+    ]
+    assert shown == wanted
+    with pytest.raises(ReportError, match="no verdicts of expert judges"):
+        plot_ratings(report, "expert")

@@ -1,5 +1,6 @@
 """Uncertainty through Dagster and the command line, from files of both kinds that have it."""
 
+import base64
 import json
 
 import dagster as dg
@@ -12,6 +13,7 @@ from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.partitions import add_partitions, partition_key
+from errclust_pipeline.report import read_contents
 from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import (
@@ -21,7 +23,7 @@ from errclust_pipeline.tables import (
     UNCERTAINTY_HOT_REGIONS,
     UNCERTAINTY_SUMMARY,
 )
-from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.option_files import write_llm_uncertainty, write_lm_eval
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.running import run_phases
@@ -46,7 +48,7 @@ def measured(tmp_path_factory):
     write_lm_eval(files, "ragged", "org/model-c", 30, None, "texts", "acc_norm", (2, 3, 5))
     write_llm_uncertainty(folder / "logits")
     write_table(folder / "written.csv", ["org/model-d"], benchmark="written")
-    warehouse = Warehouse(str(quick_root(folder / "root")))
+    warehouse = Warehouse(str(with_pictures(quick_root(folder / "root"))))
     for path in (files, folder / "logits", folder / "written.csv"):
         ingest(warehouse, [path])
     finished = run_phases(warehouse, *PHASES)
@@ -70,6 +72,8 @@ def test_it_materialises_with_plain_dagster_and_the_same_again(measured):
     assert metadata["dagster/row_count"].value == 240
     assert {row.data["score"] for row in metadata["preview"].records} == {"lac", "aps", "mean"}
     assert len(metadata["calibration"].records) > 1
+    assert "| lac " in metadata["at_a_glance"].value
+    assert "(data:image/png;base64," in metadata["picture"].value
     for table, rows in zip(OWN_TABLES, before, strict=True):
         assert measured.read(table, DECEIVED).equals(rows)
 
@@ -109,6 +113,8 @@ def test_what_stands_in_the_summary_is_what_the_questions_say(measured):
         covered = (table["lac_covered"] + table["aps_covered"]) / 2
         assert one["coverage"] == pytest.approx(covered.mean())
         assert one["coverage"] > 0.88
+        # Only where questions differ in it does the number of options explain anything.
+        assert (one["adjusted_moran"] == one["moran"]) == (options[0] == options[1])
         responses = measured.read(RESPONSES, partition, ["question_id", "correct"]).to_pandas()
         correct = responses.set_index("question_id")["correct"].loc[table["question_id"]]
         np.testing.assert_array_equal(correct.to_numpy(), table["right"].to_numpy())
@@ -161,6 +167,8 @@ def test_the_command_line_says_where_and_how_sure(measured):
     assert "Where fewer than the 90% promised" in shown.output
     ragged = errclust("uncertainty", "ragged", "org/model-c").output
     assert "2 to 5 options" in ragged
+    assert "given options" in ragged
+    assert "given options" not in shown.output
     assert "compare options by log-likelihood a character" in ragged
 
 
@@ -173,11 +181,45 @@ def test_the_leaderboard_says_how_sure_models_are_where_that_is_known(measured):
     }
     summary = measured.read(UNCERTAINTY_SUMMARY, DECEIVED).to_pandas()
     one = summary.set_index(["score", "form"]).loc[("mean", "paper")]
-    assert rows[DECEIVED.model]["uacc"] == pytest.approx(one["uacc"])
-    assert "uacc" not in rows[OF_TEXTS.model]
+    for column in ("confidence", "calibration_error", "set_size", "coverage", "uacc"):
+        assert rows[DECEIVED.model][column] == pytest.approx(one[column])
+        assert rows[OF_TEXTS.model][column] is None
     shown = errclust("map", "trivia").output
     assert "UAcc" in shown
     assert f"{one['set_size']:.2f}" in shown
+
+
+def test_the_report_says_how_sure_models_are_and_of_the_others_why_that_is_not_known(measured):
+    run_phases(measured, "compare_models", partitions=[DECEIVED, OF_TEXTS])
+    numbers = read_contents(measured, "trivia").numbers
+    sure, other = (
+        next(one for one in numbers["models"] if one["model"] == partition.model)["uncertainty"]
+        for partition in (DECEIVED, OF_TEXTS)
+    )
+    assert "options of different lengths" in other["absent"]
+    table = measured.read(UNCERTAINTY, DECEIVED).to_pandas()
+    corner = np.frombuffer(base64.b64decode(sure["corner"]), "i1")
+    size = np.frombuffer(base64.b64decode(sure["size"]), "u1")
+    assert (size < 255).sum() == len(table) == numbers["points"]
+    assert size.mean() / 10 == pytest.approx(table["set_size"].mean(), abs=0.06)
+    for number, name in enumerate(sure["corners"]):
+        assert (corner == number).sum() == (table["corner"] == name).sum()
+    assert sum(one["questions"] for one in sure["curve"]) == len(table)
+    places = measured.read(UNCERTAINTY_HOT_REGIONS, DECEIVED).to_pylist()
+    assert len(sure["places"]) == len(places)
+    wrong = next(one for one in sure["places"] if one["basis"] == "confidently_wrong")
+    inside = np.frombuffer(base64.b64decode(wrong["points"]), "<i4")
+    mistakes = (corner[inside] == sure["corners"].index("confident_wrong")).sum()
+    assert mistakes == round(wrong["value"] * wrong["size"])
+    assert [one["regionId"].count(".") for one in sure["broken"]].count(0) == 1
+    path = measured.path(UNCERTAINTY, DECEIVED)
+    measured.storage.filesystem.mv(path, f"{path}.away")
+    try:
+        found = read_contents(measured, "trivia", [DECEIVED.model]).numbers
+    finally:
+        measured.storage.filesystem.mv(f"{path}.away", path)
+    assert "errclust run" in found["models"][0]["uncertainty"]["absent"]
+    assert any(note.startswith("uncertainty of trivia") for note in found["notes"])
 
 
 def test_another_alpha_is_computed_anew(measured):

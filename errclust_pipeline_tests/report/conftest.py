@@ -9,7 +9,9 @@ import pytest
 
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline_tests.conftest import quick_root
+from errclust_pipeline_tests.battle_files import topic_battles, write_lmsys
+from errclust_pipeline_tests.conftest import quick_root, with_pictures
+from errclust_pipeline_tests.option_files import write_lm_eval
 from errclust_pipeline_tests.result_files import write_table
 from errclust_pipeline_tests.running import failures_of, run_phases
 
@@ -21,12 +23,21 @@ HOSTILE = (
     "</script><script>document.body.remove()</script><!--<script>",
     "\u202egnissap\u202c \u2067\u2028 &lt;b&gt; {{script}} ${document.body.remove()}",
 )
+WEAK = "org/<b onclick=document.body.remove()>weak"
 ENDLESS = "endless " * 131_072
 
 
-def computed(folder: Path, layout: bool) -> Warehouse:
-    """Return a warehouse in which three models' results on `trivia` were computed."""
-    root = quick_root(folder / "root")
+def computed(folder: Path, layout: bool, *more: Path, battles: Path | None = None) -> Warehouse:
+    """Return a warehouse in which three models' results on `trivia` were computed.
+
+    Parameters
+    ----------
+    more : Path
+        Further results that are computed with them.
+    battles : Path, optional
+        Of a battle set, `topics`.
+    """
+    root = with_pictures(quick_root(folder / "root"))
     if layout:
         settings = root / "errclust.toml"
         settings.write_text(settings.read_text().replace("layout = false", "layout = true"))
@@ -49,8 +60,11 @@ def computed(folder: Path, layout: bool) -> Warehouse:
         writer.writeheader()
         writer.writerows(rows)
     warehouse = Warehouse(str(root))
-    ingest(warehouse, [file])
-    assert failures_of(run_phases(warehouse)) == []
+    ingest(warehouse, [file, *more])
+    if battles is not None:
+        ingest(warehouse, [battles], options={"benchmark": "topics"})
+    partitions = [*warehouse.submissions(), *warehouse.battle_sets()]
+    assert failures_of(run_phases(warehouse, partitions=partitions)) == []
     return warehouse
 
 
@@ -58,3 +72,17 @@ def computed(folder: Path, layout: bool) -> Warehouse:
 def trivia(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """The benchmark without a layout of its map."""
     return computed(tmp_path_factory.mktemp("report"), layout=False)
+
+
+@pytest.fixture(scope="package")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The benchmark with a layout, one on which a model is confidently wrong, and battles."""
+    folder = tmp_path_factory.mktemp("laid-out")
+    sure = write_lm_eval(folder / "sure", "sure", per_topic=40, deceived_in="chess")
+    rows = topic_battles(per_topic=30)
+    for number, row in enumerate(rows):
+        for side in ("a", "b"):
+            if row[f"model_{side}"] == "weak":
+                row[f"model_{side}"] = WEAK
+            row[f"conversation_{side}"][1]["content"] += HOSTILE[number % len(HOSTILE)]
+    return computed(folder, True, sure, battles=write_lmsys(folder / "topics.jsonl", rows))

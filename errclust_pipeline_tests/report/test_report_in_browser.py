@@ -5,8 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from errclust_pipeline.report import read_contents, write_report
-from errclust_pipeline_tests.report.conftest import HOSTILE, computed
+from errclust_pipeline.keys import BattleSet
+from errclust_pipeline.report import read_battle_contents, read_contents, write_report
+from errclust_pipeline_tests.report.conftest import HOSTILE, WEAK
 from errclust_pipeline_tests.test_dagster_ui import browser  # noqa: F401
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -15,11 +16,22 @@ SECONDS_TO_INTERACTIVE = 2.0
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def reports(laid_out, tmp_path_factory):
+    """Reports of hostile texts, of a model that is confidently wrong in chess, and of battles."""
     folder = tmp_path_factory.mktemp("report-page")
-    file = folder / "trivia.html"
-    write_report(read_contents(computed(folder, layout=True), "trivia"), file)
-    return file.as_uri()
+    contents = {
+        "trivia": read_contents(laid_out, "trivia"),
+        "sure": read_contents(laid_out, "sure"),
+        "topics": read_battle_contents(laid_out, BattleSet("topics")),
+    }
+    for name, one in contents.items():
+        write_report(one, folder / f"{name}.html")
+    return {name: (folder / f"{name}.html").as_uri() for name in contents}
+
+
+@pytest.fixture(scope="module")
+def report(reports):
+    return reports["trivia"]
 
 
 @pytest.fixture(params=[1280, 390], ids=["laptop", "phone"])
@@ -181,6 +193,57 @@ def test_it_can_be_used_with_the_keyboard_alone(page, report):
     page.keyboard.press("+")
     page.wait_for_timeout(200)
     assert page.locator("#canvas").evaluate("canvas => canvas.toDataURL()") != before
+
+
+def test_where_a_model_is_confidently_wrong_is_shown_tested_and_listed(page, reports):
+    read(page, reports["trivia"])
+    assert not page.locator("#confidence").is_visible()
+    assert page.get_by_role("button", name="set size").count() == 0
+    page.get_by_text("How sure the models are, is not known. No option probabilities").wait_for()
+    read(page, reports["sure"], "show=sets")
+    assert page.locator("#map-claim").inner_text().count("Moran's I is") == 1
+    assert "conditional permutation" in page.locator("#legend").inner_text()
+    place = page.locator("#confidence table").nth(1).locator("tbody tr").first
+    assert "chess" in place.inner_text()
+    link = place.locator(".rows-link")
+    link.click()
+    page.locator("#rows[open]").wait_for()
+    said = int(link.evaluate("link => link.textContent"))
+    assert page.locator("#rows-list .row").count() == min(said, 20)
+    assert page.locator("#rows-list .badge").first.inner_text().startswith("says ")
+    page.keyboard.press("Escape")
+    place.locator("th a").click()
+    page.locator("#region h3", has_text="Confidently wrong place 1").wait_for()
+    page.locator("#region", has_text="2 of 2 halves confirm it").wait_for()
+
+
+def test_of_battles_it_shows_ratings_where_each_wins_and_each_battle(page, reports):
+    read(page, reports["topics"], "model=chess-player")
+    assert [one.inner_text() for one in page.locator("#leaderboard-table th a").all()][-1] == WEAK
+    assert not page.locator("#clusters").is_visible()
+    page.get_by_role("button", name="beyond rating").click()
+    page.locator("#map-claim", has_text="depends on the topic").wait_for()
+    place = page.locator("#hot-table tbody tr").first
+    assert "chess" in place.inner_text()
+    assert "better" in place.locator(".mark").inner_text()
+    place.locator(".rows-link").click()
+    page.locator("#rows[open]").wait_for()
+    said = int(place.locator(".rows-link").evaluate("link => link.textContent"))
+    assert page.locator("#rows-claim").inner_text().startswith(f"{said} battles judged by people")
+    page.locator("#rows-list .row summary").first.click()
+    body = page.locator("#rows-list .row-body").first
+    assert body.locator(".response").count() == 2
+    assert any(hostile[:20] in body.inner_text() for hostile in HOSTILE)
+    page.keyboard.press("Escape")
+    # By the verdicts of models, against one other, and by a link.
+    page.locator("#leaderboard-controls").get_by_role("button", name="models").click()
+    page.locator("#leaderboard-note", has_text="verdicts of models").wait_for()
+    page.get_by_label("Model B").select_option(WEAK)
+    page.locator("#compare-verdict", has_text="In battles with each other A won").wait_for()
+    assert "95 % interval" in page.locator("#compare-verdict").inner_text()
+    read(page, reports["topics"], f"with={quote(WEAK, safe='')}&show=against&rows=vs_won")
+    assert page.locator("#rows-title").inner_text() == f"Battles won by strong against {WEAK}"
+    assert page.locator("body b, body img, bdi *").count() == 0
 
 
 def test_it_is_interactive_soon(page, report):

@@ -181,11 +181,16 @@ def global_statistics(
     permutations: int = 99,
     seed: int = 0,
     weights: NeighbourWeights | None = None,
+    strata: npt.ArrayLike | None = None,
 ) -> list[GlobalStatistic]:
     """Compute Moran's I at several scales, with join counts where marks are 0 and 1.
 
     Takes errors, the residual of errors after adjustment for difficulty, or the difference of two
     models' errors. Time grows with ``n * k * permutations``.
+
+    With strata, it asks whether marks concentrate beyond what a question's stratum explains: marks
+    are taken less their stratum's mean, and exchanged within strata only. That holds whatever the
+    spread of marks within each.
 
     Parameters
     ----------
@@ -201,6 +206,9 @@ def global_statistics(
     weights : NeighbourWeights, optional
         Of these neighbours, to make them only once for several marks; they are made anew if they
         are of other scales or other questions.
+    strata : int array, shape (n,), optional
+        Of each question; what it is where there is no mark does not count. For join counts there
+        must be none.
 
     Returns
     -------
@@ -213,6 +221,10 @@ def global_statistics(
     n = int(known.sum())
     present = values[known]
     nothing = (np.nan, -1 / (n - 1) if n > 1 else np.nan, np.nan, np.nan, 0)
+    stratum = None
+    if strata is not None and n:
+        stratum = np.unique(np.asarray(strata)[known], return_inverse=True)[1]
+        present = present - (np.bincount(stratum, present) / np.bincount(stratum))[stratum]
     if n < 4 or np.ptp(present) < _ROUNDING:
         return [GlobalStatistic(k, n, *nothing) for k in scales]
     if (
@@ -222,8 +234,8 @@ def global_statistics(
     ):
         weights = neighbour_weights(known, neighbours, scales)
     deviation = present - present.mean()
-    permuted = _permuted_forms(present, weights, permutations, seed)
-    binary = bool(np.isin(present, (0, 1)).all())
+    permuted = _permuted_forms(present, weights, permutations, seed, stratum)
+    binary = stratum is None and bool(np.isin(present, (0, 1)).all())
     deviations, counts = np.zeros(n), np.zeros(n)
     results = []
     for position, k in enumerate(scales):
@@ -234,8 +246,12 @@ def global_statistics(
             continue
         share = np.divide(1.0, degrees, out=np.zeros(n), where=degrees > 0)
         moran = float(n / total * (deviation * share) @ deviations / (deviation @ deviation))
-        mean, variance = permutation_moments(
-            present, total, float(weights.s1[position]), float(weights.s2[position])
+        mean, variance = (
+            permutation_moments(
+                present, total, float(weights.s1[position]), float(weights.s2[position])
+            )
+            if stratum is None
+            else _stratified_moments_at(deviation, stratum, weights, position)
         )
         observed, others = permuted[position][0], permuted[position][1:]
         # A hair below, so that rounding does not decide ties.
@@ -305,6 +321,83 @@ def permutation_moments(
     return mean, square - mean**2
 
 
+def stratified_moments(
+    values: FloatVector, links: Any, stratum: npt.NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return mean and variance of Moran's I over all permutations of the values within strata.
+
+    Values of different strata are independent and, less their stratum's mean, 0 on average, so the
+    quadratic form falls into uncorrelated parts: one of each stratum with itself, whose moments are
+    those of `permutation_moments`, and one of each two strata, in which both are permuted.
+
+    Parameters
+    ----------
+    values : float64 array, shape (n,)
+        With mean 0 in each stratum.
+    links : sparse array, shape (n, n)
+        ``w_ij + w_ji``, symmetric, with nothing on the diagonal.
+    stratum : int array, shape (n,)
+        Numbered from 0.
+    """
+    from scipy import sparse
+
+    n, strata = len(values), int(stratum.max()) + 1
+    sizes = np.bincount(stratum, minlength=strata).astype(np.float64)
+    second, fourth = (np.bincount(stratum, values**power, strata) for power in (2, 4))
+    member = sparse.csr_array((np.ones(n), (np.arange(n), stratum)), shape=(n, strata))
+    # To each stratum, of each value; then of sums and squares by pairs of strata.
+    sums = np.asarray((links @ member).todense())
+    totals = np.asarray(member.T @ sums)
+    squares = np.asarray((member.T @ (links * links) @ member).todense())
+    squared_sums = np.asarray(member.T @ sums**2)
+
+    own: npt.NDArray[Any] = np.diag(totals) / 2
+    own_squares: npt.NDArray[Any] = np.diag(squares) / 2
+    own_sums = np.diag(squared_sums)
+    # Means of x_i^2 x_j^2, x_i^2 x_j x_k, x_i x_j x_k x_l and x_i x_j over different indices.
+    twos = _over(second**2 - fourth, sizes * (sizes - 1))
+    threes = _over(2 * fourth - second**2, sizes * (sizes - 1) * (sizes - 2))
+    fours = _over(3 * second**2 - 6 * fourth, sizes * (sizes - 1) * (sizes - 2) * (sizes - 3))
+    means = own * _over(-second, sizes * (sizes - 1))
+    within = (
+        own_squares * twos
+        + (own_sums - 2 * own_squares) * threes
+        + (own**2 + own_squares - own_sums) * fours
+        - means**2
+    )
+    # Of x: E[x_i x_k] = scale * (1 if i is k else 0, less 1 / n).
+    scale = _over(second, sizes - 1)
+    across = np.outer(scale, scale) * (
+        squares
+        - squared_sums / sizes[None, :]
+        - squared_sums.T / sizes[:, None]
+        + totals**2 / np.outer(sizes, sizes)
+    )
+    variance = within.sum() + across[np.triu_indices(strata, 1)].sum()
+    factor = n / (float(links.sum()) / 2 * float(second.sum()))
+    return float(factor * means.sum()), float(factor**2 * variance)
+
+
+def _over(numbers: npt.NDArray[Any], divisors: FloatVector) -> FloatVector:
+    """Divide; where a stratum is too small for such a term to exist, it is 0."""
+    quotients: FloatVector = np.divide(
+        numbers, divisors, out=np.zeros(len(numbers)), where=divisors > 0
+    )
+    return quotients
+
+
+def _stratified_moments_at(
+    values: FloatVector, stratum: npt.NDArray[np.int64], weights: NeighbourWeights, position: int
+) -> tuple[float, float]:
+    from scipy import sparse
+
+    degrees = weights.degrees[position]
+    share = np.divide(1.0, degrees, out=np.zeros(len(degrees)), where=degrees > 0)
+    joined = sum(weights.graphs[1 : position + 1], start=weights.graphs[0])
+    rows = sparse.csr_array(sparse.diags_array(share) @ joined)
+    return stratified_moments(values, sparse.csr_array(rows + rows.T), stratum)
+
+
 def statistics_frame(statistics: Sequence[GlobalStatistic]) -> pd.DataFrame:
     """Return one row a statistic, with the fields of `GlobalStatistic` as columns."""
     import dataclasses
@@ -316,7 +409,11 @@ def statistics_frame(statistics: Sequence[GlobalStatistic]) -> pd.DataFrame:
 
 
 def _permuted_forms(
-    values: FloatVector, weights: NeighbourWeights, permutations: int, seed: int
+    values: FloatVector,
+    weights: NeighbourWeights,
+    permutations: int,
+    seed: int,
+    stratum: npt.NDArray[np.int64] | None = None,
 ) -> list[FloatVector]:
     """Return I's numerator at each scale, of the values as they are and then permuted.
 
@@ -328,7 +425,7 @@ def _permuted_forms(
     whole = bool((values == np.rint(values)).all())
     kept = values if whole else values - mean
     centre = mean if whole else 0.0
-    columns = [kept] + [generator.permutation(kept) for _ in range(permutations)]
+    columns = [kept] + [_permuted(kept, stratum, generator) for _ in range(permutations)]
     linked = weights.degrees > 0
     shares = np.divide(1.0, weights.degrees, out=np.zeros(linked.shape), where=linked)
 
@@ -345,3 +442,17 @@ def _permuted_forms(
         return np.array(found)
 
     return list(np.concatenate(in_threads(forms, range(0, len(columns), _BLOCK)), axis=1))
+
+
+def _permuted(
+    values: FloatVector, stratum: npt.NDArray[np.int64] | None, generator: np.random.Generator
+) -> FloatVector:
+    """Return the values in a random order, or in one that keeps each in its stratum."""
+    if stratum is None:
+        return generator.permutation(values)
+    # Both list the strata one after another: once in their order, once shuffled within each.
+    ordered = np.argsort(stratum, kind="stable")
+    shuffled = np.lexsort((generator.random(len(values)), stratum))
+    found = np.empty_like(values)
+    found[ordered] = values[shuffled]
+    return found

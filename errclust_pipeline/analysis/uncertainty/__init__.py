@@ -29,6 +29,7 @@ from errclust_pipeline.analysis.uncertainty.measure import (
     CONFIDENTLY_WRONG,
     MEAN,
     UNCERTAIN,
+    UNCERTAIN_GIVEN_OPTIONS,
     Uncertainty,
     measure_uncertainty,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "REMEDIES",
     "SCORES",
     "UNCERTAIN",
+    "UNCERTAIN_GIVEN_OPTIONS",
     "ConformalSets",
     "NoOptionProbabilitiesError",
     "OptionProbabilities",

@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONFIDENTLY_WRONG, UNCERTAIN = "confidently_wrong", "uncertain"
-BASES = (CONFIDENTLY_WRONG, UNCERTAIN)
+UNCERTAIN_GIVEN_OPTIONS = "uncertain_given_options"
+"""By set sizes less their mean over questions of as many options, where these differ."""
+BASES = (CONFIDENTLY_WRONG, UNCERTAIN, UNCERTAIN_GIVEN_OPTIONS)
 MEAN = "mean"
 """Of LAC and APS, by which LLM-Uncertainty-Bench reports."""
 SCALE = 30
@@ -215,6 +217,8 @@ def _summary(
     known = np.zeros(len(questions), dtype=np.bool_)
     known[positions] = True
     weights = neighbour_weights(known, questions.neighbours, (k,), questions.mutual)
+    options_of = np.zeros(len(questions), dtype=np.int64)
+    options_of[positions] = counts
     rows = []
     for form in FORMS:
         for score in (*SCORES, MEAN):
@@ -225,6 +229,18 @@ def _summary(
             (moran,) = global_statistics(
                 share, questions.neighbours, (k,), permutations, weights=weights
             )
+            adjusted = moran
+            if np.ptp(counts):
+                standard = np.full_like(share, np.nan)
+                standard[positions] = _given_options(share[positions], counts)[1]
+                (adjusted,) = global_statistics(
+                    standard,
+                    questions.neighbours,
+                    (k,),
+                    permutations,
+                    weights=weights,
+                    strata=options_of,
+                )
             rows.append(
                 {
                     "score": score,
@@ -238,6 +254,10 @@ def _summary(
                     "moran": moran.moran,
                     "moran_z": moran.z,
                     "moran_p": moran.p,
+                    # Of few options a larger share is in the set, and topics differ in them.
+                    "adjusted_moran": adjusted.moran,
+                    "adjusted_moran_z": adjusted.z,
+                    "adjusted_moran_p": adjusted.p,
                 }
             )
     return pd.DataFrame(rows)
@@ -295,6 +315,11 @@ def _hot_regions(
     mistaken = hot_regions(wrong, questions.kernel, alpha=alpha)
     replications = split_half(mistaken, wrong, questions.kernel)
     unsure = high_regions(share, questions.kernel, alpha)
+    excess, standard = np.full_like(share, np.nan), np.full_like(share, np.nan)
+    excess[positions], standard[positions] = _given_options(share[positions], table["options"])
+    beyond = (
+        high_regions(standard, questions.kernel, alpha) if table["options"].nunique() > 1 else []
+    )
     found: list[tuple[str, HotRegion | HighRegion, dict[str, Any]]] = [
         (
             CONFIDENTLY_WRONG,
@@ -312,7 +337,18 @@ def _hot_regions(
         (UNCERTAIN, region, {"value": region.mean, "outside_value": region.outside_mean})
         for region in unsure
     ]
-    described = describing_phrases(mistaken, phrases) + describing_phrases(unsure, phrases)
+    for one in beyond:
+        own_excess = excess[one.members]
+        mean = float(own_excess.mean())
+        half = 1.96 * float(own_excess.std(ddof=1) / np.sqrt(one.size))
+        outside = float(np.nanmean(np.delete(excess, one.members)))
+        shown = {"value": mean, "low": mean - half, "high": mean + half, "outside_value": outside}
+        found.append((UNCERTAIN_GIVEN_OPTIONS, one, shown))
+    described = [
+        *describing_phrases(mistaken, phrases),
+        *describing_phrases(unsure, phrases),
+        *describing_phrases(beyond, phrases),
+    ]
     ranks = dict.fromkeys(BASES, 0)
     for (basis, region, own), of_region in zip(found, described, strict=True):
         ranks[basis] += 1
@@ -334,6 +370,7 @@ def _hot_regions(
                 "size": region.size,
                 "low": region.low,
                 "high": region.high,
+                # Of set sizes given the options, which are tested in standard deviations, its own.
                 **own,
                 "accuracy": float(inside["right"].mean()),
                 "confidence": float(inside["confidence"].mean()),
@@ -346,3 +383,16 @@ def _hot_regions(
             }
         )
     return pd.DataFrame(rows, columns=list(HOT_REGION_COLUMNS))
+
+
+def _given_options(share: FloatVector, options: Any) -> tuple[FloatVector, FloatVector]:
+    """Return set sizes less their mean over questions of as many options, plain and standardised.
+
+    Standardised, because their spread differs too: of two options a set holds one or both.
+    """
+    import pandas as pd
+
+    groups = pd.Series(share).groupby(np.asarray(options))
+    excess = share - groups.transform("mean").to_numpy()
+    spread = groups.transform("std", ddof=0).to_numpy()
+    return excess, np.divide(excess, spread, out=np.zeros(len(share)), where=spread > 1e-9)

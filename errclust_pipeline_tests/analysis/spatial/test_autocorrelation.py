@@ -53,6 +53,75 @@ def test_moments_are_those_over_all_permutations():
     assert found.z == pytest.approx((moran(marks) - np.mean(everything)) / np.std(everything))
 
 
+@pytest.mark.parametrize(
+    "strata", [(0, 0, 0, 1, 1, 1, 1), (0, 1, 1, 2, 2, 2, 2), (5, 5, 5, 2, 2, 9, 9)]
+)
+def test_moments_within_strata_are_those_over_all_permutations_within_them(strata):
+    neighbours = random_neighbours(7, 3)
+    marks, stratum = np.array([0, 1, 4, 0, 2, 3, 1.0]), np.array(strata)
+    found = global_statistics(marks, neighbours, (1, 3), strata=stratum)[1]
+    own = [np.flatnonzero(stratum == one) for one in np.unique(stratum)]
+    residual = marks.copy()
+    for here in own:
+        residual[here] -= residual[here].mean()
+
+    def moran(z):
+        return 7 / 21 / (z @ z) * sum(z[row] * z[neighbours[row]].sum() for row in range(7))
+
+    everything = []
+    for orders in itertools.product(*(itertools.permutations(here) for here in own)):
+        values = np.empty(7)
+        for here, order in zip(own, orders, strict=True):
+            values[here] = residual[list(order)]
+        everything.append(moran(values))
+    assert found.moran == pytest.approx(moran(residual))
+    assert found.expected == pytest.approx(np.mean(everything))
+    assert found.z == pytest.approx((moran(residual) - np.mean(everything)) / np.std(everything))
+
+
+def test_one_stratum_is_none():
+    neighbours, _ = clustered_map(300, 6, 15)
+    marks = np.where(np.arange(300) % 7, np.random.default_rng(2).normal(size=300), np.nan)
+    (plain,), (within,) = (
+        global_statistics(marks, neighbours, (15,), 9, strata=strata)
+        for strata in (None, np.full(300, 4))
+    )
+    assert (within.moran, within.expected) == pytest.approx((plain.moran, plain.expected))
+    assert within.z == pytest.approx(plain.z)
+
+
+def test_what_strata_explain_is_no_concentration_and_what_they_do_not_is():
+    # As with sets of conformal prediction: topics differ in their number of options, on which both
+    # level and spread of the mark depend.
+    neighbours, cluster = clustered_map(300, 6, 15)
+    options = np.array([2, 2, 4, 4, 10, 10])[cluster]
+
+    def marks(seed):
+        draw = np.random.default_rng(seed)
+        options_here = np.where(draw.random(300) < 0.2, draw.permutation(options), options)
+        return 1 / options_here + draw.normal(size=300) / options_here, options_here
+
+    found = []
+    for seed in range(120):
+        values, strata = marks(seed)
+        (raw,) = global_statistics(values, neighbours, (15,), 0)
+        (within,) = global_statistics(values, neighbours, (15,), 19, seed, strata=strata)
+        found.append((raw.z, within.z, within.p))
+    raw_z, z, p = np.array(found).T
+    assert np.mean(raw_z > 1.645) > 0.9
+    error = np.sqrt(0.05 * 0.95 / 120)
+    assert abs(np.mean(z > 1.645) - 0.05) < 3 * error
+    assert abs(np.mean(p <= 0.05) - 0.05) < 3 * error
+    assert np.mean(z) == pytest.approx(0, abs=0.25)
+    assert np.std(z) == pytest.approx(1, abs=0.2)
+    values, strata = marks(0)
+    (planted_there,) = global_statistics(
+        values + 0.5 * (cluster == 1), neighbours, (15,), 39, strata=strata
+    )
+    assert planted_there.z > 5
+    assert planted_there.p == 1 / 40
+
+
 def test_p_values_are_uniform_without_structure():
     neighbours, _ = clustered_map(300, 6, 15)
     p = [

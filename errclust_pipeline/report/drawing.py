@@ -1,0 +1,294 @@
+"""How all pictures are drawn: their style, maps, heat maps and intervals, by matplotlib.
+
+Nothing here knows where numbers come from. Sizes are in inches; fonts are embedded, so that text
+stays text in an SVG. matplotlib is imported only when something is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+_Parameters = ParamSpec("_Parameters")
+_Drawn = TypeVar("_Drawn")
+
+# The same as on the page: told apart by lightness, so by anyone.
+SEQUENTIAL = ("#d9e1ea", "#f2d596", "#ee9f40", "#c85f14", "#7d2c05")
+DIVERGING = ("#0b4a8f", "#6fa5d8", "#e3e1dd", "#f0a648", "#a8480a")
+GROUPS = (
+    "#0b4a8f", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#a8480a", "#7a6fb0", "#8a9a1f",
+)  # fmt: skip
+"""Of groups that have no order: Okabe and Ito's, or nearly."""
+INK, DIM, NOTHING = "#1b2430", "#5b6878", "#d5dae0"
+STRONG = 2.0
+"""Standard deviations from which on a departure is marked."""
+_SHOWN_SCALE = 100
+_LARGEST_EXCESS = 25.0
+_MOST_NAMES = 40
+
+
+def styled(draw: Callable[_Parameters, _Drawn]) -> Callable[_Parameters, _Drawn]:
+    """Let a function draw with the style of all plots."""
+
+    @wraps(draw)
+    def drawn(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Drawn:
+        from matplotlib import rc_context
+
+        # A dollar sign in a question is no formula.
+        with rc_context({"svg.fonttype": "none", "font.size": 7.5, "text.parse_math": False}):
+            return draw(*arguments, **options)
+
+    return drawn
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return an empty figure with one pair of axes."""
+    from matplotlib.figure import Figure
+
+    # Not by pyplot: that keeps figures and wants a display.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def colours(stops: tuple[str, ...]) -> Colormap:
+    """Return a scale of colours through some stops."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("errclust", list(stops))
+
+
+def one_line(text: str, longest: int) -> str:
+    """Return third-party text on one line, without what a picture cannot show."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def nearest_scale(scales: Iterable[int]) -> int:
+    """Return the number of neighbours at which a map is shown, of those there are."""
+    return min(scales, key=lambda k: abs(k - _SHOWN_SCALE))
+
+
+def add_scale(figure: Figure, axes: Axes, drawn: Any, what: str) -> None:
+    """Add the scale of colours that something was drawn with."""
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.01, label=what)
+    bar.outline.set_visible(False)
+
+
+def draw_marks(
+    axes: Axes,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    hot: npt.NDArray[np.integer[Any]],
+    beyond: bool,
+) -> PathCollection:
+    """Draw the questions of a map, coloured by their marks; hot and cold ones by shape as well.
+
+    Parameters
+    ----------
+    x, y : array, shape (n,)
+    values : array, shape (n,)
+        Per cent, or percentage points; NaN where there is no mark.
+    hot : integer array, shape (n,)
+        1 hot, -1 cold, else 0.
+    beyond : bool
+        Values are differences to what difficulty explains.
+    """
+    known = ~np.isnan(values)
+    size = _dot_size(len(x))
+    axes.scatter(x[~known], y[~known], s=size / 2, color=NOTHING, linewidths=0)
+    limits = (-_LARGEST_EXCESS, _LARGEST_EXCESS)
+    if not beyond and known.any():
+        low, high = np.percentile(values[known], [1, 99]).round().tolist()
+        limits = (low, high)
+    for kind, marker, edge, scale_by in (
+        (0, "o", "none", 0.5),
+        (-1, "s", "#0b4a8f", 0.9),
+        (1, "o", "#4a1a02", 1.1),
+    ):
+        chosen = known & (hot == kind)
+        drawn = axes.scatter(
+            x[chosen],
+            y[chosen],
+            c=values[chosen],
+            s=size * scale_by,
+            marker=marker,
+            cmap=colours(DIVERGING if beyond else SEQUENTIAL),
+            vmin=limits[0],
+            vmax=limits[1],
+            edgecolors=edge,
+            linewidths=0 if kind == 0 else 0.25,
+            rasterized=len(x) > 3000,
+        )
+    _as_map(axes)
+    return drawn
+
+
+def draw_groups(
+    axes: Axes, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], groups: Sequence[str | None]
+) -> None:
+    """Draw the points of a map, coloured by their groups; those of none are grey.
+
+    Parameters
+    ----------
+    x, y : array, shape (n,)
+    groups : sequence of str or None, length n
+    """
+    from matplotlib.colors import ListedColormap
+
+    names = sorted({name for name in groups if name is not None}, key=_natural)
+    number_of = {name: at % len(GROUPS) for at, name in enumerate(names)}
+    numbers = [len(GROUPS) if one is None else number_of[one] for one in groups]
+    axes.scatter(
+        x, y, s=_dot_size(len(x)), c=numbers, cmap=ListedColormap([*GROUPS, NOTHING]), vmin=0,
+        vmax=len(GROUPS), linewidths=0, rasterized=len(x) > 3000,
+    )  # fmt: skip
+    _as_map(axes)
+
+
+def name_places(
+    axes: Axes,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    groups: Sequence[str | None],
+    names: Mapping[str, str],
+) -> None:
+    """Write the names of the largest groups amid their points.
+
+    Parameters
+    ----------
+    groups : sequence of str or None, length n
+        Of each point.
+    names : mapping from group to its name
+        Third-party text.
+    """
+    from matplotlib.patheffects import withStroke
+
+    of_point = np.array([one or "" for one in groups])
+    found, counts = np.unique(of_point[of_point != ""], return_counts=True)
+    for name in found[np.argsort(-counts, kind="stable")].tolist()[:_MOST_NAMES]:
+        if name not in names:
+            continue
+        here = of_point == name
+        axes.text(
+            float(np.median(x[here])),
+            float(np.median(y[here])),
+            one_line(names[name], 26),
+            ha="center",
+            va="center",
+            fontsize=5.5,
+            color=INK,
+            path_effects=[withStroke(linewidth=1.6, foreground="white")],
+            in_layout=False,
+        )
+
+
+def draw_cells(
+    axes: Axes,
+    values: npt.NDArray[np.float64],
+    strong: npt.NDArray[np.bool_],
+    rows: Sequence[str],
+    columns: Sequence[str],
+) -> AxesImage:
+    """Draw a heat map of differences, each cell with its number.
+
+    Parameters
+    ----------
+    values : array, shape (rows, columns)
+        Percentage points; NaN where there is none.
+    strong : bool array of the same shape
+        What is printed bold.
+    rows, columns : sequence of str
+        Names, as they are to be shown.
+    """
+    known = values[~np.isnan(values)]
+    widest = max(5.0, float(np.abs(known).max(initial=0.0)))
+    drawn = axes.imshow(values, cmap=colours(DIVERGING), vmin=-widest, vmax=widest, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        if np.isnan(value):
+            continue
+        axes.text(
+            column, row, f"{value:+.0f}", ha="center", va="center", fontsize=6,
+            color="white" if abs(value) > 0.7 * widest else INK,
+            fontweight="bold" if strong[row, column] else "normal",
+            # It stays in its cell: measuring each would take most of the time.
+            in_layout=False,
+        )  # fmt: skip
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="left", rotation_mode="anchor")
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0, labelsize=6.5)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return drawn
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its uncertainty, as a dot on a line.
+
+    Attributes
+    ----------
+    name : str
+        As it is to be shown.
+    middle, low, high : float
+    colour : str
+    marker : str
+    filled : bool
+    """
+
+    name: str
+    middle: float
+    low: float
+    high: float
+    colour: str = DIVERGING[0]
+    marker: str = "o"
+    filled: bool = True
+
+
+def draw_intervals(axes: Axes, intervals: Sequence[Interval]) -> None:
+    """Draw intervals below each other, the first at the bottom."""
+    for at, one in enumerate(intervals):
+        axes.plot(
+            [one.low, one.high], [at, at], color=one.colour, linewidth=1.4, solid_capstyle="round"
+        )
+        axes.plot(
+            one.middle, at, marker=one.marker, markersize=4, color=one.colour,
+            markerfacecolor=one.colour if one.filled else "white",
+        )  # fmt: skip
+    axes.set_yticks(range(len(intervals)), [one.name for one in intervals])
+    axes.set_ylim(-0.6, len(intervals) - 0.4)
+    axes.tick_params(labelsize=6.5, left=False)
+    only_below(axes)
+
+
+def only_below(axes: Axes) -> None:
+    """Leave of the frame the line below."""
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+
+
+def _dot_size(points: int) -> float:
+    return float(np.clip(12_000 / max(points, 1), 2.5, 26))
+
+
+def _as_map(axes: Axes) -> None:
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Order 10 behind 9."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in name.split(".")]

@@ -28,6 +28,7 @@ from errclust_pipeline_tests.sources.test_any_rows import changed
 Read: TypeAlias = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 _QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+_FEW = settings(_QUICK, max_examples=40)
 
 
 def _write_lines(folder: Path, rows: list[Any]) -> Path:
@@ -205,7 +206,7 @@ def plausible(
     )
 
 
-@_QUICK
+@_FEW
 @given(data=st.data(), is_timed=st.booleans())
 def test_conversations_in_columns(data: st.DataObject, is_timed: bool) -> None:
     good = files.arena_row() if is_timed else files.mt_bench_row()
@@ -230,7 +231,7 @@ def test_conversations_in_columns(data: st.DataObject, is_timed: bool) -> None:
     assert seen == set(range(1 + len(rows)))
 
 
-@_QUICK
+@_FEW
 @given(
     plausible(
         files.vote_row(),
@@ -246,7 +247,7 @@ def test_plausible_votes(rows: list[dict[str, str]]) -> None:
     assert seen == set(range(1 + len(rows)))
 
 
-@_QUICK
+@_FEW
 @given(
     plausible(
         files.pandalm_row(),

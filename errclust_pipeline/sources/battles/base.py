@@ -45,6 +45,7 @@ _prompt_id = lru_cache(maxsize=4_096)(question_id)
 """Many battles are on the same prompt."""
 _LARGEST = 2**64 - 1
 _FACTOR = 0x9E3779B97F4A7C15
+"""2^64 by the golden ratio, an odd number whose bits are irregular."""
 _VOTED_ON = (
     "question_id", "judge", "turn", "model_a", "response_a", "model_b", "response_b",
 )  # fmt: skip
@@ -135,7 +136,7 @@ class BattleBuilder(RowCollector):
         self._rows.append(battle)
 
     def add_columns(self, columns: Mapping[str, Any], *, source: str) -> bool:
-        """Add battles all at once: columns as of `add`, and `position`; none of them is a Fault's.
+        """Add battles all at once: columns as of `add`, and `position`.
 
         A column is an array, a list of values, or a value that all battles have.
 
@@ -211,6 +212,7 @@ def _vote(
 
 
 def _mixed(*hashes: Any) -> Any:
+    """Mix hashes to one: numbers in the same way as arrays, whose products wrap around."""
     mixed: Any = 0
     for one in hashes:
         mixed = ((mixed ^ one) * _FACTOR) & _LARGEST
@@ -250,7 +252,7 @@ def battle_batches(
     Parameters
     ----------
     columns : sequence of str
-        Those to read, as far as a file of columns has them; all of them if empty.
+        Those to read of a file in columns, as far as it has them; other files' rows are whole.
     to_battles : callable
         Maps a row, which is an object, to its battles: columns of `battles`. Any value may stand
         for a model, a winner or a prompt: what is none is rejected.

@@ -152,8 +152,10 @@ def _said(conversation: Any, turn: int) -> tuple[str, str] | None:
 
 def _to_columns(run: Run) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once, if a file holds them in columns."""
+    if not isinstance(run, ArrowRun):
+        raise NotAlikeError
     question, turn = texts(run.column("question_id")), run.column("turn")
-    if not isinstance(run, ArrowRun) or question is None or question.null_count:
+    if question is None or question.null_count:
         raise NotAlikeError
     if not isinstance(turn, pa.Array) or not pa.types.is_integer(turn.type) or turn.null_count:
         raise NotAlikeError
@@ -225,11 +227,11 @@ def _joined(
     content: pa.Array, chosen: npt.NDArray[np.bool_], bounds: npt.NDArray[np.integer]
 ) -> pa.Array:
     """Join the chosen ones of the texts between each two bounds, by blank lines."""
-    texts_there = content.filter(pa.array(chosen))
-    if texts_there.null_count:
+    parts = content.filter(pa.array(chosen))
+    if parts.null_count:
         raise NotAlikeError
     places = np.concatenate([[0], np.cumsum(chosen)])[bounds].astype(np.int32)
-    return pc.binary_join(pa.ListArray.from_arrays(pa.array(places), texts_there), "\n\n")
+    return pc.binary_join(pa.ListArray.from_arrays(pa.array(places), parts), "\n\n")
 
 
 def _winner(verdict: Any) -> Any:

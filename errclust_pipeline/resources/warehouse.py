@@ -20,8 +20,9 @@ import difflib
 import functools
 import glob
 import json
+import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,8 @@ from errclust_pipeline.tables import (
 _METADATA_PREFIX = "errclust."
 _ROW_GROUP_ROWS = 50_000
 _ATTEMPTS_TO_QUERY = 10
+_SECONDS_TO_QUERY = 3.0
+"""Short queries are tried for so long, since each may meet another replacement."""
 _SECONDS_BETWEEN_QUERIES = 0.05
 _UNSOUND = "unsound.parquet"
 _DAMAGE = (pa.ArrowException, OSError)
@@ -341,7 +344,7 @@ class Warehouse:
         ):
             yield TableWriter(table, parquet)
         if first_of_table:
-            self.publish_catalog()
+            self.publish_catalog(table)
 
     def write(
         self, table: Table, partition: Partition, rows: pa.Table, provenance: Provenance
@@ -453,7 +456,7 @@ class Warehouse:
         opens a file once for its footer and again for its rows: `query` tries again then.
         """
         connection = duckdb.connect(":memory:")
-        self._create_views(connection)
+        self._create_views(connection, TABLES.values())
         return connection
 
     def query(self, sql: str, limit: int | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -476,7 +479,10 @@ class Warehouse:
         duckdb.Error
             If the query is wrong, or a file cannot be read.
         """
-        for _ in range(_ATTEMPTS_TO_QUERY - 1):
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return self._query_once(sql, limit)
             except duckdb.Error as error:
@@ -484,8 +490,10 @@ class Warehouse:
                 # none.
                 if type(error) is not duckdb.Error and not isinstance(error, duckdb.IOException):
                     raise
+                tried_long = time.monotonic() - started > _SECONDS_TO_QUERY
+                if attempt >= _ATTEMPTS_TO_QUERY and tried_long:
+                    raise
             time.sleep(_SECONDS_BETWEEN_QUERIES)
-        return self._query_once(sql, limit)
 
     def _query_once(self, sql: str, limit: int | None) -> tuple[list[str], list[tuple[Any, ...]]]:
         with self.connect() as connection:
@@ -493,11 +501,16 @@ class Warehouse:
             names = [str(column[0]) for column in result.description or ()]
             return names, result.fetchall() if limit is None else result.fetchmany(limit)
 
-    def publish_catalog(self) -> None:
+    def publish_catalog(self, table: Table | None = None) -> None:
         """Rewrite `catalog.duckdb`, for those who open it with DuckDB themselves.
 
         The views look up their files when they are queried, so this is needed only when a table
         gets its first partition. A catalog is a local file: for a remote root there is none.
+
+        Parameters
+        ----------
+        table : Table, optional
+            The only one that changed: the views of the others are kept if they are all there.
         """
         if not self.storage.is_local:
             return
@@ -509,28 +522,26 @@ class Warehouse:
             for leftover in (draft, f"{draft}.wal"):
                 if self.storage.exists(leftover):
                     self.storage.remove(leftover)
+            kept = table is not None and _has_all_views(self.catalog_path)
+            if kept:
+                shutil.copyfile(self.catalog_path, draft)
             # The resource leaves it open after an error, and an open one would be met again.
             with (
                 DuckDBResource(database=draft).get_connection() as connection,
                 closing(connection),
             ):
-                self._create_views(connection)
+                changed = [table] if table and kept else list(TABLES.values())
+                self._create_views(connection, changed)
+                connection.execute(_at_once(_descriptions(changed)))
             Path(draft).replace(self.catalog_path)
 
-    def _create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _create_views(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
         if not self.storage.is_local:
             connection.register_filesystem(self.storage.filesystem)
-        statements = []
-        for table in TABLES.values():
-            statements.append(f"CREATE OR REPLACE VIEW {table.name} AS {self._select(table)}")
-            statements.append(f"COMMENT ON VIEW {table.name} IS {_literal(table.grain)}")
-            for column in table.schema:
-                description = (column.metadata or {}).get(b"description", b"").decode()
-                statements.append(
-                    f'COMMENT ON COLUMN {table.name}."{column.name}" IS {_literal(description)}'
-                )
-        # All at once: each statement by itself would be a transaction on the disk.
-        connection.execute(";\n".join(["BEGIN", *statements, "COMMIT"]))
+        statements = [
+            f"CREATE OR REPLACE VIEW {table.name} AS {self._select(table)}" for table in tables
+        ]
+        connection.execute(_at_once(statements))
 
     def _select(self, table: Table) -> str:
         keys = ["benchmark", "model"] if table.by_model else ["benchmark"]
@@ -576,6 +587,36 @@ def _footer(file: pa.NativeFile) -> pq.FileMetaData | None:
         return pq.ParquetFile(file).metadata
     except _DAMAGE:
         return None
+
+
+def _descriptions(tables: Iterable[Table]) -> list[str]:
+    """Return the statements that say of views and their columns what they hold."""
+    statements = []
+    for table in tables:
+        statements.append(f"COMMENT ON VIEW {table.name} IS {_literal(table.grain)}")
+        for column in table.schema:
+            description = (column.metadata or {}).get(b"description", b"").decode()
+            statements.append(
+                f'COMMENT ON COLUMN {table.name}."{column.name}" IS {_literal(description)}'
+            )
+    return statements
+
+
+def _at_once(statements: Iterable[str]) -> str:
+    # Each statement by itself would be a transaction on the disk.
+    return ";\n".join(["BEGIN", *statements, "COMMIT"])
+
+
+def _has_all_views(catalog: str) -> bool:
+    """Say whether a catalog has a view for each table; one that is old or damaged has not."""
+    if not Path(catalog).exists():
+        return False
+    try:
+        with duckdb.connect(catalog, read_only=True) as connection:
+            found = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal")
+            return {name for (name,) in found.fetchall()} >= set(TABLES)
+    except duckdb.Error:
+        return False
 
 
 def _set_aside(path: str) -> str:

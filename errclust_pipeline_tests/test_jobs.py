@@ -1,14 +1,12 @@
 """The job that brings many partitions up to date in one process."""
 
-import signal
-from contextlib import suppress
+import subprocess
+import sys
 
 import dagster as dg
 import pytest
 
-from errclust_pipeline import run as runs
 from errclust_pipeline import stages
-from errclust_pipeline.analysis import errors
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.instance import open_instance
@@ -109,20 +107,47 @@ def test_a_part_at_a_time_gets_past_what_cannot_be_computed(ingested, tmp_path):
     assert [fresh(ingested, one) for one in ingested.submissions()] == [False, True]
 
 
-def test_a_process_that_is_told_to_stop_stops_and_leaves_no_run_in_progress(ingested, monkeypatch):
-    def told_to_stop(*_):
-        # As where DuckDB makes another error of it, after which the next run would start.
-        with suppress(dg.DagsterExecutionInterruptedError):
-            signal.raise_signal(signal.SIGINT)
-        raise RuntimeError("Query interrupted")
+TOLD_TO_STOP = """
+import signal
+import sys
+from contextlib import suppress
 
-    monkeypatch.setattr(errors, "error_table", told_to_stop)
-    with open_instance(ingested.storage) as instance:
-        definitions = build_defs(ingested.storage.url)
-        with pytest.raises(dg.DagsterExecutionInterruptedError):
-            list(runs.execute_all(ingested, definitions, instance, ingested.submissions()))
-        (only,) = instance.get_runs()
-        assert only.status is dg.DagsterRunStatus.FAILURE
-    result, parts = bring_up_to_date(ingested)
-    assert not result.success
-    assert len(parts) == 1
+import dagster as dg
+
+from errclust_pipeline import run
+from errclust_pipeline.analysis import errors
+from errclust_pipeline.definitions import build_defs
+from errclust_pipeline.instance import open_instance
+from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline_tests.test_jobs import bring_up_to_date
+
+
+def told_to_stop(*_):
+    # As where DuckDB makes another error of it, after which the next run would start.
+    with suppress(dg.DagsterExecutionInterruptedError):
+        signal.raise_signal(signal.SIGINT)
+    raise RuntimeError("Query interrupted")
+
+
+errors.error_table = told_to_stop
+warehouse = Warehouse(sys.argv[1])
+with open_instance(warehouse.storage) as instance:
+    definitions = build_defs(warehouse.storage.url)
+    try:
+        list(run.execute_all(warehouse, definitions, instance, warehouse.submissions()))
+    except dg.DagsterExecutionInterruptedError:
+        print("interrupted", *(run.status.value for run in instance.get_runs()))
+result, parts = bring_up_to_date(warehouse)
+print("successful" if result.success else "not successful", len(parts))
+"""
+
+
+def test_a_process_that_is_told_to_stop_stops_and_leaves_no_run_in_progress(ingested):
+    # In a process of its own: signals are all of a process's.
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_TO_STOP, ingested.storage.root],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["interrupted FAILURE", "not successful 1"], done.stderr

@@ -47,10 +47,8 @@ def all_fresh(warehouse, phases=tuple(stages.PHASES)) -> bool:
 
 # Files of every phase, in flow order, and the embedding store, which comes after the errors.
 PLACES = (
-    *("lake/responses/", "shard=7", "lake/error_embeddings/", "lake/cluster_labels/"),
-    *("lake/questions/", "lake/question_map/"),
-    # Assets of one run without an order between them go by name.
-    *("lake/autocorrelation/", "lake/uncertainty_summary/", "lake/model_pairs/"),
+    *("lake/responses/", "shard=7", "lake/cluster_labels/", "lake/question_map/"),
+    *("lake/autocorrelation/", "lake/model_pairs/"),
 )
 
 
@@ -100,7 +98,7 @@ from errclust_pipeline.resources.warehouse import Warehouse
 root, model = sys.argv[1:]
 assets = tuple(stage.asset for stage in stages.PHASES["label_error_clusters"])
 definitions = build_defs(root)
-for _ in range(4):
+for _ in range(3):
     with open_instance(Warehouse(root).storage) as instance:
         planned = [runs.PlannedRun(Partition("trivia", model), assets)]
         for finished in runs.execute(definitions, instance, planned):
@@ -138,13 +136,13 @@ def test_two_processes_materialise_different_partitions_at_once_again_and_again(
 
     for worker, (printed, errors) in zip(workers, outcomes, strict=True):
         assert worker.returncode == 0, errors
-        assert printed.split() == ["None"] * 4, printed
+        assert printed.split() == ["None"] * 3, printed
     assert all_fresh(warehouse, ["label_error_clusters"])
     for model in models:
         assert warehouse.count(RESPONSES, Partition("trivia", model)) == 60
     assert {row for rows in seen for row in rows} == {(model, 60) for model in models}
     with open_instance(warehouse.storage) as instance:
-        assert len(instance.get_runs()) == 8
+        assert len(instance.get_runs()) == 6
         assert all(run.is_success for run in instance.get_runs())
 
 
@@ -161,7 +159,7 @@ def test_a_run_whose_process_is_gone_is_marked_as_failed(warehouse, root, tmp_pa
 
 
 def test_ctrl_c_stops_a_run_in_a_moment_and_the_next_one_goes_on(warehouse, root, tmp_path):
-    models = [f"org/model-{number}" for number in range(6)]
+    models = [f"org/model-{number}" for number in range(4)]
     ingest(warehouse, [write_table(tmp_path / "results.csv", models)])
     environment = {**os.environ, "ERRCLUST_ROOT": str(root)}
     command = [sys.executable, "-m", "errclust_pipeline.cli", "run"]

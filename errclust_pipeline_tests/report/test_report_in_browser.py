@@ -232,6 +232,7 @@ def test_of_battles_it_shows_ratings_where_each_wins_and_each_battle(page, repor
     assert page.locator("#rows-claim").inner_text().startswith(f"{said} battles judged by people")
     page.locator("#rows-list .row summary").first.click()
     body = page.locator("#rows-list .row-body").first
+    body.locator(".response").nth(1).wait_for()
     assert body.locator(".response").count() == 2
     assert any(hostile[:20] in body.inner_text() for hostile in HOSTILE)
     page.keyboard.press("Escape")

@@ -49,7 +49,7 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark("main_job.py {data}/mmlu_pro --root {root}"),
     Benchmark("orchestration.py {data}/mmlu_pro"),
-    Benchmark("embedding.py {data}/mmlu_pro --most 0"),
+    Benchmark("embedding.py {data}/mmlu_pro"),
     Benchmark("nearest_neighbours.py {data}/mmlu_pro"),
     Benchmark("source_throughput.py --data {data}"),
     Benchmark("battle_reading.py --data {data}"),

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from cluster_quality import codes, embed, mmlu_pro, parser, print_table
+from memory import peak_mebibytes
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from errclust_pipeline.analysis.errors import error_text
@@ -83,17 +83,11 @@ def measure(name: str, folder: Path, seed: int) -> dict:
     cluster = PACKAGES[name]
     some = slice(0, len(texts), 10)
     cluster(embeddings[some], texts[some], seed)
-    before = peak()
+    before = peak_mebibytes()
     started = time.perf_counter()
     labels = cluster(embeddings, texts, seed)
     seconds = time.perf_counter() - started
-    return {"labels": labels.tolist(), "seconds": seconds, "memory": peak() - before}
-
-
-def peak() -> float:
-    """Return the process's peak memory in MiB."""
-    kibibytes = 1 if sys.platform != "darwin" else 1 / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kibibytes / 1024
+    return {"labels": labels.tolist(), "seconds": seconds, "memory": peak_mebibytes() - before}
 
 
 def scored(name: str, runs: list[dict], sources: Labels) -> dict:

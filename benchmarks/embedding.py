@@ -13,10 +13,12 @@ questions' sources.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -107,17 +109,18 @@ def overlap(found: FloatMatrix, true: FloatMatrix) -> float:
 
 def reference(texts: Sequence[str]) -> FloatMatrix:
     """Embed as anyone would."""
-    from sentence_transformers import SentenceTransformer
-
-    global _model
-    _model = _model or SentenceTransformer(str(embedded_model_folder()), device="cpu")
-    vectors: FloatMatrix = _model.encode(
+    vectors: FloatMatrix = reference_model().encode(
         list(texts), batch_size=32, normalize_embeddings=True, show_progress_bar=False
     )
     return vectors
 
 
-_model = None
+@functools.cache
+def reference_model() -> Any:
+    """Load the model, once."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(embedded_model_folder()), device="cpu")
 
 
 def embed_by(

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from memory import peak_mebibytes
 
 from errclust_pipeline.arrivals import DropFolder
 from errclust_pipeline.arrivals.drop_folder import FileState, KnownFile, _Memory
@@ -71,9 +71,7 @@ def main() -> None:
                 f"  {what:<20}{time.monotonic() - started:>6.1f} s"
                 f"{len(found.requests):>6} requests{found.waiting:>6} waiting"
             )
-    kibibytes = 1 if sys.platform != "darwin" else 1 / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kibibytes / 1024
-    print(f"peak memory {peak:,.0f} MiB")
+    print(f"peak memory {peak_mebibytes():,.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from memory import peak_mebibytes
 
 NEIGHBOURS = 30
 NOISE = 0.5
@@ -47,7 +47,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         embeddings = Path(folder) / "embeddings.npy"
         np.save(embeddings, reference(question_texts(arguments.results)[:4_000]))
-        columns = {f"{size:,}": in_a_process(embeddings, arguments) for size in arguments.sizes}
+        results = arguments.results
+        columns = {f"{size:,}": in_a_process(embeddings, results, size) for size in arguments.sizes}
     table = pd.DataFrame(columns)
     if len(arguments.sizes) > 1:
         *_, smaller, larger = arguments.sizes
@@ -56,13 +57,11 @@ def main() -> None:
     print(table.to_string(float_format=lambda value: f"{value:,.1f}"))
 
 
-def in_a_process(embeddings: Path, arguments: argparse.Namespace) -> dict[str, float]:
+def in_a_process(embeddings: Path, results: Path, size: int) -> dict[str, float]:
     """Run one size and return what it printed."""
-    size = arguments.sizes.pop(0)
-    arguments.sizes.append(size)
     done = subprocess.run(
         [
-            sys.executable, __file__, str(arguments.results),
+            sys.executable, __file__, str(results),
             "--sizes", str(size), "--one", str(embeddings),
         ],
         stdout=subprocess.PIPE, text=True, check=True,
@@ -76,7 +75,7 @@ def stages(embeddings: np.ndarray, size: int) -> dict[str, float]:
     from errclust_pipeline.analysis.knn_graph import nearest_neighbours
     from errclust_pipeline.analysis.spatial import global_statistics, local_hot_spots
     from errclust_pipeline.keys import Partition
-    from errclust_pipeline.resources.warehouse import Warehouse
+    from errclust_pipeline.resources.warehouse import Provenance, Warehouse
     from errclust_pipeline.tables.schemas import ERROR_CLUSTERS
 
     seconds: dict[str, float] = {}
@@ -106,11 +105,13 @@ def stages(embeddings: np.ndarray, size: int) -> dict[str, float]:
 
         store, partition = Warehouse(root), Partition("benchmark", "model")
         rows = pa.Table.from_pandas(clusters, schema=ERROR_CLUSTERS.schema, preserve_index=False)
-        store.write(ERROR_CLUSTERS, partition, rows, {})
+        store.write(ERROR_CLUSTERS, partition, rows, Provenance("error_clusters", "1", "of these"))
         store.read(ERROR_CLUSTERS, partition)
-    kibibytes = 1 if sys.platform != "darwin" else 1 / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kibibytes / 1024
-    return {**seconds, "all": sum(seconds.values()), "peak memory, MiB": peak}
+    return {
+        **seconds,
+        "all": sum(seconds.values()),
+        "peak memory, MiB": peak_mebibytes(),
+    }
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 
 import numpy as np
+from memory import peak_mebibytes
 from scipy.special import softmax
 
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
@@ -157,7 +157,7 @@ def print_cost(n: int) -> None:
     options = simulated(topic, 0, (10,))
     start, used = time.perf_counter(), time.process_time()
     measured(questions, options)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mebibytes()
     print(
         f"\n{n:,} questions of ten options: {time.perf_counter() - start:.1f} s "
         f"({time.process_time() - used:.1f} s of processor), peak memory of all here {peak:.0f} MiB"

@@ -427,7 +427,8 @@ def _in_dataset(
     hub: Hub, address: HubAddress, reader: str | None, options: Mapping[str, Any]
 ) -> list[Submission]:
     """Fetch a dataset's result files and return the submissions in them."""
-    submissions = find_all(fetched(hub, address, _RESULT_ENDINGS, "results"), reader, options)
+    here = fetched(hub, address, _RESULT_ENDINGS, "results")
+    submissions = find_all(hub.local(here), reader, options)
     if "model" not in options:
         for one in submissions:
             # The harness's samples are called by their folder: here the repository's own.
@@ -438,8 +439,8 @@ def _in_dataset(
     return submissions
 
 
-def fetched(hub: Hub, address: HubAddress, endings: tuple[str, ...], what: str) -> Path:
-    """Fetch the files of a dataset that could be of use; return where they lie.
+def fetched(hub: Hub, address: HubAddress, endings: tuple[str, ...], what: str) -> HubAddress:
+    """Fetch the files of a dataset that could be of use; return its address at their commit.
 
     Parameters
     ----------
@@ -476,7 +477,7 @@ def fetched(hub: Hub, address: HubAddress, endings: tuple[str, ...], what: str) 
             f"it, e.g. hf:{address.repository}/{files[0].path}"
         )
     hub.fetch(address.repository, commit, files)
-    return hub.local(dataclasses.replace(address, revision=commit))
+    return dataclasses.replace(address, revision=commit)
 
 
 def _record_all(

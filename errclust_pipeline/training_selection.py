@@ -164,11 +164,9 @@ def read_given_pool(pool: str, columns: Mapping[str, str], split: str | None) ->
     hub, address = Hub(), HubAddress.parse(pool)
     if not address.name:
         raise SourceError(f"{pool} is an organisation: name a dataset of it, {pool}/dataset")
-    commit = hub.commit(address.repository, address.revision)
-    pinned = replace(address, revision=commit)
-    path = fetched(hub, pinned, TABLE_ENDINGS, "training examples")
+    here = fetched(hub, address, TABLE_ENDINGS, "training examples")
     try:
-        return replace(read_pool(path, columns, split), name=str(pinned))
+        return replace(read_pool(hub.local(here), columns, split), name=str(here))
     except SourceError as error:
         raise SourceError(f"{pool}: {error}") from error
 

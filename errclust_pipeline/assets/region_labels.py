@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from errclust_pipeline.analysis.question_map import label_regions
 from errclust_pipeline.assets.materialization import materialized, retry_what_is_transient
+from errclust_pipeline.marks import read_layout
 from errclust_pipeline.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.resources.embedder import EmbedderResource
@@ -14,8 +15,6 @@ from errclust_pipeline.resources.embedding_store import EmbeddingStore
 from errclust_pipeline.resources.warehouse_resource import WarehouseResource
 from errclust_pipeline.stages import REGION_LABELS_STAGE, provenance
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS, REGION_LABELS
-
-_COLUMNS = ["question_id", "region_id", "stands_for_itself", "x", "y"]
 
 
 @dg.asset(
@@ -37,7 +36,7 @@ def region_labels(
     vectors = EmbeddingStore(store.storage, embedder.identity).read(
         questions["text_id"].to_pylist()
     )
-    places = store.read(QUESTION_MAP, partition, columns=_COLUMNS)
+    places = store.read(QUESTION_MAP, partition, columns=["question_id", "region_id"])
     labels = label_regions(questions.to_pandas(), vectors, places.to_pandas())
     rows = pa.Table.from_pandas(labels, schema=REGION_LABELS.schema, preserve_index=False)
     store.write(REGION_LABELS, partition, rows, made_from)
@@ -49,7 +48,7 @@ def region_labels(
         rows.num_rows,
         rows.select(["region_id", "label", "size", "main_subject"]),
         glance=lambda: at_a_glance.of_map(
-            places.filter(places["stands_for_itself"]).to_pandas(),
+            read_layout(store, partition.benchmark),
             partition.benchmark,
             dict(zip(labels["region_id"], labels["label"], strict=True)),
         ),

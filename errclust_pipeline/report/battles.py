@@ -19,6 +19,7 @@ from errclust_pipeline.analysis.spatial import local_averages, usable_scales
 from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.report.columns import (
     camel,
+    in_order,
     in_steps,
     packed,
     placed,
@@ -96,7 +97,7 @@ def read_battle_contents(warehouse: Warehouse, battle_set: BattleSet) -> BattleC
     prompts = read_prompt_map(warehouse, battle_set)
     ratings = warehouse.read(RATINGS, battle_set).to_pandas()
     regions = warehouse.read(PROMPT_REGIONS, battle_set).to_pylist()
-    regions.sort(key=lambda row: [int(part) for part in row["region_id"].split(".")])
+    regions.sort(key=lambda row: in_order(row["region_id"]))
     verdicts = read_verdicts(warehouse, battle_set, prompts)
     rows = warehouse.read(BATTLES, battle_set).to_pandas()
     rows = rows[rows["question_id"].isin(list(prompts.position_of))].reset_index(drop=True)

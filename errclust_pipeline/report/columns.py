@@ -20,6 +20,11 @@ NO_RATE = 255
 """In columns of rates and excesses: not known."""
 
 
+def in_order(name: str) -> list[int]:
+    """Return the numbers in a region's or cluster's name, by which 2.10 comes after 2.9."""
+    return [int(part) for part in name.split(".")]
+
+
 def packed(values: npt.ArrayLike, dtype: Any) -> str:
     """Return an array's bytes, little-endian, in base64."""
     array = np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<"))

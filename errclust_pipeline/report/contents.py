@@ -22,6 +22,7 @@ from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.keys import Partition
 from errclust_pipeline.report.columns import (
     camel,
+    in_order,
     in_steps,
     packed,
     packed_points,
@@ -180,7 +181,7 @@ def read_contents(
 
     questions = _questions(warehouse, benchmark, question_map)
     regions = warehouse.read(REGION_LABELS, partition).to_pylist()
-    regions.sort(key=lambda row: [int(part) for part in row["region_id"].split(".")])
+    regions.sort(key=lambda row: in_order(row["region_id"]))
     own = [
         _model(warehouse, Partition(benchmark, name), question_map, questions, chosen)
         for name in names
@@ -418,7 +419,7 @@ def _clusters(
 ) -> dict[str, Any]:
     """Return the labels of the clusters, and of each error the number of its smallest cluster."""
     labels = read_if_there(warehouse, CLUSTER_LABELS, partition).to_pylist()
-    labels.sort(key=lambda row: [int(part) for part in row["cluster_id"].split(".")])
+    labels.sort(key=lambda row: in_order(row["cluster_id"]))
     number_of = {row["cluster_id"]: number for number, row in enumerate(labels)}
     of_row = np.full(len(row_of), -1)
     columns = ["example_id", "level", "cluster_id"]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import platform
 import time
 import warnings
@@ -28,6 +27,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import platformdirs
+
+from errclust_pipeline.resources.storage import Storage
 
 Backend = Literal["torch", "torch-half", "openvino", "openvino-int8"]
 BackendChoice = Literal["auto", "torch", "torch-half", "openvino", "openvino-int8"]
@@ -62,7 +63,7 @@ class Calibration:
 
 
 def available(backend: Backend) -> bool:
-    """Say whether a back end could run on this machine."""
+    """Say whether a back end is installed."""
     if backend in ("openvino", "openvino-int8"):
         return importlib.util.find_spec("openvino") is not None
     return True
@@ -114,9 +115,8 @@ def candidates() -> list[Backend]:
     """Return the interchangeable back ends of this machine, the reference first."""
     import torch
 
-    if torch.cuda.is_available():
-        return ["torch-half"]
-    return [backend for backend in INTERCHANGEABLE if available(backend)]
+    on_processor_only = {"openvino"} if torch.cuda.is_available() else set()
+    return [one for one in INTERCHANGEABLE if available(one) and one not in on_processor_only]
 
 
 def calibrate(
@@ -167,10 +167,8 @@ def remembered(identity: str) -> Calibration | None:
 def remember(identity: str, calibration: Calibration) -> Path:
     """Keep a calibration for later processes; return where."""
     record = _record(identity)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    beside = record.with_suffix(f".{os.getpid()}")
-    beside.write_text(json.dumps(asdict(calibration), indent=1), "utf-8")
-    return beside.replace(record)
+    Storage(str(record.parent)).write_text(str(record), json.dumps(asdict(calibration), indent=1))
+    return record
 
 
 def _record(identity: str) -> Path:

@@ -522,15 +522,15 @@ class Warehouse:
             for leftover in (draft, f"{draft}.wal"):
                 if self.storage.exists(leftover):
                     self.storage.remove(leftover)
-            kept = table is not None and _has_all_views(self.catalog_path)
-            if kept:
+            changed = list(TABLES.values())
+            if table is not None and _has_all_views(self.catalog_path):
+                changed = [table]
                 shutil.copyfile(self.catalog_path, draft)
             # The resource leaves it open after an error, and an open one would be met again.
             with (
                 DuckDBResource(database=draft).get_connection() as connection,
                 closing(connection),
             ):
-                changed = [table] if table and kept else list(TABLES.values())
                 self._create_views(connection, changed)
                 connection.execute(_at_once(_descriptions(changed)))
             Path(draft).replace(self.catalog_path)

@@ -229,6 +229,13 @@ class RowCollector:
             }
         )
 
+    def what_was_wrong(self) -> str:
+        """Tell, for an error's message, why rows were rejected."""
+        if not self.rejected:
+            return "nothing in it"
+        reasons = ", ".join(f"{reason} {times}x" for reason, times in self.reasons.items())
+        return f"{reasons}; first, {self.first_reject}"
+
     def full(self) -> bool:
         """Whether a batch's worth has been collected."""
         return self._stored_rows + len(self._rows) + len(self._rejects) >= self._batch_rows

@@ -148,12 +148,10 @@ class Collection:
                 f"else too ({builder.first_reject}). Rescale the scores"
             )
         if not builder.usable:
-            reasons = ", ".join(f"{reason} {times}x" for reason, times in builder.reasons.items())
-            found = f"{reasons}; first, {builder.first_reject}" if reasons else "nothing in it"
             raise SourceError(
                 f"{source}: none of its {self._count:,} rows can be used as results of "
-                f"{submission.model} on {submission.benchmark} ({found}). Expected "
-                f"{self._expects}"
+                f"{submission.model} on {submission.benchmark} ({builder.what_was_wrong()}). "
+                f"Expected {self._expects}"
             )
 
 

@@ -52,7 +52,7 @@ def test_weights_of_8_bits_give_nearly_the_vectors_of_the_reference():
     assert cosines.min() >= 0.99
 
 
-def embedders(**embed):
+def embedders(embed):
     def load(backend):
         if embed[backend] is None:
             raise BackendError("not for this model")
@@ -70,7 +70,7 @@ def vectors_of(texts, angle=0.0, work=0):
 @pytest.mark.usefixtures("on_a_processor")
 def test_the_fastest_back_end_is_chosen():
     found = calibrate(
-        embedders(**{
+        embedders({
             "torch": lambda texts: vectors_of(texts, work=40),
             "torch-half": lambda texts: vectors_of(texts, angle=0.01),
             "openvino": lambda texts: vectors_of(texts, work=20),
@@ -84,7 +84,7 @@ def test_the_fastest_back_end_is_chosen():
 @pytest.mark.usefixtures("on_a_processor")
 def test_a_back_end_that_is_not_faithful_or_cannot_compute_the_model_is_not_chosen():
     found = calibrate(
-        embedders(**{
+        embedders({
             "torch": lambda texts: vectors_of(texts, work=20),
             "torch-half": lambda texts: vectors_of(texts, angle=0.02),
             "openvino": None,

@@ -251,7 +251,7 @@ def global_statistics(
                 present, total, float(weights.s1[position]), float(weights.s2[position])
             )
             if stratum is None
-            else _stratified_moments_at(deviation, stratum, weights, position)
+            else stratified_moments(deviation, _links(share, weights, position), stratum)
         )
         observed, others = permuted[position][0], permuted[position][1:]
         # A hair below, so that rounding does not decide ties.
@@ -386,16 +386,13 @@ def _over(numbers: npt.NDArray[Any], divisors: FloatVector) -> FloatVector:
     return quotients
 
 
-def _stratified_moments_at(
-    values: FloatVector, stratum: npt.NDArray[np.int64], weights: NeighbourWeights, position: int
-) -> tuple[float, float]:
+def _links(share: FloatVector, weights: NeighbourWeights, position: int) -> Any:
+    """Return ``w_ij + w_ji`` at a scale, given what each neighbour of a question weighs."""
     from scipy import sparse
 
-    degrees = weights.degrees[position]
-    share = np.divide(1.0, degrees, out=np.zeros(len(degrees)), where=degrees > 0)
     joined = sum(weights.graphs[1 : position + 1], start=weights.graphs[0])
     rows = sparse.csr_array(sparse.diags_array(share) @ joined)
-    return stratified_moments(values, sparse.csr_array(rows + rows.T), stratum)
+    return sparse.csr_array(rows + rows.T)
 
 
 def statistics_frame(statistics: Sequence[GlobalStatistic]) -> pd.DataFrame:

@@ -286,11 +286,9 @@ def battle_batches(
     if last.battles.num_rows or last.rejects.num_rows:
         yield last
     if not builder.usable:
-        reasons = ", ".join(f"{reason} {times}x" for reason, times in builder.reasons.items())
-        held = f"{reasons}; first, {builder.first_reject}" if reasons else "nothing in it"
         raise SourceError(
-            f"{submission.files[0]}: none of {count:,} rows can be used as battles ({held}). "
-            f"Expected {expects}"
+            f"{submission.files[0]}: none of {count:,} rows can be used as battles "
+            f"({builder.what_was_wrong()}). Expected {expects}"
         )
 
 

@@ -113,7 +113,7 @@ ERROR_CLUSTERS_STAGE = Stage(
     "error_clusters",
     (ERROR_CLUSTERS,),
     ("error_embeddings",),
-    "1",
+    "2",
     lambda settings, partition: dataclasses.asdict(
         settings.for_benchmark(partition.benchmark).clustering
     ),
@@ -171,7 +171,7 @@ def _statistics_settings(*names: str) -> Callable[[Settings, Partition], Mapping
 
 
 QUESTIONS_STAGE = Stage("questions", (QUESTIONS,), ("raw_results",), "1", lambda *_: {})
-QUESTION_MAP_STAGE = Stage("question_map", (QUESTION_MAP,), ("questions",), "2", _map_settings)
+QUESTION_MAP_STAGE = Stage("question_map", (QUESTION_MAP,), ("questions",), "3", _map_settings)
 REGION_LABELS_STAGE = Stage(
     "region_labels",
     (REGION_LABELS,),
@@ -213,7 +213,7 @@ DIAGNOSIS_CLUSTERS_STAGE = Stage(
     "diagnosis_clusters",
     (DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS),
     ("error_diagnoses", "error_table"),
-    "2",
+    "3",
     _diagnosis_cluster_settings,
 )
 LEADERBOARD_STAGE = Stage(
@@ -253,7 +253,7 @@ TRAINING_CANDIDATES_STAGE = Stage(
 
 BATTLES_STAGE = Stage("battles", (BATTLES, BATTLE_REJECTS), (), "1", lambda *_: {})
 PROMPT_MAP_STAGE = Stage(
-    "prompt_map", (PROMPT_MAP, PROMPT_REGIONS), ("battles",), "1", _map_settings
+    "prompt_map", (PROMPT_MAP, PROMPT_REGIONS), ("battles",), "2", _map_settings
 )
 RATINGS_STAGE = Stage(
     "ratings",

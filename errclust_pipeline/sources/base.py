@@ -395,6 +395,8 @@ class BatchBuilder(RowCollector):
 
 def _array(values: Any, type_: pa.DataType) -> pa.Array | pa.Scalar:
     """Return a column as Arrow holds it; a value that all rows have stays one."""
+    if isinstance(values, pa.DictionaryArray):
+        return values.dictionary_decode()
     if isinstance(values, pa.Array):
         return values
     return pa.array(values, type_) if isinstance(values, list | tuple) else pa.scalar(values, type_)

@@ -230,8 +230,8 @@ def rows_of_table(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, Any
     return _one_by_one(runs_of_table(path, columns))
 
 
-def runs_of_table(path: Path, columns: Iterable[str]) -> Iterator[Run]:
-    """Yield what `rows_of_table` yields, many rows at a time."""
+def runs_of_table(path: Path, columns: Iterable[str] | None) -> Iterator[Run]:
+    """Yield what `rows_of_table` yields, many rows at a time; None stands for all columns."""
     lower = path.name.lower()
     if lower.endswith(_PARQUET):
         yield from _parquet_runs(path, _outermost(path, columns))
@@ -260,8 +260,10 @@ def _delimiter(path: Path) -> str:
     return "\t" if path.name.lower().endswith(_TSV) else ","
 
 
-def _outermost(path: Path, columns: Iterable[str]) -> list[str]:
+def _outermost(path: Path, columns: Iterable[str] | None) -> list[str]:
     there = set(arrow_schema(path).names)
+    if columns is None:
+        return sorted(there)
     needed = {name if name in there else name.partition(".")[0] for name in columns}
     return sorted(needed & there)
 

@@ -20,7 +20,7 @@ def nested_communities(
     """Divide points into communities, and these again where they really divide.
 
     Louvain's method (Blondel et al. 2008, J. Stat. Mech. P10008) maximises modularity on the
-    union of the neighbour relations, weighted by similarity. Louvain divides anything, a cloud of
+    union of the links, weighted by similarity. Louvain divides anything, a cloud of
     noise too; so a division is kept only if its `assortativity` reaches
     ``settings.minimum_assortativity`` and at least two of its communities reach the smallest size.
     Communities below that size, and points that belong nowhere, are noise.
@@ -37,7 +37,7 @@ def nested_communities(
         Labels from 0, each column a refinement of the one before; a community that is not divided
         goes on under a label of its own. -1 is noise, at all deeper levels as well.
     """
-    graph = undirected_graph(points.neighbours, points.similarities)
+    graph = undirected_graph(points.linked, points.link_similarities)
     rows = int(points.copies.sum())
     outlying = _outliers(points, settings.minimum_relative_similarity)
     labels = np.where(outlying, NOISE, 0).astype(np.int32)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from errclust_pipeline.analysis.clustering.communities import nested_communities
 from errclust_pipeline.analysis.clustering.layout import layout
-from errclust_pipeline.analysis.clustering.points import DistinctPoints
+from errclust_pipeline.analysis.clustering.points import DistinctPoints, points_with_links
 from errclust_pipeline.analysis.clustering.settings import ClusteringSettings
 from errclust_pipeline.analysis.knn_graph import (
     FloatMatrix,
@@ -177,14 +177,9 @@ def _points(
     similarities: FloatMatrix,
     settings: ClusteringSettings,
 ) -> DistinctPoints:
+    point_of = np.arange(len(vectors), dtype=np.int32)
     k = settings.neighbour_count(len(vectors))
-    return DistinctPoints(
-        vectors,
-        np.arange(len(vectors), dtype=np.int32),
-        copies,
-        np.ascontiguousarray(neighbours[:, :k]),
-        np.ascontiguousarray(similarities[:, :k]),
-    )
+    return points_with_links(vectors, point_of, copies, neighbours, similarities, k)
 
 
 def _rows(

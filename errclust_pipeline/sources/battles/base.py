@@ -138,7 +138,8 @@ class BattleBuilder(RowCollector):
     def add_columns(self, columns: Mapping[str, Any], *, source: str) -> bool:
         """Add battles all at once: columns as of `add`, and `position`.
 
-        A column is an array, a list of values, or a value that all battles have.
+        A column is an array, a list of values, or a value that all battles have. Texts that many
+        battles share may come as a dictionary and places in it, none null: they are looked at once.
 
         Returns
         -------
@@ -147,10 +148,16 @@ class BattleBuilder(RowCollector):
         """
         count = len(columns["battle_id"])
         battles = self._record_batch({**columns, "source": source}, count)
-        if not _are_usable(battles):
+        shared = {
+            name: given
+            if isinstance(given := columns.get(name), pa.DictionaryArray)
+            else battles[name].dictionary_encode(null_encoding="encode")
+            for name in (*_VOTED_ON, "prompt")
+        }
+        if not _are_usable(battles, shared):
             return False
         is_judged = battles["judge"].is_valid().to_numpy(zero_copy_only=False)
-        votes = _vote(*(_hashes(battles[name]) for name in _VOTED_ON))[is_judged]
+        votes = _vote(*(_hashes(shared[name]) for name in _VOTED_ON))[is_judged]
         ids, distinct_votes = set(battles["battle_id"].to_pylist()), set(votes.tolist())
         if len(ids) < count or not self._ids.isdisjoint(ids):
             return False
@@ -220,20 +227,24 @@ def _mixed(*hashes: Any) -> Any:
     return mixed
 
 
-def _hashes(column: pa.Array) -> npt.NDArray[np.uint64]:
-    """Return Python's hash of each value, computed once for equal ones."""
-    by_value = column.dictionary_encode(null_encoding="encode")
-    values = by_value.dictionary.to_pylist()
-    hashes = np.fromiter(map(hash, values), np.int64, len(values))
-    every: npt.NDArray[np.uint64] = hashes.view(np.uint64)[by_value.indices.to_numpy()]
+def _hashes(column: pa.DictionaryArray) -> npt.NDArray[np.uint64]:
+    """Return Python's hash of each value, computed once for those that share one."""
+    values, places = column.dictionary, column.indices.to_numpy()
+    # A dictionary may hold more values than these battles are on.
+    is_used = np.zeros(len(values), np.bool_)
+    is_used[places] = True
+    used = np.flatnonzero(is_used)
+    hashes = np.zeros(len(values), np.int64)
+    hashes[used] = list(map(hash, values.take(pa.array(used)).to_pylist()))
+    every: npt.NDArray[np.uint64] = hashes.view(np.uint64)[places]
     return every
 
 
-def _are_usable(battles: pa.RecordBatch) -> bool:
+def _are_usable(battles: pa.RecordBatch, shared: Mapping[str, pa.DictionaryArray]) -> bool:
     """Whether `BattleBuilder._problem` finds none in any battle, seen by itself."""
-    named = battles["model_a"], battles["model_b"], battles["prompt"]
+    named = shared["model_a"], shared["model_b"], shared["prompt"]
     return not (
-        any(is_blank(column).any() for column in named)
+        any(is_blank(column.dictionary).any() for column in named)
         or pc.any(pc.equal(battles["model_a"], battles["model_b"])).as_py()
         or not pc.all(pc.is_in(battles["winner"], pa.array(WINNERS))).as_py()
     )
@@ -242,7 +253,7 @@ def _are_usable(battles: pa.RecordBatch) -> bool:
 def battle_batches(
     submission: Submission,
     batch_rows: int,
-    columns: Sequence[str],
+    columns: Sequence[str] | None,
     to_battles: Callable[[Any], Sequence[dict[str, Any]] | Fault],
     expects: str,
     to_columns: Callable[[Run], Mapping[str, Any]] | None = None,
@@ -251,8 +262,9 @@ def battle_batches(
 
     Parameters
     ----------
-    columns : sequence of str
-        Those to read of a file in columns, as far as it has them; other files' rows are whole.
+    columns : sequence of str, optional
+        Those to read of a file in columns, as far as it has them, else all; other files' rows are
+        whole.
     to_battles : callable
         Maps a row, which is an object, to its battles: columns of `battles`. Any value may stand
         for a model, a winner or a prompt: what is none is rejected.

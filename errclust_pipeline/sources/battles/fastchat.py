@@ -100,7 +100,7 @@ class FastChatReader:
         def convert(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
             return _to_battles(row, questions, answers)
 
-        return battle_batches(submission, batch_rows, (), convert, self.expects)
+        return battle_batches(submission, batch_rows, None, convert, self.expects)
 
 
 def _benchmark_folder(judgments: Path) -> Path:

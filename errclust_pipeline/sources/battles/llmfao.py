@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +19,17 @@ from errclust_pipeline.sources.battles.base import (
     battle_batches,
 )
 from errclust_pipeline.sources.identity import question_ids
-from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.runs import (
+    NOT_AT_ONCE,
     NotAlikeError,
     Run,
     mapped,
     plain_texts,
     positions,
+    texts,
 )
+from errclust_pipeline.sources.table_files import runs_of_table
 
 PAIRS_FILE = "pairs-crowd.jsonl"
 
@@ -103,47 +107,81 @@ class _Pair(NamedTuple):
     model_y: str
 
 
+_PAIR_COLUMNS = ("id", *_Pair._fields)
+
+
 @dataclass
 class _Pairs:
-    """Pairs by their ids."""
+    """The pairs in a file; of those with the same id the last one counts."""
 
-    by_id: dict[str, _Pair]
+    runs: list[Run]
 
     @cached_property
-    def ids(self) -> pa.Array:
-        """Their ids."""
-        return pa.array(list(self.by_id), pa.string())
+    def by_id(self) -> dict[str, _Pair]:
+        """Each pair."""
+        pairs: dict[str, _Pair] = {}
+        for row in chain.from_iterable(run.rows() for run in self.runs):
+            if not isinstance(row, dict):
+                continue
+            kind, prompt = row.get("type"), row.get("text")
+            first, second = row.get("result_x"), row.get("result_y")
+            if isinstance(prompt, str) and isinstance(first, str) and isinstance(second, str):
+                pairs[str(row.get("id"))] = _Pair(
+                    subject=kind if isinstance(kind, str) else None,
+                    prompt=prompt,
+                    response_a=first,
+                    response_b=second,
+                    model_x=str(row.get("model_x")),
+                    model_y=str(row.get("model_y")),
+                )
+        return pairs
 
     @cached_property
     def columns(self) -> pa.RecordBatch:
-        """The pairs in the same order, with their prompts' ids."""
-        values = zip(*self.by_id.values(), strict=True)
-        columns = [pa.array(column, pa.string()) for column in values]
-        pairs = pa.RecordBatch.from_arrays(columns, names=_Pair._fields)
+        """The pairs with their ids and their prompts'; raises one of `NOT_AT_ONCE` if none can be.
+
+        At once if all of them can be used.
+        """
+        try:
+            pairs = pa.concat_batches([_pairs_of(run) for run in self.runs])
+        except NOT_AT_ONCE:
+            values = zip(*self.by_id.values(), strict=True)
+            columns = [pa.array(column, pa.string()) for column in (self.by_id, *values)]
+            pairs = pa.RecordBatch.from_arrays(columns, names=_PAIR_COLUMNS)
+        last = {name: row for row, name in enumerate(pairs["id"].to_pylist())}
+        if len(last) < pairs.num_rows:
+            pairs = pairs.take(pa.array(list(last.values())))
         return pairs.append_column("question_id", question_ids(pairs["prompt"]))
 
 
+def _pairs_of(run: Run) -> pa.RecordBatch:
+    """Return the pairs of a run, which all can be used."""
+    kind = run.column("type")
+    names = [texts(run.column(name)) for name in ("id", "model_x", "model_y")]
+    if kind is not None:
+        kind = plain_texts(run, "type")
+    if any(column is None or column.null_count for column in names):
+        raise NotAlikeError
+    contents = [plain_texts(run, name) for name in ("text", "result_x", "result_y")]
+    if any(column.null_count for column in contents):
+        raise NotAlikeError
+    kind = pa.nulls(len(run), pa.string()) if kind is None else kind
+    return pa.RecordBatch.from_arrays(
+        [names[0], kind, *contents, *names[1:]], names=list(_PAIR_COLUMNS)
+    )
+
+
 def _read_pairs(path: Path) -> _Pairs:
-    pairs: dict[str, _Pair] = {}
-    for _, row in rows_of_json_file(path):
-        if not isinstance(row, dict):
-            continue
-        kind, prompt = row.get("type"), row.get("text")
-        first, second = row.get("result_x"), row.get("result_y")
-        if isinstance(prompt, str) and isinstance(first, str) and isinstance(second, str):
-            pairs[str(row.get("id"))] = _Pair(
-                subject=kind if isinstance(kind, str) else None,
-                prompt=prompt,
-                response_a=first,
-                response_b=second,
-                model_x=str(row.get("model_x")),
-                model_y=str(row.get("model_y")),
-            )
-    if not pairs:
+    pairs = _Pairs(list(runs_of_table(path, None)))
+    try:
+        found = pairs.columns.num_rows
+    except NOT_AT_ONCE:
+        found = len(pairs.by_id)
+    if not found:
         raise SourceError(
             f"{path} holds no pair of outputs: expected lines with id, text, result_x and result_y"
         )
-    return _Pairs(pairs)
+    return pairs
 
 
 def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | Fault:
@@ -171,17 +209,20 @@ def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | Fa
 def _to_columns(run: Run, pairs: _Pairs) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once."""
     ids = plain_texts(run, "id")
-    numbers = pc.index_in(ids, pairs.ids)
+    numbers = pc.index_in(ids, pairs.columns["id"])
     if numbers.null_count:
         raise NotAlikeError
-    found = pairs.columns.take(numbers)
-    if not all(plain_texts(run, name).equals(found[name]) for name in ("model_x", "model_y")):
-        raise NotAlikeError
+    for name in ("model_x", "model_y"):
+        if not plain_texts(run, name).equals(pairs.columns[name].take(numbers)):
+            raise NotAlikeError
     judge = mapped(run.column("worker"), _judge, pa.string())
     if not isinstance(judge, pa.Array):
         judge = pa.repeat(judge, len(run))
     return {
-        **{name: found[name] for name in ("question_id", *_OF_PAIR)},
+        **{
+            name: pa.DictionaryArray.from_arrays(numbers, pairs.columns[name])
+            for name in ("question_id", *_OF_PAIR)
+        },
         "battle_id": pc.binary_join_element_wise(ids, judge, "|"),
         "model_a": plain_texts(run, "left"),
         "model_b": plain_texts(run, "right"),

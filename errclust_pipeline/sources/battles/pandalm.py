@@ -63,7 +63,7 @@ class PandalmReader:
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
         """Stream the pairs' verdicts."""
-        return battle_batches(submission, batch_rows, (), _to_battles, self.expects, _to_columns)
+        return battle_batches(submission, batch_rows, None, _to_battles, self.expects, _to_columns)
 
 
 def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
@@ -117,19 +117,22 @@ def _to_columns(run: Run) -> dict[str, Any]:
     verdicts = [mapped(run.column(judge), _winner, pa.string()) for judge in judges]
     if any(verdict is None for verdict in verdicts):
         raise NotAlikeError
-    of_pairs = np.repeat(np.arange(len(run)), len(judges))
+    of_pairs = pa.array(np.repeat(np.arange(len(run), dtype=np.int32), len(judges)))
     by_pair = np.arange(len(of_pairs)).reshape(len(judges), -1).T.ravel()
 
     def repeated(column: pa.Array | None) -> pa.Array | None:
-        return None if column is None else column.take(pa.array(of_pairs))
+        return None if column is None else column.take(of_pairs)
+
+    def pointed_to(column: pa.Array | None) -> pa.Array | None:
+        return None if column is None else pa.DictionaryArray.from_arrays(of_pairs, column)
 
     judge = pa.array(judges * len(run))
     return {
         "subject": repeated(texts(run.column("motivation_app"))),
         "question_id": repeated(question_ids(asked)),
-        "prompt": repeated(asked),
-        "response_a": repeated(texts(run.column("response1"))),
-        "response_b": repeated(texts(run.column("response2"))),
+        "prompt": pointed_to(asked),
+        "response_a": pointed_to(texts(run.column("response1"))),
+        "response_b": pointed_to(texts(run.column("response2"))),
         "model_a": repeated(pc.list_element(models, 0)),
         "model_b": repeated(pc.list_element(models, 1)),
         "judge_kind": "human",

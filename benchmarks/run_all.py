@@ -56,7 +56,7 @@ BENCHMARKS = (
     Benchmark("spatial_speed.py --root {root}"),
     Benchmark("cluster_peers.py --data {data} --cache {cache}"),
     Benchmark("scale.py {data}/mmlu_pro --sizes 10000 100000 1000000"),
-    Benchmark("battle_ratings.py"),
+    Benchmark("battle_ratings.py {data}"),
     Benchmark("selection.py --root {root}"),
     Benchmark("planted_faults.py {data}/mmlu_pro --root {root}"),
 )

@@ -84,13 +84,16 @@ def _hashes(texts: pa.Array) -> pa.Array:
     special = _special_rows(texts, content, places)
     content, places = _with_single_blanks(content, places)
     payload = content.tobytes()
-    ids = [
-        blake2b(payload[start:end], digest_size=_DIGEST_BYTES).hexdigest()
+    digests = [
+        blake2b(payload[start:end], digest_size=_DIGEST_BYTES).digest()
         for start, end in pairwise(places.tolist())
     ]
     for row, text in special:
-        ids[row] = _hash(_normalised(text))
-    return pa.array(ids, pa.string())
+        digests[row] = _digest(_normalised(text))
+    # All in hexadecimal at once, as Arrow holds texts: end to end.
+    hexadecimal = b"".join(digests).hex().encode()
+    ends = np.arange(len(digests) + 1, dtype=np.int32) * (2 * _DIGEST_BYTES)
+    return pa.StringArray.from_buffers(len(digests), pa.py_buffer(ends), pa.py_buffer(hexadecimal))
 
 
 def _special_rows(
@@ -148,4 +151,8 @@ def _normalised(text: str) -> bytes:
 
 
 def _hash(payload: bytes) -> str:
-    return blake2b(payload, digest_size=_DIGEST_BYTES).hexdigest()
+    return _digest(payload).hex()
+
+
+def _digest(payload: bytes) -> bytes:
+    return blake2b(payload, digest_size=_DIGEST_BYTES).digest()

@@ -28,7 +28,7 @@ from errclust_pipeline.sources.base import EXCERPT_CHARACTERS, SourceError
 MAX_ROW_BYTES = 64 << 20
 """A row longer than this (in a list: as many characters) is not read."""
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 4 << 20
 _FIRST_BYTES = 1 << 18
 """Of lines read first, row by row: who looks at a file's first rows needs no more."""
 

@@ -10,21 +10,32 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from errclust_pipeline.sources.base import BATCH_ROWS, Batch, SourceError, Submission
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.rows import constant_option, text_of
-from errclust_pipeline.sources.runs import Run, batches_of_runs, cell, rows_named
+from errclust_pipeline.sources.runs import (
+    NOT_AT_ONCE,
+    NotAlikeError,
+    Run,
+    batches_of_runs,
+    cell,
+    mapped,
+    rows_named,
+    values_of,
+)
 from errclust_pipeline.sources.table_files import (
     Table,
     column_names,
     is_json,
     label_names,
-    rows_of_table,
     runs_of_table,
     tables_at,
 )
@@ -85,6 +96,27 @@ class _Names:
             missing = "dataset" if not benchmark else "model"
             return Fault("missing_name", f"the row's {missing} is empty: no submission can own it")
         return benchmark, model
+
+    def pairs(self, run: Run) -> list[tuple[str, str]]:
+        """Return the benchmark and model of each row of a run.
+
+        Raises
+        ------
+        NotAlikeError
+            If a row does not say what it is of.
+        """
+        given = {"dataset": self.benchmark, "model": self.model}
+        names: list[list[str]] = []
+        for part, otherwise in given.items():
+            there = [otherwise] * len(run)
+            if part in self.columns:
+                found = mapped(run.column(self.columns[part]), _name, pa.string())
+                there = [] if found is None else found.to_pylist()
+            names.append([name for name in there if name])
+            if len(names[-1]) < len(run):
+                raise NotAlikeError
+        benchmarks, models = names
+        return list(zip(benchmarks, models, strict=True))
 
     def rows_of(self, run: Run, owner: tuple[str, str]) -> Run:
         """Return the rows of a run that are of a benchmark and model.
@@ -159,8 +191,16 @@ class TableReader:
         comparison = None if "score" in names.columns else _Comparison(names.columns, labels)
         digests: dict[tuple[str, str], Any] = {}
         first_fault: Fault | None = None
-        for file in table.files:
-            for _, row in rows_of_table(file, used_columns(names.columns)):
+        runs = chain.from_iterable(
+            runs_of_table(file, used_columns(names.columns)) for file in table.files
+        )
+        for run in runs:
+            at_once = None if comparison is not None else _canonical_rows(run, names)
+            if at_once is not None:
+                for owner, content in at_once.items():
+                    digests.setdefault(owner, hashlib.blake2b(digest_size=16)).update(content)
+                continue
+            for row in run.rows():
                 pair = row if isinstance(row, Fault) else names.pair(row)
                 if isinstance(pair, Fault):
                     first_fault = first_fault or pair
@@ -447,6 +487,35 @@ def _canonical(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bytes:
         return _encode(values).encode()
     except (RecursionError, ValueError, TypeError):
         return b"a row nested too deeply"
+
+
+def _canonical_rows(run: Run, names: _Names) -> dict[tuple[str, str], bytes] | None:
+    """Return what `_canonical` writes of a run's rows, end to end for each benchmark and model.
+
+    None if the rows have to be looked at one by one.
+    """
+    columns = sorted(names.columns.items())
+    row = ", ".join(f"[{_encode(name).replace('%', '%%')}, %s]" for name, _ in columns)
+    try:
+        pairs = names.pairs(run)
+        encoded = [_encoded_column(run, column) for _, column in columns]
+    except (*NOT_AT_ONCE, TypeError):
+        return None
+    contents: dict[tuple[str, str], list[str]] = {}
+    for pair, values in zip(pairs, zip(*encoded, strict=True), strict=True):
+        contents.setdefault(pair, []).append(f"[{row}]" % values)
+    return {pair: "".join(content).encode() for pair, content in contents.items()}
+
+
+def _encoded_column(run: Run, column: str | Sequence[str]) -> list[str]:
+    if not isinstance(column, str):
+        parts = zip(*(_encoded_column(run, one) for one in column), strict=True)
+        return [f"[{', '.join(part)}]" for part in parts]
+    return [
+        # An encoder is set up for each call, which costs more than to write a text.
+        encode_basestring_ascii(value) if type(value) is str else _encode(value)
+        for value in values_of(run, column)
+    ]
 
 
 def _name(value: Any) -> str | None:

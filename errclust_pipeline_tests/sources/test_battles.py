@@ -351,3 +351,29 @@ def test_an_option_that_battles_do_not_have_is_named(tmp_path):
     file = write_lmsys(tmp_path / "human.jsonl")
     with pytest.raises(SourceError, match="no option metric"):
         find_battle_sets(file, options={"metric": "acc"})
+
+
+def test_pairs_converted_to_parquet_give_the_same_battles(tmp_path):
+    """As the hub converts a dataset's JSON, and as pandas writes a frame."""
+    rows = [pandalm_row(number) for number in range(3)]
+    plain = ReadBattles(write_pandalm(tmp_path / "testset-v1.json", rows))
+    converted = tmp_path / "converted" / "train-00000-of-00001.parquet"
+    converted.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), converted)
+    read = ReadBattles(converted)
+    assert (len(read.rows), read.rejects) == (9, [])
+    of_the_file = dict.fromkeys(("revision", "source"))
+    assert [row | of_the_file for row in read.rows] == [row | of_the_file for row in plain.rows]
+
+
+def test_judgments_converted_to_parquet_give_the_same_battles(tmp_path):
+    file = write_fastchat(tmp_path / "mt_bench", [pair_row(), pair_row(turn=2)])
+    plain = ReadBattles(file)
+    pq.write_table(
+        pa.Table.from_pylist([pair_row(), pair_row(turn=2)]), file.with_suffix(".parquet")
+    )
+    file.unlink()
+    read = ReadBattles(file.with_suffix(".parquet"))
+    assert (len(read.rows), read.rejects) == (2, [])
+    of_the_file = dict.fromkeys(("revision", "source"))
+    assert [row | of_the_file for row in read.rows] == [row | of_the_file for row in plain.rows]

@@ -9,7 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from errclust_pipeline.sources import SourceError, find_submissions, json_stream, table_files
+from errclust_pipeline.sources import (
+    SourceError,
+    find_submissions,
+    json_stream,
+    table,
+    table_files,
+)
 from errclust_pipeline_tests.sources.reading import Read, write_lines
 
 COLUMNS = [
@@ -340,3 +346,28 @@ def test_a_json_row_too_large_is_rejected(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(json_stream, "MAX_ROW_BYTES", 1 << 12)
     path = write(tmp_path / "t.jsonl", [row(1), row(2, output_text="x" * 9_000), row(3)])
     assert read(path).reasons == ["row_too_large"]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_the_revision_is_the_same_whether_rows_are_looked_at_at_once_or_one_by_one(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        row(number, f"org/{number % 3}", score=number / 7, input_text=f'50 % of "é\t{number}"')
+        for number in range(20)
+    ]
+    options = {"columns": {"input_text": ["input_text", "correct_answer"]}}
+    path = write(tmp_path / name, rows)
+    at_once = find_submissions(path, options=options)
+    assert len(at_once) == 3
+    monkeypatch.setattr(table, "_canonical_rows", lambda *_: None)
+    one_by_one = find_submissions(path, options=options)
+    assert [one.revision for one in one_by_one] == [one.revision for one in at_once]
+
+
+def test_a_row_of_nobody_changes_no_other_rows_revision(tmp_path: Path) -> None:
+    rows = [row(number, model) for number in range(4) for model in ("org/a", "org/b")]
+    clean = find_submissions(write(tmp_path / "t.jsonl", rows), options={})
+    rows.insert(3, row(9, model=""))
+    dirty = find_submissions(write(tmp_path / "t.jsonl", rows), options={})
+    assert [one.revision for one in dirty] == [one.revision for one in clean]

@@ -1,10 +1,10 @@
 """How fast does each way of embedding go, and how near are its vectors to the reference's?
 
 The reference is plain `SentenceTransformer.encode`: float32, batches of 32. All embed the same
-questions of MMLU-Pro, in turns, so that what else the machine does hits all alike; printed is the
-median ratio to the reference in the same round. ``overlap`` is the share of the 30 nearest
-questions that are the same as with the reference, ``AMI`` how well clusters agree with the
-questions' sources.
+questions of MMLU-Pro with their choices, as the pipeline does, in turns, so that what else the
+machine does hits all alike; printed is the median ratio to the reference in the same round.
+``overlap`` is the share of the 30 nearest questions that are the same as with the reference,
+``AMI`` how well clusters agree with the questions' sources.
 
     python benchmarks/embedding.py ../shared/data/mmlu_pro              # a sample of 1,500
     python benchmarks/embedding.py ../shared/data/mmlu_pro --most 0     # all
@@ -29,6 +29,7 @@ from cluster_quality import mmlu_pro
 from sklearn.metrics import adjusted_mutual_info_score
 
 from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_points
+from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.resources import embedding_backends
 from errclust_pipeline.resources.embedder import (
@@ -132,14 +133,14 @@ def embed_by(
 
 
 def question_texts(results: Path) -> list[str]:
-    """Return the distinct questions of MMLU-Pro, in the order of the first file."""
+    """Return the distinct questions of MMLU-Pro with their choices, in the first file's order."""
     return questions(results, 0)[0]
 
 
 def questions(results: Path, most: int) -> tuple[list[str], list[str]]:
-    """Return distinct questions of MMLU-Pro and their sources; a random sample of them, or all."""
+    """Return texts of MMLU-Pro's questions and their sources; a random sample of them, or all."""
     responses = mmlu_pro(results.parent, "Llama-2-7b-hf").drop_duplicates("question")
-    source_of = dict(zip(responses["question"], responses["src"], strict=True))
+    source_of = dict(zip(error_text(responses), responses["src"], strict=True))
     texts = list(source_of)
     if most and most < len(texts):
         picked = np.random.default_rng(0).choice(len(texts), most, replace=False)

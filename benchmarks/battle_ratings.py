@@ -19,6 +19,7 @@ import pandas as pd
 from errclust_pipeline.analysis.ratings import (
     FEATURES,
     Battles,
+    RankAgreement,
     Ratings,
     battles_of,
     bootstrap_ratings,
@@ -68,7 +69,7 @@ def print_llmfao(rows: pd.DataFrame) -> None:
         f"GPT-4, {len(ratings.models)} models, {ratings.clusters} prompts"
     )
     print_side_by_side(ratings, others)
-    print(f"  the two rankings: {rank_agreement(ratings, others)}")
+    print(f"  the two rankings: {in_words(rank_agreement(ratings, others))}")
     bounded = [name for name, one in zip(others.models, others.bounded, strict=True) if not one]
     print(f"  without a finite rating by the likelihood: {', '.join(bounded) or 'none'} (GPT-4)")
     by_prompt = bootstrap_ratings(of_crowd, repetitions=200)
@@ -83,18 +84,28 @@ def print_llmfao(rows: pd.DataFrame) -> None:
     elo = online_elo(of_crowd)
     print(
         f"  the crowd's with ties by Davidson (ln nu {davidson.tie_log_odds:.3f}): "
-        f"{rank_agreement(ratings, davidson)}; correlation with online Elo "
+        f"{in_words(rank_agreement(ratings, davidson))}; correlation with online Elo "
         f"{np.corrcoef(ratings.rating, elo)[0, 1]:.3f}"
     )
     majority = pair_scores(crowd), pair_scores(model)
     pairs = sorted(majority[0].keys() & majority[1].keys())
+    found = verdict_agreement(*([one[pair] for pair in pairs] for one in majority))
     print(
-        "  verdicts, the crowd's by majority: "
-        f"{verdict_agreement(*([one[pair] for pair in pairs] for one in majority))}"
+        f"  verdicts, the crowd's by majority: the same of {found.observed:.3f} (by chance "
+        f"{found.by_chance:.3f}, kappa {found.kappa:.3f}), and of {found.observed_decisive:.3f} of "
+        f"{found.decisive:,} that neither calls a tie"
     )
     for name, own, battles in (("crowd", crowd, of_crowd), ("GPT-4", model, of_model)):
         print_style(name, own, battles)
         print_subjects(name, own, battles)
+
+
+def in_words(found: RankAgreement) -> str:
+    """Describe how far two rankings agree."""
+    return (
+        f"Kendall's tau {found.kendall:.3f}, Spearman's {found.spearman:.3f}, correlation "
+        f"{found.correlation:.3f}"
+    )
 
 
 def pair_scores(rows: pd.DataFrame) -> dict[tuple[str, ...], float]:
@@ -133,13 +144,13 @@ def print_style(name: str, rows: pd.DataFrame, battles: Battles) -> None:
     print(f"  {name}, log odds of one standard deviation more: {worth}")
 
 
-def print_subjects(name: str, rows: pd.DataFrame, battles: Battles) -> None:
-    """Print whether wins depend on the kind of prompt."""
+def print_subjects(name: str, rows: pd.DataFrame, battles: Battles, most: int = 8) -> None:
+    """Print whether wins depend on the kind of prompt; of many kinds, where p is smallest."""
     subject = dict(zip(battles.prompts.tolist(), rows.subject, strict=True))
     regions = [subject[one] for one in range(len(subject))]
     found = regional_ratings(battles, fit_ratings(battles), regions)
     print(f"  {name}, by kind of prompt (regional spread {found.spread:.0f} points):")
-    print(found.regions.round(4).to_string(index=False))
+    print(found.regions.nsmallest(most, "p").round(4).to_string(index=False))
 
 
 def print_pandalm(rows: pd.DataFrame) -> None:

@@ -115,6 +115,7 @@ class BattleBuilder(RowCollector):
         super().__init__(BATTLES, BATTLE_REJECTS, submission.revision, same, batch_rows)
         self._ids: set[str] = set()
         self._votes: set[int] = set()
+        self._hashed: dict[str, _Hashed] = {}
 
     def add(self, battle: dict[str, Any], *, source: str, position: int) -> None:
         """Add a battle: columns of `battles`, less those that the builder fills in."""
@@ -157,7 +158,7 @@ class BattleBuilder(RowCollector):
         if not _are_usable(battles, shared):
             return False
         is_judged = battles["judge"].is_valid().to_numpy(zero_copy_only=False)
-        votes = _vote(*(_hashes(shared[name]) for name in _VOTED_ON))[is_judged]
+        votes = _vote(*(self._hashes(name, shared[name]) for name in _VOTED_ON))[is_judged]
         ids, distinct_votes = set(battles["battle_id"].to_pylist()), set(votes.tolist())
         if len(ids) < count or not self._ids.isdisjoint(ids):
             return False
@@ -169,6 +170,14 @@ class BattleBuilder(RowCollector):
         self._votes |= distinct_votes
         self.usable += count
         return True
+
+    def _hashes(self, name: str, column: pa.DictionaryArray) -> npt.NDArray[np.uint64]:
+        """Return Python's hash of each value, computed once for those that share one."""
+        hashed = self._hashed.get(name)
+        # Runs that share texts do so under the same dictionary.
+        if hashed is None or not hashed.values.equals(column.dictionary):
+            hashed = self._hashed[name] = _Hashed(column.dictionary)
+        return hashed.at(column.indices.to_numpy())
 
     def _derive(self, columns: dict[str, Any]) -> None:
         if not isinstance(columns["question_id"], pa.Array):
@@ -227,17 +236,23 @@ def _mixed(*hashes: Any) -> Any:
     return mixed
 
 
-def _hashes(column: pa.DictionaryArray) -> npt.NDArray[np.uint64]:
-    """Return Python's hash of each value, computed once for those that share one."""
-    values, places = column.dictionary, column.indices.to_numpy()
-    # A dictionary may hold more values than these battles are on.
-    is_used = np.zeros(len(values), np.bool_)
-    is_used[places] = True
-    used = np.flatnonzero(is_used)
-    hashes = np.zeros(len(values), np.int64)
-    hashes[used] = list(map(hash, values.take(pa.array(used)).to_pylist()))
-    every: npt.NDArray[np.uint64] = hashes.view(np.uint64)[places]
-    return every
+class _Hashed:
+    """Python's hashes of values, each computed when it is first asked for."""
+
+    def __init__(self, values: pa.Array) -> None:
+        self.values = values
+        self._hashes = np.zeros(len(values), np.int64)
+        self._is_known = np.zeros(len(values), np.bool_)
+
+    def at(self, places: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint64]:
+        """Return the hashes of the values at these places."""
+        is_wanted = np.zeros(len(self.values), np.bool_)
+        is_wanted[places] = True
+        new = np.flatnonzero(is_wanted & ~self._is_known)
+        self._hashes[new] = list(map(hash, self.values.take(pa.array(new)).to_pylist()))
+        self._is_known[new] = True
+        every: npt.NDArray[np.uint64] = self._hashes.view(np.uint64)[places]
+        return every
 
 
 def _are_usable(battles: pa.RecordBatch, shared: Mapping[str, pa.DictionaryArray]) -> bool:

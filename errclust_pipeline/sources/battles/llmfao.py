@@ -156,16 +156,14 @@ class _Pairs:
 
 def _pairs_of(run: Run) -> pa.RecordBatch:
     """Return the pairs of a run, which all can be used."""
-    kind = run.column("type")
+    is_typed = run.column("type") is not None
     names = [texts(run.column(name)) for name in ("id", "model_x", "model_y")]
-    if kind is not None:
-        kind = plain_texts(run, "type")
     if any(column is None or column.null_count for column in names):
         raise NotAlikeError
     contents = [plain_texts(run, name) for name in ("text", "result_x", "result_y")]
     if any(column.null_count for column in contents):
         raise NotAlikeError
-    kind = pa.nulls(len(run), pa.string()) if kind is None else kind
+    kind = plain_texts(run, "type") if is_typed else pa.nulls(len(run), pa.string())
     return pa.RecordBatch.from_arrays(
         [names[0], kind, *contents, *names[1:]], names=list(_PAIR_COLUMNS)
     )

@@ -104,9 +104,9 @@ def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
 def _to_columns(run: Run) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once."""
     identities, models = texts(run.column("idx")), mapped(run.column("cmp_key"), _models, _TWO)
-    names, *others = map(list, run.rows())
+    names, *others = set(map(tuple, run.rows()))
     judges = [name for name in names if _ANNOTATOR.fullmatch(name)]
-    if not judges or any(other != names for other in others):
+    if others or not judges:
         raise NotAlikeError
     asked, given = plain_texts(run, "instruction"), run.column("input")
     if identities is None or identities.null_count or asked.null_count:

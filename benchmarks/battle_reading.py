@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="the folder with llmfao/ and pandalm/ in it")
     parser.add_argument("--rows", type=int, default=20_000, help="of the generated files")
-    parser.add_argument("--turns", type=int, default=7, help="of which the median is taken")
+    parser.add_argument("--turns", type=int, default=21, help="of which the median is taken")
     arguments = parser.parse_args()
     turns = arguments.turns
     print(f"{'':28}{'battles':>9}{'MB':>7}{'reader/s':>11}{'parsing/s':>11}{'share':>7}  parsed by")

@@ -251,6 +251,9 @@ def texts(column: Column) -> pa.Array | None:
         return column
     if isinstance(column, pa.Array) and pa.types.is_integer(column.type):
         return column.cast(pa.string())
+    if isinstance(column, list):
+        as_texts = [value if type(value) is str else text_of(value) for value in column]
+        return pa.array(as_texts, pa.string())
     return mapped(column, text_of, pa.string())
 
 

@@ -138,10 +138,7 @@ class _Pairs:
 
     @cached_property
     def columns(self) -> pa.RecordBatch:
-        """The pairs with their ids and their prompts'; raises one of `NOT_AT_ONCE` if none can be.
-
-        At once if all of them can be used.
-        """
+        """The pairs; raises one of `NOT_AT_ONCE` if none can be. At once if all can be used."""
         try:
             pairs = pa.concat_batches([_pairs_of(run) for run in self.runs])
         except NOT_AT_ONCE:
@@ -151,7 +148,15 @@ class _Pairs:
         last = {name: row for row, name in enumerate(pairs["id"].to_pylist())}
         if len(last) < pairs.num_rows:
             pairs = pairs.take(pa.array(list(last.values())))
-        return pairs.append_column("question_id", question_ids(pairs["prompt"]))
+        return pairs
+
+    @cached_property
+    def shared(self) -> dict[str, pa.DictionaryArray]:
+        """What the battles of a pair have in common, and its prompt's id: a few texts, repeated."""
+        shared = {name: self.columns[name].dictionary_encode("encode") for name in _OF_PAIR}
+        prompts = shared["prompt"]
+        ids = pa.DictionaryArray.from_arrays(prompts.indices, question_ids(prompts.dictionary))
+        return {**shared, "question_id": ids}
 
 
 def _pairs_of(run: Run) -> pa.RecordBatch:
@@ -217,10 +222,7 @@ def _to_columns(run: Run, pairs: _Pairs) -> dict[str, Any]:
     if not isinstance(judge, pa.Array):
         judge = pa.repeat(judge, len(run))
     return {
-        **{
-            name: pa.DictionaryArray.from_arrays(numbers, pairs.columns[name])
-            for name in ("question_id", *_OF_PAIR)
-        },
+        **{name: column.take(numbers) for name, column in pairs.shared.items()},
         "battle_id": pc.binary_join_element_wise(ids, judge, "|"),
         "model_a": plain_texts(run, "left"),
         "model_b": plain_texts(run, "right"),

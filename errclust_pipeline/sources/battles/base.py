@@ -249,7 +249,8 @@ class _Hashed:
         is_wanted = np.zeros(len(self.values), np.bool_)
         is_wanted[places] = True
         new = np.flatnonzero(is_wanted & ~self._is_known)
-        self._hashes[new] = list(map(hash, self.values.take(pa.array(new)).to_pylist()))
+        values = self.values if len(new) == len(self.values) else self.values.take(pa.array(new))
+        self._hashes[new] = list(map(hash, values.to_pylist()))
         self._is_known[new] = True
         every: npt.NDArray[np.uint64] = self._hashes.view(np.uint64)[places]
         return every

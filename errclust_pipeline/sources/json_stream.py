@@ -30,7 +30,7 @@ MAX_ROW_BYTES = 64 << 20
 
 CHUNK_BYTES = 4 << 20
 _FIRST_BYTES = 1 << 18
-"""Of lines read first, row by row: who looks at a file's first rows needs no more."""
+"""Of a file read first, row by row: who looks at its first rows needs no more."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
@@ -94,7 +94,7 @@ def runs_of_json_file(
     Parameters
     ----------
     first_bytes : int
-        How much of a file of lines is read first.
+        How much of a file is read first.
     """
     with open_result_file(path, member) as stream:
         try:
@@ -145,7 +145,7 @@ def _read_runs(
         first = ahead[blank : blank + 1]
     if first == b"[":
         stream.read(1)
-        yield from _ListRows(stream)
+        yield from _ListRows(stream, first_bytes)
     else:
         yield from _read_lines(stream, line, first_bytes)
 
@@ -269,8 +269,9 @@ class _Elements:
     never goes back, so no character is looked at more than a few times.
     """
 
-    def __init__(self, stream: io.BufferedReader[Any], ends: str) -> None:
+    def __init__(self, stream: io.BufferedReader[Any], ends: str, first_bytes: int) -> None:
         self._stream = stream
+        self._next_bytes = first_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._buffer = ""
         self._start = 0
@@ -342,8 +343,7 @@ class _Elements:
             self._waits -= 1
             self._many = False
             return []
-        raw = b"" if self._ended else self._stream.read(CHUNK_BYTES)
-        self._ended = not raw
+        raw = self._read()
         begun, _ = self._decoder.getstate()
         self._decoder.reset()
         kept = self._buffer[self._start :].encode("utf-8", "surrogateescape")
@@ -405,8 +405,7 @@ class _Elements:
         """Drop what has been used and add a chunk; False at the end of the file."""
         if self._ended:
             return False
-        raw = self._stream.read(CHUNK_BYTES)
-        self._ended = not raw
+        raw = self._read()
         text = self._decoder.decode(raw, final=self._ended)
         kept = self._buffer[self._start :]
         # Looked for once a chunk, so that clean files pay nothing for it in each row.
@@ -415,6 +414,13 @@ class _Elements:
         self._start = 0
         self._many = True
         return bool(text) or not self._ended
+
+    def _read(self) -> bytes:
+        """Return the file's next part, empty at its end."""
+        raw = b"" if self._ended else self._stream.read(self._next_bytes)
+        self._next_bytes = CHUNK_BYTES
+        self._ended = not raw
+        return raw
 
 
 def _whole_elements(chunk: bytes, start: int) -> tuple[list[Any], int]:
@@ -436,8 +442,8 @@ def _has_invalid_byte(text: str) -> bool:
 class _ListRows(_Elements):
     """The rows of a JSON list, from the character after its opening bracket."""
 
-    def __init__(self, stream: io.BufferedReader[Any]) -> None:
-        super().__init__(stream, ",]")
+    def __init__(self, stream: io.BufferedReader[Any], first_bytes: int) -> None:
+        super().__init__(stream, ",]", first_bytes)
 
     def __iter__(self) -> Iterator[tuple[Sequence[int], list[Any]]]:
         following = 0
@@ -462,7 +468,7 @@ class _ObjectEntries(_Elements):
     """The entries of a JSON object, from its opening brace."""
 
     def __init__(self, stream: io.BufferedReader[Any], rows_of: str) -> None:
-        super().__init__(stream, ",]}:")
+        super().__init__(stream, ",]}:", _FIRST_BYTES)
         self._rows_of = rows_of
 
     def __iter__(self) -> Iterator[tuple[str, int, Any]]:

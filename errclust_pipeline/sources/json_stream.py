@@ -397,7 +397,8 @@ class _Elements:
         if size > MAX_ROW_BYTES:
             return _too_large(kept[0][:EXCERPT_CHARACTERS])
         text = "".join(kept)
-        if self._any_invalid and (bad := _INVALID_BYTE.search(text)):
+        # Not by `_any_invalid`, which tells of the last chunk only.
+        if _has_invalid_byte(text) and (bad := _INVALID_BYTE.search(text)):
             return _invalid_utf8(text[:EXCERPT_CHARACTERS], f"byte 0x{ord(bad[0]) - 0xDC00:02x}")
         return _parse(text)
 

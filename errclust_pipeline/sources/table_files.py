@@ -10,11 +10,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,9 @@ _CSV = (".csv", ".csv.gz")
 _TSV = (".tsv", ".tsv.gz")
 _JSON = (".json", ".json.gz")
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+Wanted: TypeAlias = "Iterable[str] | Callable[[str], bool]"
+"""The names of columns, or what tells by a name whether the column is read."""
+
 _PARQUET = (".parquet",)
 _ARROW = (".arrow", ".feather")
 TABLE_ENDINGS = (*_CSV, *_TSV, *_JSON, *_JSON_LINES, *_PARQUET, *_ARROW)
@@ -230,8 +233,8 @@ def rows_of_table(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, Any
     return _one_by_one(runs_of_table(path, columns))
 
 
-def runs_of_table(path: Path, columns: Iterable[str] | None) -> Iterator[Run]:
-    """Yield what `rows_of_table` yields, many rows at a time; None stands for all columns."""
+def runs_of_table(path: Path, columns: Wanted) -> Iterator[Run]:
+    """Yield what `rows_of_table` yields, many rows at a time."""
     lower = path.name.lower()
     if lower.endswith(_PARQUET):
         yield from _parquet_runs(path, _outermost(path, columns))
@@ -260,12 +263,12 @@ def _delimiter(path: Path) -> str:
     return "\t" if path.name.lower().endswith(_TSV) else ","
 
 
-def _outermost(path: Path, columns: Iterable[str] | None) -> list[str]:
-    there = set(arrow_schema(path).names)
-    if columns is None:
-        return sorted(there)
+def _outermost(path: Path, columns: Wanted) -> list[str]:
+    there = dict.fromkeys(arrow_schema(path).names)
+    if callable(columns):
+        return list(filter(columns, there))
     needed = {name if name in there else name.partition(".")[0] for name in columns}
-    return sorted(needed & there)
+    return sorted(needed & there.keys())
 
 
 class _CsvLines:
@@ -527,7 +530,7 @@ def _arrow_runs(path: Path, columns: list[str]) -> Iterator[Run]:
     with _arrow(path) as file, _told(path):
         is_stream = isinstance(file, pa.RecordBatchStreamReader)
         batches = file if is_stream else (file.get_batch(n) for n in range(file.num_record_batches))
-        pieces = (piece for batch in batches for piece in _pieces(batch.select(columns)))
+        pieces = (piece for batch in batches for piece in _pieces(_selected(batch, columns)))
         for run in _numbered(path, pieces):
             rows += len(run)
             yield run
@@ -536,6 +539,12 @@ def _arrow_runs(path: Path, columns: list[str]) -> Iterator[Run]:
         if is_stream and ending.read() != _END_OF_STREAM:
             detail = "the file breaks off after this row: fetch it again"
             yield ParsedRun(str(path), [rows], [Fault("truncated_file", detail)])
+
+
+def _selected(batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
+    # By places: several columns may have one name, which makes their rows unreadable.
+    places = [place for place, name in enumerate(batch.schema.names) if name in columns]
+    return batch.select(places)
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

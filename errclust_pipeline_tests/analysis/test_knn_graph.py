@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from errclust_pipeline.analysis.knn_graph import (
     cosine_neighbours,
+    hubness_corrected,
     undirected_graph,
     unit_vectors,
 )
@@ -79,3 +80,38 @@ def test_the_graph_is_the_union_of_both_directions_with_the_larger_weight() -> N
 def test_edges_of_no_similarity_are_left_out() -> None:
     indices = np.array([[1], [0]], dtype=np.int32)
     assert undirected_graph(indices, np.array([[-0.1], [0.0]], dtype=np.float32)).nnz == 0
+
+
+@pytest.mark.parametrize("k", [1, 5, 28, 200, 398, 399])
+@pytest.mark.parametrize("n", [400, 401, 431])
+def test_of_many_equal_similarities_the_leftmost_are_kept(n: int, k: int) -> None:
+    lattice = np.random.default_rng(n).integers(-1, 2, size=(n, 3)) + np.array([0.0, 0.0, 3.0])
+    indices, similarities = cosine_neighbours(lattice, k, block_rows=64)
+    unit = unit_vectors(lattice)
+    steps = np.rint(unit @ unit.T * np.float32(2**20))
+    np.fill_diagonal(steps, -np.inf)
+    expected = np.argsort(-steps, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(
+        similarities, np.clip(np.take_along_axis(steps, expected, axis=1) / 2**20, -1, 1)
+    )
+
+
+def test_a_hub_gives_way_to_neighbours_whose_surroundings_are_sparser() -> None:
+    neighbours = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]], dtype=np.int32)
+    similarities = np.array(
+        [[0.9, 0.85, 0.8], [0.9, 0.9, 0.9], [0.85, 0.4, 0.25], [0.3, 0.2, 0.1]], dtype=np.float32
+    )
+    # Mean similarities to the nearest: 0.85, 0.9, 0.5, 0.2. So of the first: 1.8 - 0.9, 1.7 - 0.5
+    # and 1.6 - 0.2.
+    indices, kept = hubness_corrected(neighbours, similarities, 2)
+    assert indices[0].tolist() == [3, 2]
+    np.testing.assert_array_equal(kept[0], similarities[0, [2, 1]])
+
+
+def test_the_correction_refuses_what_does_not_fit_together() -> None:
+    neighbours = np.array([[1], [0]], dtype=np.int32)
+    with pytest.raises(ValueError, match="1\\) neighbours but"):
+        hubness_corrected(neighbours, np.ones((2, 2), dtype=np.float32), 1)
+    with pytest.raises(ValueError, match="positive"):
+        hubness_corrected(neighbours, np.ones((2, 1), dtype=np.float32), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from errclust_pipeline.ingest import ingest
 from errclust_pipeline.sources import SourceError
-from errclust_pipeline.sources.battles import find_battle_sets, read_battles
+from errclust_pipeline.sources.battles import base, find_battle_sets, read_battles
 from errclust_pipeline.sources.identity import question_id
 from errclust_pipeline.tables import BATTLES
 from errclust_pipeline.tables.soundness import problems_of
@@ -377,3 +378,140 @@ def test_judgments_converted_to_parquet_give_the_same_battles(tmp_path):
     assert (len(read.rows), read.rejects) == (2, [])
     of_the_file = dict.fromkeys(("revision", "source"))
     assert [row | of_the_file for row in read.rows] == [row | of_the_file for row in plain.rows]
+
+
+def compare_at_once_with_row_by_row(path, monkeypatch):
+    """Read battles in parts of seven rows, at once and row by row; return what both give."""
+    monkeypatch.setattr(base, "_MOST_AT_ONCE", 7)
+    added = []
+    at_once = base._add_at_once
+
+    def noted(*arguments):
+        added.append(at_once(*arguments))
+        return added[-1]
+
+    monkeypatch.setattr(base, "_add_at_once", noted)
+    fast = ReadBattles(path)
+    monkeypatch.setattr(base, "_add_at_once", lambda *_: False)
+    slow = ReadBattles(path)
+    monkeypatch.setattr(base, "_add_at_once", at_once)
+    assert (fast.rows, fast.rejects) == (slow.rows, slow.rejects)
+    return fast, added
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_llmfaos_votes_are_the_same_at_once_and_row_by_row(tmp_path, monkeypatch, seed):
+    draw = random.Random(seed)
+    pairs = [
+        {
+            "id": number % 30,  # The last of two pairs with one id counts.
+            "prompt": 1,
+            "text": draw.choice(["P", "Q", f"prompt {number}"]),
+            "type": draw.choice([None, "poetry"]),
+            "model_x": 1,
+            "model_y": 2,
+            "result_x": draw.choice(["same", f"one {number}"]),
+            # Such a pair cannot be used.
+            "result_y": None if seed % 2 and number == 3 else draw.choice(["same", f"{number}"]),
+        }
+        for number in range(40)
+    ]
+    write_lines(tmp_path / "pairs-crowd.jsonl", pairs)
+    votes = [
+        vote_row(
+            id=str(draw.randrange(30)),
+            model_x="1",
+            model_y="2",
+            worker=str(draw.randrange(400)),
+            winner=draw.choice(["left", "right", "tie"]),
+            left=draw.choice(["A", "B"]),
+            right=draw.choice(["C", "D"]),
+        )
+        for _ in range(80)
+    ]
+    read, added = compare_at_once_with_row_by_row(write_llmfao(tmp_path, votes), monkeypatch)
+    assert len(read.rows) > 60
+    assert added.count(True) > 2
+
+
+def test_a_pair_whose_prompt_nobody_voted_on_may_be_blank(tmp_path, monkeypatch):
+    outputs = {"prompt": 8, "model_x": 97, "result_x": "One.", "model_y": 98, "result_y": "Two."}
+    pairs = [outputs | {"id": 0, "text": "A haiku."}, outputs | {"id": 1, "text": "  "}]
+    write_lines(tmp_path / "pairs-crowd.jsonl", pairs)
+    votes = [vote_row(worker=str(number)) for number in range(5)]
+    read, added = compare_at_once_with_row_by_row(write_llmfao(tmp_path, votes), monkeypatch)
+    assert (len(read.rows), added) == (5, [True])
+
+
+def test_llmfaos_ids_are_the_same_whatever_they_are(tmp_path, monkeypatch):
+    outputs = {"model_x": 97, "result_x": "One.", "model_y": 98, "result_y": "Two."}
+    pairs = [outputs | {"id": name, "text": f"{name}?"} for name in (True, 0, "x", 1.5)]
+    write_lines(tmp_path / "pairs-crowd.jsonl", pairs)
+    votes = [vote_row(id=name, worker=name) for name in ("true", "True", "0", "x", "1.5")]
+    read, _ = compare_at_once_with_row_by_row(write_llmfao(tmp_path, votes), monkeypatch)
+    assert [row["prompt"] for row in read.rows] == ["True?", "0?", "x?", "1.5?"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pandalms_pairs_are_the_same_at_once_and_row_by_row(tmp_path, monkeypatch, seed):
+    draw = random.Random(seed)
+    rows = [
+        pandalm_row(
+            number,
+            instruction=draw.choice(["P", f"instruction {number}"]),
+            input=draw.choice(["", "given"]),
+            response1=draw.choice(["same", f"{number}", True, None]),
+            response2=f"other {number % 28}",
+        )
+        for number in range(30)
+    ]
+    if seed % 2:
+        del rows[10]["annotator2"]
+        rows[20]["annotator4"] = 1
+    file = write_pandalm(tmp_path / "testset-v1.json", rows)
+    read, added = compare_at_once_with_row_by_row(file, monkeypatch)
+    assert len(read.rows) > 60
+    assert added.count(True) >= 2
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_columns_that_nobody_reads_may_be_unreadable(tmp_path, ending):
+    beyond = pa.array([10**14] * 2, pa.timestamp("s"))
+    judgments = tmp_path / "mt_bench" / "model_judgment" / f"gpt-4_pair.{ending}"
+    write_fastchat(tmp_path / "mt_bench", [pair_row()]).unlink()
+    pairs = tmp_path / "pandalm" / f"test.{ending}"
+    pairs.parent.mkdir()
+    for path, rows in (
+        (judgments, [pair_row(), pair_row(turn=2)]),
+        (pairs, [pandalm_row(number, annotator10=1) for number in range(2)]),
+    ):
+        table = pa.Table.from_pylist(rows)
+        # Of two columns with one name, too, none can be told.
+        for name in ("when", "twice", "twice"):
+            table = table.append_column(name, beyond)
+        if ending == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.ipc.new_file(path, table.schema) as file:
+                file.write_table(table)
+    assert len(ReadBattles(judgments).rows) == 2
+    read = ReadBattles(pairs)
+    assert [row["judge"] for row in read.rows[:4]] == [
+        "annotator1", "annotator2", "annotator3", "annotator10",
+    ]  # fmt: skip
+    assert (len(read.rows), read.rejects) == (8, [])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_pairs_whose_verdicts_cannot_be_read_are_a_clear_error(tmp_path, ending):
+    table = pa.Table.from_pylist([pandalm_row(number) for number in range(2)])
+    beyond = pa.array([10**14] * 2, pa.timestamp("s"))
+    table = table.set_column(table.schema.get_field_index("annotator3"), "annotator3", beyond)
+    path = tmp_path / f"test.{ending}"
+    if ending == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as file:
+            file.write_table(table)
+    with pytest.raises(SourceError, match="none of 2 rows can be used"):
+        ReadBattles(path)

@@ -63,6 +63,7 @@ def test_an_objects_entries_are_read_and_its_rows_one_by_one(
 ) -> None:
     content = json.dumps(entries | {"rows": rows, "last": 1}, indent=indent).encode()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "_FIRST_BYTES", chunk)
         patch.setattr(json_stream, "CHUNK_BYTES", chunk)
         found = read_entries(content)
     expected = json.loads(content)
@@ -83,6 +84,7 @@ def test_an_objects_entries_are_read_and_its_rows_one_by_one(
 )
 def test_no_pieces_of_an_object_make_reading_fail_or_hang(pieces: list[str], chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "_FIRST_BYTES", chunk)
         patch.setattr(json_stream, "CHUNK_BYTES", chunk)
         found = read_entries("".join(["{", *pieces]).encode("latin-1"))
         assert len(found) <= len(pieces) + 1
@@ -145,6 +147,15 @@ def test_a_list_cut_anywhere_keeps_the_rows_before_the_break(cut: int, chunk: in
     *before, last = values
     assert before == rows[: len(before)]
     assert reasons([last]) == ["truncated_file"]
+
+
+@given(chunk=st.integers(1, 60), before=st.integers(0, 30), after=st.integers(0, 60))
+def test_an_invalid_byte_is_a_fault_in_any_chunks(chunk: int, before: int, after: int) -> None:
+    faulty = b'{"t": "' + b"a" * before + b"\xff" + b"b" * after + b'"}'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "CHUNK_BYTES", chunk)
+        values = read(b'[{"t": 1}, ' + faulty + b', {"t": 2}]')
+    assert reasons(values) == [None, "invalid_utf8", None]
 
 
 def test_lines_have_their_line_numbers_and_blank_lines_are_no_rows() -> None:

@@ -365,6 +365,27 @@ def test_the_revision_is_the_same_whether_rows_are_looked_at_at_once_or_one_by_o
     assert [one.revision for one in one_by_one] == [one.revision for one in at_once]
 
 
+def test_odd_values_make_the_same_revision_at_once_and_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = [None, True, 1, 1.0, float("nan"), [], ["a", None], {"b": [1]}, 2**70, "\ud800", "%s", ""]
+    path = write(tmp_path / "t.jsonl", [row(1, output_text=value) for value in odd])
+    made = []
+    canonical_rows = table._canonical_rows
+    monkeypatch.setattr(
+        table, "_canonical_rows", lambda *given: made.append(canonical_rows(*given)) or made[-1]
+    )
+    at_once = find_submissions(path)
+    assert None not in made
+    monkeypatch.setattr(table, "_canonical_rows", lambda *_: None)
+    assert find_submissions(path) == at_once
+    revisions = set()
+    for value in odd:
+        [one] = find_submissions(write(path, [row(1, output_text=value)]))
+        revisions.add(one.revision)
+    assert len(revisions) == len(odd)
+
+
 def test_a_row_of_nobody_changes_no_other_rows_revision(tmp_path: Path) -> None:
     rows = [row(number, model) for number in range(4) for model in ("org/a", "org/b")]
     clean = find_submissions(write(tmp_path / "t.jsonl", rows), options={})

@@ -29,7 +29,7 @@ from errclust_pipeline.sources.identity import question_id, question_ids
 from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
 from errclust_pipeline.sources.rows import first_row
 from errclust_pipeline.sources.runs import NOT_AT_ONCE, Run, is_blank
-from errclust_pipeline.sources.table_files import column_names, runs_of_table
+from errclust_pipeline.sources.table_files import Wanted, column_names, runs_of_table
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, WINNERS
 
 BATTLE_FILES = "battle_files"
@@ -140,7 +140,8 @@ class BattleBuilder(RowCollector):
         """Add battles all at once: columns as of `add`, and `position`.
 
         A column is an array, a list of values, or a value that all battles have. Texts that many
-        battles share may come as a dictionary and places in it, none null: they are looked at once.
+        battles share may come as a dictionary and places in it, no place null: they are looked at
+        once.
 
         Returns
         -------
@@ -260,7 +261,7 @@ def _are_usable(battles: pa.RecordBatch, shared: Mapping[str, pa.DictionaryArray
     """Whether `BattleBuilder._problem` finds none in any battle, seen by itself."""
     named = shared["model_a"], shared["model_b"], shared["prompt"]
     return not (
-        any(is_blank(column.dictionary).any() for column in named)
+        any(is_blank(one.dictionary)[one.indices.to_numpy()].any() for one in named)
         or pc.any(pc.equal(battles["model_a"], battles["model_b"])).as_py()
         or not pc.all(pc.is_in(battles["winner"], pa.array(WINNERS))).as_py()
     )
@@ -269,7 +270,7 @@ def _are_usable(battles: pa.RecordBatch, shared: Mapping[str, pa.DictionaryArray
 def battle_batches(
     submission: Submission,
     batch_rows: int,
-    columns: Sequence[str] | None,
+    columns: Wanted,
     to_battles: Callable[[Any], Sequence[dict[str, Any]] | Fault],
     expects: str,
     to_columns: Callable[[Run], Mapping[str, Any]] | None = None,
@@ -278,9 +279,9 @@ def battle_batches(
 
     Parameters
     ----------
-    columns : sequence of str, optional
-        Those to read of a file in columns, as far as it has them, else all; other files' rows are
-        whole.
+    columns : sequence of str, or callable
+        Those to read of a file in columns, as far as it has them, or what tells them by their
+        names; other files' rows are whole.
     to_battles : callable
         Maps a row, which is an object, to its battles: columns of `battles`. Any value may stand
         for a model, a winner or a prompt: what is none is rejected.

@@ -22,6 +22,7 @@ QUESTION_FILE = "question.jsonl"
 ANSWER_FOLDER = "model_answer"
 
 _PAIR = frozenset({"question_id", "model_1", "model_2", "g1_winner", "g2_winner"})
+_COLUMNS = (*sorted(_PAIR), "judge", "tstamp", "turn")
 _SINGLE = frozenset({"question_id", "model", "judge", "score", "judgment"})
 _SIDES = {"model_1": "model_a", "model_2": "model_b", "tie": "tie"}
 
@@ -100,7 +101,7 @@ class FastChatReader:
         def convert(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
             return _to_battles(row, questions, answers)
 
-        return battle_batches(submission, batch_rows, None, convert, self.expects)
+        return battle_batches(submission, batch_rows, _COLUMNS, convert, self.expects)
 
 
 def _benchmark_folder(judgments: Path) -> Path:

@@ -22,12 +22,12 @@ from errclust_pipeline.sources.identity import question_ids
 from errclust_pipeline.sources.json_stream import Fault
 from errclust_pipeline.sources.runs import (
     NOT_AT_ONCE,
+    Column,
     NotAlikeError,
     Run,
     mapped,
     plain_texts,
     positions,
-    texts,
 )
 from errclust_pipeline.sources.table_files import runs_of_table
 
@@ -38,6 +38,7 @@ _MODEL = "gpt-4"
 _COLUMNS = (*sorted(_NEEDED), "worker")
 _WINNERS = {"left": "model_a", "right": "model_b", "tie": "tie"}
 _OF_PAIR = ("subject", "prompt", "response_a", "response_b")
+_PAIR_FIELDS = ("id", "type", "text", "result_x", "result_y", "model_x", "model_y")
 
 
 class LlmfaoReader:
@@ -162,9 +163,7 @@ class _Pairs:
 def _pairs_of(run: Run) -> pa.RecordBatch:
     """Return the pairs of a run, which all can be used."""
     is_typed = run.column("type") is not None
-    names = [texts(run.column(name)) for name in ("id", "model_x", "model_y")]
-    if any(column is None or column.null_count for column in names):
-        raise NotAlikeError
+    names = [_names(run.column(name)) for name in ("id", "model_x", "model_y")]
     contents = [plain_texts(run, name) for name in ("text", "result_x", "result_y")]
     if any(column.null_count for column in contents):
         raise NotAlikeError
@@ -174,8 +173,17 @@ def _pairs_of(run: Run) -> pa.RecordBatch:
     )
 
 
+def _names(column: Column) -> pa.Array:
+    """Return names or whole numbers as texts."""
+    if not isinstance(column, pa.Array) or column.null_count:
+        raise NotAlikeError
+    if not pa.types.is_string(column.type) and not pa.types.is_integer(column.type):
+        raise NotAlikeError
+    return column.cast(pa.string())
+
+
 def _read_pairs(path: Path) -> _Pairs:
-    pairs = _Pairs(list(runs_of_table(path, None)))
+    pairs = _Pairs(list(runs_of_table(path, _PAIR_FIELDS)))
     try:
         found = pairs.columns.num_rows
     except NOT_AT_ONCE:

@@ -30,6 +30,7 @@ from errclust_pipeline.sources.runs import (
 )
 
 _NEEDED = frozenset({"cmp_key", "instruction", "response1", "response2"})
+_USED = _NEEDED | {"idx", "input", "motivation_app"}
 _ANNOTATOR = re.compile(r"annotator\d+")
 _TWO = pa.list_(pa.string())
 _WINNERS = {0: "tie", 1: "model_a", 2: "model_b"}
@@ -63,7 +64,13 @@ class PandalmReader:
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
         """Stream the pairs' verdicts."""
-        return battle_batches(submission, batch_rows, None, _to_battles, self.expects, _to_columns)
+        return battle_batches(
+            submission, batch_rows, _is_used, _to_battles, self.expects, _to_columns
+        )
+
+
+def _is_used(name: str) -> bool:
+    return name in _USED or _ANNOTATOR.fullmatch(name) is not None
 
 
 def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
@@ -104,7 +111,10 @@ def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
 def _to_columns(run: Run) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once."""
     identities, models = texts(run.column("idx")), mapped(run.column("cmp_key"), _models, _TWO)
-    names, *others = set(map(tuple, run.rows()))
+    rows = run.rows()
+    if set(map(type, rows)) != {dict}:
+        raise NotAlikeError
+    names, *others = set(map(tuple, rows))
     judges = [name for name in names if _ANNOTATOR.fullmatch(name)]
     if others or not judges:
         raise NotAlikeError

@@ -19,7 +19,8 @@ from errclust_pipeline.analysis.clustering import (
     cluster_points,
 )
 from errclust_pipeline.analysis.clustering.clusters import _child_paths
-from errclust_pipeline.analysis.clustering.communities import assortativity
+from errclust_pipeline.analysis.clustering.communities import assortativity, nested_communities
+from errclust_pipeline.analysis.clustering.points import DistinctPoints
 from errclust_pipeline.tables import ERROR_CLUSTERS
 
 FAST = ClusteringSettings(layout=False)
@@ -272,3 +273,21 @@ def test_assortativity_of_separate_pieces_is_one_however_many_and_large(sizes: l
     blocks = [np.ones((size, size)) for size in sizes]
     labels = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
     assert assortativity(sparse.block_diag(blocks).tocsr(), labels) == pytest.approx(1)
+
+
+def test_communities_are_those_of_the_links_and_not_of_the_nearest() -> None:
+    random = np.random.default_rng(0)
+    groups = np.repeat([0, 1], 40)
+    similar = np.full((80, 10), 0.9, dtype=np.float32)
+    within = [random.choice(np.flatnonzero(groups == group), 10) for group in groups]
+    points = DistinctPoints(
+        vectors=np.zeros((80, 2), dtype=np.float32),
+        point_of=np.arange(80, dtype=np.int32),
+        copies=np.ones(80, dtype=np.int32),
+        neighbours=random.integers(0, 80, size=(80, 10), dtype=np.int32),
+        similarities=similar,
+        linked=np.array(within, dtype=np.int32),
+        link_similarities=similar,
+    )
+    found = nested_communities(points, FAST)[:, 0]
+    assert adjusted_rand_score(groups, found) == 1

@@ -37,8 +37,11 @@ class NotAlikeError(Exception):
     """Rows that cannot be converted at once."""
 
 
-NOT_AT_ONCE = (NotAlikeError, pa.ArrowException, RecursionError, ValueError, OverflowError)
-"""What is raised where a value cannot be converted or stored: whose it is, only its row tells."""
+NOT_AT_ONCE = (
+    NotAlikeError, pa.ArrowException, RecursionError, ValueError, OverflowError, TypeError,
+)  # fmt: skip
+"""What is raised where a value cannot be converted, compared (then Arrow says TypeError) or stored:
+whose it is, only its row tells."""
 
 
 class Run(Protocol):

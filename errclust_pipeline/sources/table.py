@@ -499,7 +499,7 @@ def _canonical_rows(run: Run, names: _Names) -> dict[tuple[str, str], bytes] | N
     try:
         pairs = names.pairs(run)
         encoded = [_encoded_column(run, column) for _, column in columns]
-    except (*NOT_AT_ONCE, TypeError):
+    except NOT_AT_ONCE:
         return None
     contents: dict[tuple[str, str], list[str]] = {}
     for pair, values in zip(pairs, zip(*encoded, strict=True), strict=True):

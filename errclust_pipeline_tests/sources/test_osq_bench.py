@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from errclust_pipeline.sources import SourceError, Submission, find_submissions
@@ -184,6 +184,7 @@ ROWS = st.builds(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(ROWS | VALUES, max_size=6), cut=st.integers(0, 300), whole=st.booleans())
+@example(rows=[row(1, dataset="\ud800")], cut=0, whole=True)
 def test_whatever_the_file_it_ends_in_rows_rejects_or_one_error(
     rows: list[Any], cut: int, whole: bool
 ) -> None:

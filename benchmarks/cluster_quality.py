@@ -40,13 +40,13 @@ import pandas as pd
 from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_points
 from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours, undirected_graph
-from errclust_pipeline.resources.embedder import (
+from errclust_pipeline.embedding.embedder import (
     EMBEDDED_MODEL,
     EmbedderResource,
     embedder_identity,
 )
 from errclust_pipeline.sources import find_submissions, read_submission
-from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE
+from errclust_pipeline.sources.formats.realmistake import PASSWORD_VARIABLE
 
 FloatMatrix = npt.NDArray[np.float32]
 Clustering = Callable[[FloatMatrix], npt.NDArray[np.int32]]

@@ -31,8 +31,8 @@ from sklearn.metrics import adjusted_mutual_info_score
 from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_points
 from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
-from errclust_pipeline.resources import embedding_backends
-from errclust_pipeline.resources.embedder import (
+from errclust_pipeline.embedding import backends as embedding_backends
+from errclust_pipeline.embedding.embedder import (
     EMBEDDED_MODEL,
     HASHING,
     STATIC,

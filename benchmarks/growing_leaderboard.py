@@ -22,13 +22,13 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
-from errclust_pipeline import run as runs
 from errclust_pipeline.definitions import build_defs
-from errclust_pipeline.ingest import ingest
-from errclust_pipeline.instance import open_instance
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.ingestion.files import ingest
+from errclust_pipeline.orchestration import runs
+from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.tables import QUESTION_MAP
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 MEASURED = (2, 8, 50, 200)
 TOPICS = ("loan interest", "river lengths", "chess openings", "gas pressure", "verb tenses")

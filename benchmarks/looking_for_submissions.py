@@ -16,10 +16,10 @@ from pathlib import Path
 
 from memory import peak_mebibytes
 
-from errclust_pipeline.arrivals import DropFolder
-from errclust_pipeline.arrivals.drop_folder import FileState, KnownFile, _Memory
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.ingestion import DropFolder
+from errclust_pipeline.ingestion.drop_folder import FileState, KnownFile, _Memory
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 ROWS_A_FILE = 1_000
 

@@ -66,7 +66,7 @@ def main() -> None:
 
 def timed_run() -> dict[str, Any]:
     """Do `errclust run` with every asset's and check's function timed."""
-    from errclust_pipeline import cli
+    from errclust_pipeline.cli import app as cli
     from errclust_pipeline.definitions import ASSETS, CHECKS
 
     functions: dict[str, float] = defaultdict(float)

@@ -37,10 +37,10 @@ from scipy.special import expit
 from errclust_pipeline.analysis.errors import error_text, text_id
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.analysis.selection import SuspectedFaults, answer_codes, suspected_faults
-from errclust_pipeline.resources.embedder import EmbedderResource
-from errclust_pipeline.resources.embedding_store import EmbeddingStore
-from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.embedding.store import EmbeddingStore
 from errclust_pipeline.sources import find_submissions, read_submission
+from errclust_pipeline.warehouse.storage import Storage
 
 RECALLS = (0.1, 0.3, 0.5, 0.7)
 SEEDS = range(5)

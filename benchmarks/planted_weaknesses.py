@@ -38,12 +38,12 @@ import numpy.typing as npt
 from errclust_pipeline.analysis.knn_graph import undirected_graph
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial import benjamini_hochberg, hot_regions
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.marks import read_map
-from errclust_pipeline.resources.embedding_store import EmbeddingStore
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.embedding.store import EmbeddingStore
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import QUESTIONS, RESPONSES
+from errclust_pipeline.views.marks import read_map
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 Members = list[npt.NDArray[np.intp]]
 Found = Callable[[npt.NDArray[np.float64]], Members]

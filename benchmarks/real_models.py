@@ -16,10 +16,10 @@ import argparse
 
 import pandas as pd
 
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.marks import read_hot_regions
-from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import AUTOCORRELATION, LEADERBOARD, PAIR_AUTOCORRELATION
+from errclust_pipeline.views.marks import read_hot_regions
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
 def main() -> None:

@@ -74,9 +74,9 @@ def stages(embeddings: np.ndarray, size: int) -> dict[str, float]:
     from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_errors
     from errclust_pipeline.analysis.knn_graph import nearest_neighbours
     from errclust_pipeline.analysis.spatial import global_statistics, local_hot_spots
-    from errclust_pipeline.keys import Partition
-    from errclust_pipeline.resources.warehouse import Provenance, Warehouse
     from errclust_pipeline.tables.schemas import ERROR_CLUSTERS
+    from errclust_pipeline.warehouse.keys import Partition
+    from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
 
     seconds: dict[str, float] = {}
 

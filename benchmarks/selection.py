@@ -54,17 +54,17 @@ from errclust_pipeline.analysis.selection import (
     suspected_faults,
 )
 from errclust_pipeline.analysis.spatial import adjusted_tests, expected_errors
-from errclust_pipeline.assets.embedding import embedded
 from errclust_pipeline.demo.bugs import NO_BUGS
 from errclust_pipeline.demo.families import write_questions
 from errclust_pipeline.demo.models import MODELS, respond
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.resources.embedder import EmbedderResource
-from errclust_pipeline.resources.embedding_store import EmbeddingStore
-from errclust_pipeline.resources.storage import Storage
-from errclust_pipeline.resources.warehouse import Warehouse
+from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.embedding.store import EmbeddingStore
+from errclust_pipeline.orchestration.assets.embedding import embedded
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.storage import Storage
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 OURS = "this selection"
 POLICIES = (OURS, LIKE_THE_BENCHMARK, RANDOM, RANDOM_ERRORS, DENSEST_FIRST)

@@ -40,8 +40,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from errclust_pipeline.sources import find_submissions, read_submission
-from errclust_pipeline.sources.archive import zipfile as archive_zipfile
-from errclust_pipeline.sources.realmistake import PASSWORD_VARIABLE
+from errclust_pipeline.sources.formats.realmistake import PASSWORD_VARIABLE
+from errclust_pipeline.sources.parsing.archive import zipfile as archive_zipfile
 
 REALMISTAKE_PASSWORD = "open-realmistake"  # published in its README
 LEAST_SECONDS = 2.0

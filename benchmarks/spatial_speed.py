@@ -29,8 +29,8 @@ from errclust_pipeline.analysis.spatial import (
     split_half,
     usable_scales,
 )
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.marks import read_error_matrix, read_map, read_marks
+from errclust_pipeline.views.marks import read_error_matrix, read_map, read_marks
+from errclust_pipeline.warehouse.keys import Partition
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 def print_one_model(root: str, model: str) -> None:
     """Time every statistic of one real model."""
-    from errclust_pipeline.resources.warehouse import Warehouse
+    from errclust_pipeline.warehouse.warehouse import Warehouse
 
     store, partition = Warehouse(root), Partition("mmlu_pro", model)
     questions = read_map(store, "mmlu_pro")

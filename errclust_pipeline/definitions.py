@@ -8,8 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from errclust_pipeline.assets import ASSETS
-from errclust_pipeline.automation import (
+from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.language_model.client import LanguageModelResource
+from errclust_pipeline.orchestration.assets import ASSETS
+from errclust_pipeline.orchestration.automation import (
     comparison_schedule,
     content_sensor,
     killed_runs,
@@ -17,13 +19,11 @@ from errclust_pipeline.automation import (
     submission_sensors,
     with_automation,
 )
-from errclust_pipeline.checks import CHECKS
-from errclust_pipeline.jobs import JOBS, bring_up_to_date_job
-from errclust_pipeline.resources.embedder import EmbedderResource
-from errclust_pipeline.resources.language_model import LanguageModelResource
-from errclust_pipeline.resources.storage import Storage
-from errclust_pipeline.resources.warehouse_resource import WarehouseResource
+from errclust_pipeline.orchestration.checks import CHECKS
+from errclust_pipeline.orchestration.jobs import JOBS, bring_up_to_date_job
+from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.settings import load_settings
+from errclust_pipeline.warehouse.storage import Storage
 
 ROOT_VARIABLE = "ERRCLUST_ROOT"
 DEFAULT_ROOT = "data"

@@ -67,10 +67,10 @@ from errclust_pipeline.analysis.errors import DEFAULT_TEXT, ErrorText
 from errclust_pipeline.analysis.question_map import QuestionMapSettings
 from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
 from errclust_pipeline.analysis.uncertainty.conformal import DEFAULT_ALPHA
-from errclust_pipeline.resources.embedder import EMBEDDED_MODEL, embedder_identity
-from errclust_pipeline.resources.embedding_backends import BackendChoice
-from errclust_pipeline.resources.hub import is_hub_address
-from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.embedding.backends import BackendChoice
+from errclust_pipeline.embedding.embedder import EMBEDDED_MODEL, embedder_identity
+from errclust_pipeline.hub.client import is_hub_address
+from errclust_pipeline.warehouse.storage import Storage
 
 SETTINGS_FILE = "errclust.toml"
 LANGUAGE_MODEL_VARIABLES = {

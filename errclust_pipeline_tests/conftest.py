@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from dagster._core.storage.defs_state.base import set_defs_state_storage
 
-from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline_tests.hub_server import HubServer, hub_server
+from errclust_pipeline.warehouse.warehouse import Warehouse
+from errclust_pipeline_tests.helpers.hub_server import HubServer, hub_server
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 

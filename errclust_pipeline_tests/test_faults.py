@@ -10,15 +10,12 @@ from pathlib import Path
 import pytest
 
 from errclust_pipeline.analysis import errors
-from errclust_pipeline.arrivals import DropFolder
-from errclust_pipeline.automation import find_repairs
-from errclust_pipeline.ingest import ingest
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.resources.storage import Storage
-from errclust_pipeline.resources.warehouse import WarehouseError
-from errclust_pipeline.run import select_partitions
+from errclust_pipeline.ingestion import DropFolder
+from errclust_pipeline.ingestion.files import ingest
+from errclust_pipeline.orchestration.automation import find_repairs
+from errclust_pipeline.orchestration.runs import select_partitions
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages import State, status
+from errclust_pipeline.stages.declarations import State, status
 from errclust_pipeline.tables import (
     ERRORS,
     LEADERBOARD,
@@ -27,8 +24,11 @@ from errclust_pipeline.tables import (
     REJECTS,
     RESPONSES,
 )
-from errclust_pipeline_tests.result_files import write_table
-from errclust_pipeline_tests.running import run_phases
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.storage import Storage
+from errclust_pipeline.warehouse.warehouse import WarehouseError
+from errclust_pipeline_tests.helpers.result_files import write_table
+from errclust_pipeline_tests.helpers.running import run_phases
 
 A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from errclust_pipeline.cli import app
-from errclust_pipeline_tests.result_files import questions
+from errclust_pipeline.cli.app import app
+from errclust_pipeline_tests.helpers.result_files import questions
 
 README = Path(__file__).parents[1] / "README.md"
 

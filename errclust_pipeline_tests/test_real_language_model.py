@@ -14,16 +14,16 @@ from errclust_pipeline.analysis.language import (
     plain_words,
 )
 from errclust_pipeline.demo.leaderboard import write_demo_leaderboard
-from errclust_pipeline.ingest import ingest
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.resources.language_model import LanguageModel
-from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.ingestion.files import ingest
+from errclust_pipeline.language_model.client import LanguageModel
 from errclust_pipeline.settings import LanguageModelSettings, load_settings
-from errclust_pipeline.stages import State, status
+from errclust_pipeline.stages.declarations import State, status
 from errclust_pipeline.tables import CAUSES, CLUSTER_LABELS
-from errclust_pipeline_tests.language_model_server import MODEL, language_model_server
-from errclust_pipeline_tests.result_files import write_table
-from errclust_pipeline_tests.running import failures_of, run_phases
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.storage import Storage
+from errclust_pipeline_tests.helpers.language_model_server import MODEL, language_model_server
+from errclust_pipeline_tests.helpers.result_files import write_table
+from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
 pytestmark = [pytest.mark.language_model, pytest.mark.timeout(600)]
 

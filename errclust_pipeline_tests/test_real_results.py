@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from errclust_pipeline import run as runs
 from errclust_pipeline.analysis.ratings import CENTRE, ELO, battles_of, fit_ratings, online_elo
 from errclust_pipeline.definitions import build_defs
-from errclust_pipeline.ingest import ingest
-from errclust_pipeline.instance import open_instance
-from errclust_pipeline.keys import BattleSet
+from errclust_pipeline.ingestion.files import ingest
+from errclust_pipeline.orchestration import runs
+from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, ERRORS, REJECTS, RESPONSES
+from errclust_pipeline.warehouse.keys import BattleSet
 from errclust_pipeline_tests.conftest import REAL_DATA
-from errclust_pipeline_tests.running import failures_of, run_phases
+from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
 
 @pytest.mark.slow

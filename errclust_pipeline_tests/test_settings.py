@@ -1,7 +1,7 @@
 import pytest
 
-from errclust_pipeline.resources.storage import Storage
 from errclust_pipeline.settings import Settings, SettingsError, load_settings
+from errclust_pipeline.warehouse.storage import Storage
 
 
 def settings_from(tmp_path, text: str) -> Settings:

@@ -14,7 +14,7 @@ import pytest
 
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.analysis.spatial import local_hot_spots
-from errclust_pipeline.resources.embedder import HashingEmbedder
+from errclust_pipeline.embedding.embedder import HashingEmbedder
 from errclust_pipeline.sources import find_submissions, read_submission
 
 ROWS = 600

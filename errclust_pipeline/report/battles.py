@@ -16,7 +16,6 @@ from errclust_pipeline.analysis.comparison import seriated
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.ratings import ELO, Ratings, residual_by_prompt
 from errclust_pipeline.analysis.spatial import local_averages, usable_scales
-from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.report.columns import (
     camel,
     in_order,
@@ -34,7 +33,6 @@ from errclust_pipeline.report.contents import (
     map_places,
     stale_notes,
 )
-from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import (
     BATTLE_REGIONS,
@@ -45,12 +43,14 @@ from errclust_pipeline.tables import (
     RATINGS,
     REGIONAL_RATINGS,
 )
-from errclust_pipeline.verdicts import (
+from errclust_pipeline.views.battles import (
     Verdicts,
     compare_by_battles,
     read_prompt_map,
     read_verdicts,
 )
+from errclust_pipeline.warehouse.keys import BattleSet
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from errclust_pipeline.analysis.question_map import QuestionMap
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import Table
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 NO_RATE = 255
 """In columns of rates and excesses: not known."""

@@ -15,11 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from errclust_pipeline import marks
 from errclust_pipeline.analysis.comparison import seriated
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
-from errclust_pipeline.keys import Partition
 from errclust_pipeline.report.columns import (
     camel,
     in_order,
@@ -32,9 +30,8 @@ from errclust_pipeline.report.columns import (
     without_nan,
 )
 from errclust_pipeline.report.uncertainty import uncertainty_of_model
-from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.settings import Settings, load_settings
-from errclust_pipeline.stages import State, status
+from errclust_pipeline.stages.declarations import State, status
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
     CLUSTER_LABELS,
@@ -53,6 +50,9 @@ from errclust_pipeline.tables import (
     RESPONSES,
     Table,
 )
+from errclust_pipeline.views import marks
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
 class ReportError(ValueError):

@@ -20,7 +20,7 @@ from typing import Any
 
 from errclust_pipeline import __version__
 from errclust_pipeline.report.contents import ReportContents, ReportError, TextLengths
-from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.warehouse.storage import Storage
 
 MOST_BYTES = 15_000_000
 """Of a report, so that it can be mailed and opens on a phone."""

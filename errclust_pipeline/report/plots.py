@@ -31,7 +31,7 @@ from errclust_pipeline.report.drawing import (
     only_below,
     styled,
 )
-from errclust_pipeline.resources.storage import Storage
+from errclust_pipeline.warehouse.storage import Storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,16 +13,16 @@ from errclust_pipeline.analysis.uncertainty import (
     NoOptionProbabilitiesError,
     calibration_curve,
 )
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.likelihoods import read_option_probabilities
 from errclust_pipeline.report.columns import camel, in_steps, packed_points, placed, read_if_there
-from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import (
     UNCERTAINTY,
     UNCERTAINTY_BY_REGION,
     UNCERTAINTY_HOT_REGIONS,
     UNCERTAINTY_SUMMARY,
 )
+from errclust_pipeline.views.likelihoods import read_option_probabilities
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _LARGEST_SET = 25.4
 """Options; larger sets are shown as this one, in tenths that fit a byte."""

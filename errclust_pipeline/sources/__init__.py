@@ -17,16 +17,16 @@ from errclust_pipeline.sources.base import (
     Submission,
     UnknownFormatError,
 )
-from errclust_pipeline.sources.every_eval_ever import EveryEvalEverReader
-from errclust_pipeline.sources.inspect_ai import InspectReader
-from errclust_pipeline.sources.llm_uncertainty import LlmUncertaintyReader
-from errclust_pipeline.sources.lm_eval import LmEvalReader
-from errclust_pipeline.sources.mmlu_pro import MmluProReader
-from errclust_pipeline.sources.open_llm_leaderboard_v1 import OpenLlmLeaderboardV1Reader
-from errclust_pipeline.sources.osq_bench import OsqBenchReader
-from errclust_pipeline.sources.realmistake import RealMistakeReader
-from errclust_pipeline.sources.rows import files_below, leaves
-from errclust_pipeline.sources.table import TableReader
+from errclust_pipeline.sources.formats.every_eval_ever import EveryEvalEverReader
+from errclust_pipeline.sources.formats.inspect_ai import InspectReader
+from errclust_pipeline.sources.formats.llm_uncertainty import LlmUncertaintyReader
+from errclust_pipeline.sources.formats.lm_eval import LmEvalReader
+from errclust_pipeline.sources.formats.mmlu_pro import MmluProReader
+from errclust_pipeline.sources.formats.open_llm_leaderboard_v1 import OpenLlmLeaderboardV1Reader
+from errclust_pipeline.sources.formats.osq_bench import OsqBenchReader
+from errclust_pipeline.sources.formats.realmistake import RealMistakeReader
+from errclust_pipeline.sources.formats.table import TableReader
+from errclust_pipeline.sources.parsing.rows import files_below, leaves
 
 __all__ = [
     "READERS",

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from errclust_pipeline.ingest import ingest
-from errclust_pipeline.resources.warehouse import Warehouse
-from errclust_pipeline_tests.battle_files import topic_battles, write_lmsys
+from errclust_pipeline.ingestion.files import ingest
+from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.conftest import quick_root, with_pictures
-from errclust_pipeline_tests.option_files import write_lm_eval
-from errclust_pipeline_tests.result_files import write_table
-from errclust_pipeline_tests.running import failures_of, run_phases
+from errclust_pipeline_tests.helpers.battle_files import topic_battles, write_lmsys
+from errclust_pipeline_tests.helpers.option_files import write_lm_eval
+from errclust_pipeline_tests.helpers.result_files import write_table
+from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
 MODELS = ("org/model-a", "org/model-b", "org/<b onclick=alert(1)>model-c")
 HOSTILE = (

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from errclust_pipeline.assets import ASSETS
-from errclust_pipeline.assets.materialization import materialized
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.orchestration.assets import ASSETS
+from errclust_pipeline.orchestration.assets.materialization import materialized
 from errclust_pipeline.report import at_a_glance
 from errclust_pipeline.report.markdown import (
     MOST_BYTES,
@@ -21,10 +20,11 @@ from errclust_pipeline.report.markdown import (
     table,
     words,
 )
-from errclust_pipeline.resources.warehouse import Provenance
 from errclust_pipeline.tables import LEADERBOARD
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Provenance
+from errclust_pipeline_tests.helpers.running import markdown_by_asset
 from errclust_pipeline_tests.report.conftest import HOSTILE
-from errclust_pipeline_tests.running import markdown_by_asset
 
 WITH_PICTURE = {"autocorrelation", "training_candidates", "leaderboard", "model_comparison"}
 """Without a layout there are no maps."""

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from errclust_pipeline.keys import Partition
 from errclust_pipeline.report import ReportError, read_contents
 from errclust_pipeline.report.columns import NO_RATE
 from errclust_pipeline.report.contents import TextLengths
 from errclust_pipeline.tables import ERRORS, HOT_SPOTS, LEADERBOARD, MODEL_SIGNATURES
+from errclust_pipeline.warehouse.keys import Partition
 
 
 @pytest.fixture(scope="module")

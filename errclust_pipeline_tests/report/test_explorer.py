@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from errclust_pipeline.cli import app
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.cli.app import app
 from errclust_pipeline.report import ReportError, explorer
-from errclust_pipeline.resources.warehouse import Warehouse
 from errclust_pipeline.tables import HOT_SPOTS, LEADERBOARD, QUESTION_MAP, RESPONSES
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 TRIVIA = Partition("trivia")
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from errclust_pipeline.report.explorer import free_port
+from errclust_pipeline_tests.orchestration.test_dagster_ui import browser, page, wait_for  # noqa: F401
 from errclust_pipeline_tests.report.conftest import HOSTILE
-from errclust_pipeline_tests.test_dagster_ui import browser, page, wait_for  # noqa: F401
 
 pytestmark = [
     pytest.mark.browser,
@@ -25,7 +25,14 @@ pytestmark = [
 def explored(laid_out):
     """Address of the explorer, and the process of the command that started it."""
     address = f"http://127.0.0.1:{(port := free_port(None))}"
-    command = [sys.executable, "-m", "errclust_pipeline.cli", "explore", "trivia", "--no-browser"]
+    command = [
+        sys.executable,
+        "-m",
+        "errclust_pipeline.cli",
+        "explore",
+        "trivia",
+        "--no-browser",
+    ]
     process = subprocess.Popen(
         [*command, "--port", str(port), "--root", laid_out.storage.root], stderr=subprocess.PIPE
     )

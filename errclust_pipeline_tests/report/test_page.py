@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
-from errclust_pipeline.cli import app
+from errclust_pipeline.cli.app import app
 from errclust_pipeline.report import ReportError, read_contents, render_page, write_report
 from errclust_pipeline_tests.report.conftest import HOSTILE
 

@@ -5,8 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from errclust_pipeline.cli import app
-from errclust_pipeline.keys import Partition
+from errclust_pipeline.cli.app import app
 from errclust_pipeline.report import ReportError, read_contents
 from errclust_pipeline.report.plots import (
     plot_comparison,
@@ -15,6 +14,7 @@ from errclust_pipeline.report.plots import (
     write_plot,
 )
 from errclust_pipeline.tables import LEADERBOARD, MODEL_COMPARISON, MODEL_SIGNATURES
+from errclust_pipeline.warehouse.keys import Partition
 
 TRIVIA = Partition("trivia")
 

@@ -5,10 +5,10 @@ from urllib.parse import quote
 
 import pytest
 
-from errclust_pipeline.keys import BattleSet
 from errclust_pipeline.report import read_battle_contents, read_contents, write_report
+from errclust_pipeline.warehouse.keys import BattleSet
+from errclust_pipeline_tests.orchestration.test_dagster_ui import browser  # noqa: F401
 from errclust_pipeline_tests.report.conftest import HOSTILE, WEAK
-from errclust_pipeline_tests.test_dagster_ui import browser  # noqa: F401
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

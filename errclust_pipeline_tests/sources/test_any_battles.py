@@ -21,7 +21,7 @@ from errclust_pipeline.sources.battles import (
     pandalm,
     read_battles,
 )
-from errclust_pipeline_tests import battle_files as files
+from errclust_pipeline_tests.helpers import battle_files as files
 from errclust_pipeline_tests.sources.reading import write_lines
 from errclust_pipeline_tests.sources.test_any_rows import changed
 
@@ -294,7 +294,7 @@ def test_plain_files_need_no_loop_over_rows(
 def test_a_row_too_large_to_be_read_is_rejected_and_the_next_one_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("errclust_pipeline.sources.json_stream.MAX_ROW_BYTES", 5_000)
+    monkeypatch.setattr("errclust_pipeline.sources.parsing.json_stream.MAX_ROW_BYTES", 5_000)
     huge = files.mt_bench_row(82, model_a="x" * 20_000)
     rows = [files.mt_bench_row(), huge, files.mt_bench_row(83)]
     seen, battles = positions(write_lines(tmp_path / "rows.jsonl", rows))

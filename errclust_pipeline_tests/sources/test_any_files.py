@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from errclust_pipeline.sources import SourceError, find_submissions
-from errclust_pipeline_tests.sources import (
+from errclust_pipeline_tests.sources.formats import (
     test_inspect_ai,
     test_lm_eval,
     test_mmlu_pro,
     test_table,
 )
+from errclust_pipeline_tests.sources.formats.test_table_datasets import write_stream
 from errclust_pipeline_tests.sources.reading import Read, result_or_refusal, write_lines
 from errclust_pipeline_tests.sources.test_any_rows import changed
-from errclust_pipeline_tests.sources.test_table_datasets import write_stream
 
 OFTEN = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from errclust_pipeline.sources import SourceError, find_submissions
-from errclust_pipeline_tests.sources import test_lm_eval, test_mmlu_pro, test_table
+from errclust_pipeline_tests.sources.formats import test_lm_eval, test_mmlu_pro, test_table
 from errclust_pipeline_tests.sources.reading import Read, write_lines
 
 LEAVES = (

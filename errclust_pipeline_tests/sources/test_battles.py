@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from errclust_pipeline.ingest import ingest
+from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.sources import SourceError
 from errclust_pipeline.sources.battles import base, find_battle_sets, read_battles
 from errclust_pipeline.sources.identity import question_id
 from errclust_pipeline.tables import BATTLES
 from errclust_pipeline.tables.soundness import problems_of
-from errclust_pipeline_tests.battle_files import (
+from errclust_pipeline_tests.helpers.battle_files import (
     arena_row,
     conversation,
     mt_bench_row,

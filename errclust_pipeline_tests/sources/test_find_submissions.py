@@ -10,8 +10,8 @@ from errclust_pipeline.sources import (
     find_submissions,
     read_submission,
 )
-from errclust_pipeline_tests.result_files import write_table
-from errclust_pipeline_tests.sources import test_inspect_ai, test_lm_eval, test_mmlu_pro
+from errclust_pipeline_tests.helpers.result_files import write_table
+from errclust_pipeline_tests.sources.formats import test_inspect_ai, test_lm_eval, test_mmlu_pro
 from errclust_pipeline_tests.sources.reading import Read
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from errclust_pipeline.ingest import ingest
-from errclust_pipeline.keys import Partition
-from errclust_pipeline.stages import STAGES
+from errclust_pipeline.ingestion.files import ingest
+from errclust_pipeline.stages.declarations import STAGES
 from errclust_pipeline.tables import TABLES
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
-from errclust_pipeline_tests.result_files import write_table
-from errclust_pipeline_tests.running import failures_of, run_phases
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline_tests.helpers.result_files import write_table
+from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
 STAGE_OF = {stage.table.name: stage for stage in STAGES}
 TABLE_OF = {stage.asset: stage.table for stage in STAGES}

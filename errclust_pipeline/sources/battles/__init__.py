@@ -13,7 +13,7 @@ from errclust_pipeline.sources.battles.fastchat import FastChatReader
 from errclust_pipeline.sources.battles.llmfao import LlmfaoReader
 from errclust_pipeline.sources.battles.lmsys import LmsysReader
 from errclust_pipeline.sources.battles.pandalm import PandalmReader
-from errclust_pipeline.sources.rows import constant_option, files_below
+from errclust_pipeline.sources.parsing.rows import constant_option, files_below
 
 __all__ = [
     "BATTLE_READERS",

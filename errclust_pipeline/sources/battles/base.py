@@ -25,11 +25,11 @@ from errclust_pipeline.sources.base import (
     SourceError,
     Submission,
 )
+from errclust_pipeline.sources.formats.table_files import Wanted, column_names, runs_of_table
 from errclust_pipeline.sources.identity import question_id, question_ids
-from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
-from errclust_pipeline.sources.rows import first_row
-from errclust_pipeline.sources.runs import NOT_AT_ONCE, Run, is_blank
-from errclust_pipeline.sources.table_files import Wanted, column_names, runs_of_table
+from errclust_pipeline.sources.parsing.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.parsing.rows import first_row
+from errclust_pipeline.sources.parsing.runs import NOT_AT_ONCE, Run, is_blank
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, WINNERS
 
 BATTLE_FILES = "battle_files"

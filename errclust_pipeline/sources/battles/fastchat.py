@@ -15,8 +15,8 @@ from errclust_pipeline.sources.battles.base import (
     time_of,
     whole_number,
 )
-from errclust_pipeline.sources.json_stream import Fault, rows_of_json_file
-from errclust_pipeline.sources.rows import metadata_json, text_of
+from errclust_pipeline.sources.parsing.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.parsing.rows import metadata_json, text_of
 
 QUESTION_FILE = "question.jsonl"
 ANSWER_FOLDER = "model_answer"

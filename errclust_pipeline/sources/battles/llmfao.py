@@ -18,9 +18,10 @@ from errclust_pipeline.sources.battles.base import (
     BattleBatch,
     battle_batches,
 )
+from errclust_pipeline.sources.formats.table_files import runs_of_table
 from errclust_pipeline.sources.identity import question_ids
-from errclust_pipeline.sources.json_stream import Fault
-from errclust_pipeline.sources.runs import (
+from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.runs import (
     NOT_AT_ONCE,
     Column,
     NotAlikeError,
@@ -29,7 +30,6 @@ from errclust_pipeline.sources.runs import (
     plain_texts,
     positions,
 )
-from errclust_pipeline.sources.table_files import runs_of_table
 
 PAIRS_FILE = "pairs-crowd.jsonl"
 

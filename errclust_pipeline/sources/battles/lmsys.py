@@ -20,9 +20,9 @@ from errclust_pipeline.sources.battles.base import (
     time_of,
     whole_number,
 )
-from errclust_pipeline.sources.json_stream import Fault
-from errclust_pipeline.sources.rows import metadata_json, text_of
-from errclust_pipeline.sources.runs import (
+from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.rows import metadata_json, text_of
+from errclust_pipeline.sources.parsing.runs import (
     ArrowRun,
     NotAlikeError,
     Run,

@@ -18,9 +18,9 @@ from errclust_pipeline.sources.battles.base import (
     battle_batches,
 )
 from errclust_pipeline.sources.identity import question_ids
-from errclust_pipeline.sources.json_stream import Fault
-from errclust_pipeline.sources.rows import text_of
-from errclust_pipeline.sources.runs import (
+from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.rows import text_of
+from errclust_pipeline.sources.parsing.runs import (
     NotAlikeError,
     Run,
     mapped,

@@ -1,1 +1,0 @@
-"""What touches the outside: the warehouse, its settings and the embedder."""

@@ -1,0 +1,268 @@
+"""Reader of the per-instance files of Every Eval Ever, the EvalEval coalition's shared format.
+
+A file is JSON lines, one instance a line, as its schema `instance_level_eval` lays down (0.0.1 to
+0.2.2). Whether an instance is right is what its `evaluation.is_correct` says, nothing else: scores
+are of any scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from errclust_pipeline.sources.base import (
+    BATCH_ROWS,
+    Batch,
+    SourceError,
+    Submission,
+    file_fingerprint,
+)
+from errclust_pipeline.sources.parsing.json_stream import (
+    Fault,
+    rows_of_json_file,
+    runs_of_json_file,
+)
+from errclust_pipeline.sources.parsing.rows import (
+    constant_option,
+    files_below,
+    first_row,
+    metadata_json,
+    text_of,
+    texts_of,
+)
+from errclust_pipeline.sources.parsing.runs import (
+    NotAlikeError,
+    ParsedRun,
+    batches_of_runs,
+    choice_lists,
+    is_blank,
+    positions_in,
+    rows_named,
+    texts,
+    values_of,
+)
+
+_SUFFIXES = (".jsonl", ".jsonl.gz")
+_KEYS = {"schema_version", "evaluation_id", "evaluation_name", "model_id", "sample_id", "input"}
+_NAMES = ("evaluation_name", "model_id")
+_SUBJECT_KEYS = ("subject", "category", "topic")
+
+
+class EveryEvalEverReader:
+    """Per-instance files of Every Eval Ever: a submission for each evaluation and model in a file.
+
+    An instance without a name or model belongs to nobody, and is rejected in every submission of
+    its file.
+    """
+
+    name = "every_eval_ever"
+    expects = "per-instance files of Every Eval Ever (.jsonl, schema instance_level_eval)"
+    options = frozenset({"benchmark", "model"})
+
+    def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
+        """List the pairs of evaluation and model in a file, or in a folder's files."""
+        found = []
+        renamed = [constant_option(options, name) for name in ("benchmark", "model")]
+        for file in files_below(path) if path.is_dir() else [path]:
+            if not _is_instance_file(file):
+                continue
+            pairs = dict.fromkeys(
+                pair for _, row in rows_of_json_file(file) if (pair := _pair(row)) is not None
+            )
+            if not pairs:
+                raise SourceError(f"{file} names no model and evaluation. Expected {self.expects}")
+            for number, option in enumerate(("benchmark", "model")):
+                there = {pair[number] for pair in pairs}
+                if renamed[number] is not None and len(there) > 1:
+                    raise SourceError(
+                        f"{file} holds results of {len(there)} {option}s, and option {option} "
+                        "names only one: leave the option out"
+                    )
+            revision = file_fingerprint(file)
+            found += [
+                Submission(
+                    benchmark=renamed[0] or benchmark,
+                    model=renamed[1] or model,
+                    reader=self.name,
+                    files=(str(file),),
+                    revision=revision,
+                    options={**options, "owner": [benchmark, model]},
+                )
+                for benchmark, model in pairs
+            ]
+        return found
+
+    def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+        """Stream the submission's instances; those of others in the file are passed over."""
+        owner = tuple(submission.options["owner"])
+
+        def convert(_source: str, _position: int, row: Any) -> dict[str, Any] | Fault | None:
+            if not isinstance(row, dict):
+                kind = type(row).__name__
+                return Fault("not_an_object", f"an instance is a {kind}, expected an object")
+            pair = _pair(row)
+            if pair is None:
+                return Fault("missing_name", "the instance names no evaluation or no model")
+            return _to_row(row) if pair == owner else None
+
+        def convert_columns(run: ParsedRun) -> tuple[ParsedRun, dict[str, Any]]:
+            is_own = np.ones(len(run), np.bool_)
+            for name, part in zip(_NAMES, owner, strict=True):
+                is_own &= rows_named(run.column(name), part, _name)
+            own = run if is_own.all() else run.where(is_own)
+            return own, _to_columns(own)
+
+        source = submission.files[0]
+        runs = (ParsedRun(source, *run) for run in runs_of_json_file(Path(source)))
+        return batches_of_runs(submission, batch_rows, runs, convert_columns, convert, self.expects)
+
+
+def _is_instance_file(path: Path) -> bool:
+    if not path.name.lower().endswith(_SUFFIXES):
+        return False
+    try:
+        row = first_row(rows_of_json_file(path))
+    except SourceError:
+        return False
+    return row is not None and row.keys() >= _KEYS
+
+
+def _pair(row: Any) -> tuple[str, str] | None:
+    """Return the names of an instance's evaluation and model."""
+    if not isinstance(row, dict):
+        return None
+    evaluation, model = (_name(row.get(name)) for name in _NAMES)
+    return (evaluation, model) if evaluation and model else None
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
+    given, evaluation = value.get("input"), value.get("evaluation")
+    if not isinstance(given, dict) or not isinstance(evaluation, dict):
+        return Fault("missing_field", "the instance has no input or no evaluation")
+    correct = evaluation.get("is_correct")
+    if not isinstance(correct, bool):
+        return Fault(
+            "missing_score", f"is_correct is {text_of(correct)}"[:200] + ", expected true or false"
+        )
+    question, identity = text_of(given.get("raw")), text_of(value.get("sample_id"))
+    if question is None or not question.strip():
+        return Fault("missing_question", "the instance's input.raw is empty")
+    if identity is None:
+        return Fault("missing_id", "the instance has no sample_id")
+    choices = texts_of(given.get("choices"))
+    gold = _gold(given.get("reference"))
+    recorded, prediction = _extracted(value.get("answer_attribution"))
+    details = value.get("metadata")
+    return {
+        "example_id": identity,
+        "subject": _subject(details),
+        "question": question,
+        "choices": choices,
+        "gold": gold,
+        "gold_choice": choices.index(gold) if choices and gold in choices else None,
+        "response": _response(value),
+        "extraction_recorded": recorded,
+        "prediction": prediction,
+        "predicted_choice": choices.index(prediction)
+        if choices and prediction in choices
+        else None,
+        "score": 1.0 if correct else 0.0,
+        "metric": "is_correct",
+        "metadata": _metadata(evaluation.get("score"), value.get("error"), details),
+    }
+
+
+def _to_columns(run: ParsedRun) -> dict[str, Any]:
+    """Return what `_to_row` does, of many instances at once."""
+    given, evaluation = run.inside("input"), run.inside("evaluation")
+    correct = evaluation.column("is_correct")
+    question, identity = texts(given.column("raw")), texts(run.column("sample_id"))
+    if not isinstance(correct, pa.Array) or correct.type != pa.bool_() or correct.null_count:
+        raise NotAlikeError
+    if question is None or is_blank(question).any() or identity is None or identity.null_count:
+        raise NotAlikeError
+    choices = choice_lists(given.column("choices"), texts_of)
+    gold = pa.array(list(map(_gold, values_of(given, "reference"))), pa.string())
+    extracted = list(map(_extracted, values_of(run, "answer_attribution")))
+    prediction = pa.array([answer for _, answer in extracted], pa.string())
+    details = values_of(run, "metadata")
+    of_rows = zip(values_of(evaluation, "score"), values_of(run, "error"), details, strict=True)
+    return {
+        "example_id": identity,
+        "subject": list(map(_subject, details)),
+        "question": question,
+        "choices": choices,
+        "gold": gold,
+        "gold_choice": positions_in(choices, gold),
+        "response": list(map(_response, run.values)),
+        "extraction_recorded": [is_recorded for is_recorded, _ in extracted],
+        "prediction": prediction,
+        "predicted_choice": positions_in(choices, prediction),
+        "score": correct.cast(pa.float64()),
+        "metric": "is_correct",
+        "metadata": [_metadata(*row) for row in of_rows],
+    }
+
+
+def _gold(reference: Any) -> str | None:
+    references = _texts(reference)
+    return "; ".join(references) if references else None
+
+
+def _metadata(score: Any, error: Any, details: Any) -> str | None:
+    named = details if isinstance(details, dict) else {}
+    return metadata_json({"score": score, "error": error, **named})
+
+
+def _subject(details: Any) -> str | None:
+    if not isinstance(details, dict):
+        return None
+    for key in _SUBJECT_KEYS:
+        if details.get(key) is not None:
+            return text_of(details[key])
+    return None
+
+
+def _texts(value: Any) -> list[str]:
+    """Return what is a list today, and was one text in the first versions, as a list."""
+    values = value if isinstance(value, list) else [value]
+    return [text_of(one) or "" for one in values if one is not None]
+
+
+def _extracted(attribution: Any) -> tuple[bool, str | None]:
+    """Return whether it is said which answer was extracted, and the last one that counts."""
+    if not isinstance(attribution, list):
+        return False, None
+    last = final = None
+    for step in attribution:
+        if isinstance(step, dict):
+            last = step
+            if step.get("is_terminal"):
+                final = step
+    if last is None:
+        return False, None
+    answer = text_of((final or last).get("extracted_value"))
+    return True, answer if answer and answer.strip() else None
+
+
+def _response(value: Mapping[str, Any]) -> str | None:
+    """Return what the model wrote, of a conversation last; where that is nothing, its thoughts."""
+    output = value.get("output")
+    if isinstance(output, dict):
+        written = "\n\n".join(_texts(output.get("raw")))
+        return written if written.strip() else "\n\n".join(_texts(output.get("reasoning_trace")))
+    # As the first version of the schema called them.
+    messages = value.get("messages", value.get("interactions"))
+    for message in reversed(messages) if isinstance(messages, list) else ():
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            said = message.get("content") or message.get("reasoning_trace")
+            return text_of(said) or ""
+    return None

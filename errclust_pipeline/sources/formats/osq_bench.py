@@ -1,0 +1,261 @@
+"""Reader of OSQ-bench, VILA-Lab's Open-LLM-Leaderboard: free answers that a judge marked.
+
+The questions were multiple-choice ones that can be asked without their options. A language model
+compared each answer with the right one and said "Correct" or "Incorrect".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from errclust_pipeline.sources.base import (
+    BATCH_ROWS,
+    Batch,
+    SourceError,
+    Submission,
+    file_fingerprint,
+)
+from errclust_pipeline.sources.formats.table_files import column_names, runs_of_table
+from errclust_pipeline.sources.parsing.json_stream import (
+    Fault,
+    rows_of_json_file,
+    runs_of_json_file,
+)
+from errclust_pipeline.sources.parsing.rows import (
+    constant_option,
+    files_below,
+    first_row,
+    metadata_json,
+    text_of,
+)
+from errclust_pipeline.sources.parsing.runs import (
+    NotAlikeError,
+    ParsedRun,
+    Run,
+    batches_of_runs,
+    is_blank,
+    mapped,
+    metadata_columns,
+    plain_texts,
+    positions,
+    texts,
+)
+
+DATASETS = frozenset(
+    {
+        "arc", "commonsenseqa", "hellaswag", "medmcqa", "mmlu", "openbookqa", "piqa", "race",
+        "winogrande",
+    }
+)  # fmt: skip
+"""The sets that the questions come from, as files are named by them, in small letters."""
+
+_KEYS = frozenset({"question", "gold_answer", "os_answer", "os_eval"})
+_FROM_OPTIONS = ("mcq_answer", "mcq_eval")
+"""The answer of the model that was shown the options, and whether it is right."""
+_ALL_KEYS = _KEYS | {*_FROM_OPTIONS, "dataset"}
+_JSON = (".json", ".json.gz")
+_JSON_LINES = (".jsonl", ".jsonl.gz")
+_SPLITS = frozenset({"train", "test", "validation", "data", "default"})
+_VERDICT = re.compile(r"\W*(?:grade\W*)?(correct|incorrect)\W*", re.IGNORECASE)
+_LONGEST_VERDICT = 100
+_NOT_JUDGED = "Cannot be answered"
+"""What the leaderboard's script writes if the judge cannot be reached."""
+
+
+class OsqBenchReader:
+    """OSQ-bench: a benchmark for each set of questions, `osq_<set>`, and a model for each folder.
+
+    The model is called as the folder is, since no row says it: `Large/GPT4/ARC.json` and
+    `gpt4/train/0000.parquet` are of `GPT4` and `gpt4`. The answer that the same model gave when it
+    was shown the options is kept in `metadata`.
+    """
+
+    name = "osq_bench"
+    expects = (
+        "judged answers of OSQ-bench, <model>/<set>.json or the hub's Parquet files, with the "
+        "fields question, gold_answer, os_answer and os_eval"
+    )
+    options = frozenset({"benchmark", "model", "threshold"})
+
+    def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
+        """List the models and sets of questions in a file, or in a folder's files."""
+        if path.is_dir():
+            files = [file for file in files_below(path) if _may_be_one(file)]
+        else:
+            files = [path]
+        benchmark, model = (constant_option(options, name) for name in ("benchmark", "model"))
+        found = [
+            Submission(
+                benchmark=benchmark or f"osq_{dataset.lower()}",
+                model=model or _model(file),
+                reader=self.name,
+                files=(str(file),),
+                revision=file_fingerprint(file),
+                options={**options, "dataset": dataset},
+            )
+            for file in files
+            if _is_one(file)
+            for dataset in _datasets(file)
+        ]
+        for option, given, values in (
+            ("benchmark", benchmark, {one.options["dataset"] for one in found}),
+            ("model", model, {_model(Path(one.files[0])) for one in found}),
+        ):
+            if given and len(values) > 1:
+                raise SourceError(
+                    f"{path} holds results of {len(values)} {option}s, and option {option} names "
+                    "only one: leave the option out"
+                )
+        return found
+
+    def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+        """Stream the answers to one set's questions; other sets' rows are passed over."""
+        path = Path(submission.files[0])
+        dataset = submission.options["dataset"]
+
+        def convert(_: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
+            if not isinstance(row, dict):
+                kind = type(row).__name__
+                return Fault("not_an_object", f"the row is a {kind}, expected an object")
+            return _to_row(position, row) if _dataset(row, path) == dataset else None
+
+        def convert_columns(run: Run) -> tuple[Run, dict[str, Any]]:
+            own = _of_dataset(run, path, dataset)
+            return own, _to_columns(own)
+
+        return batches_of_runs(
+            submission,
+            batch_rows,
+            _runs(path),
+            convert_columns,
+            convert,
+            self.expects,
+        )
+
+
+def _may_be_one(path: Path) -> bool:
+    """Whether a file in a folder is worth opening, by its name."""
+    name = path.name.lower()
+    return name.endswith((*_JSON_LINES, ".parquet")) or (
+        name.endswith(_JSON) and name.split(".")[0] in DATASETS
+    )
+
+
+def _is_one(path: Path) -> bool:
+    name = path.name.lower()
+    try:
+        if name.endswith(".parquet"):
+            return set(column_names(path)) >= _KEYS
+        if name.endswith(_JSON + _JSON_LINES):
+            row = first_row(rows_of_json_file(path))
+            return row is not None and row.keys() >= _KEYS
+    except SourceError:
+        return False  # A file of another reader's may be damaged too.
+    return False
+
+
+def _runs(path: Path) -> Iterator[Run]:
+    if path.name.lower().endswith(".parquet"):
+        yield from runs_of_table(path, sorted(_ALL_KEYS))
+    else:
+        for run in runs_of_json_file(path):
+            yield ParsedRun(str(path), *run)
+
+
+def _datasets(path: Path) -> list[str]:
+    """List the sets whose questions a file holds, in its order."""
+    found: dict[str, None] = {}
+    for run in _runs(path):
+        try:
+            found |= dict.fromkeys(_dataset_column(run, path).unique().to_pylist())
+        except (NotAlikeError, pa.ArrowException, ValueError):
+            rows = (row for row in run.rows() if isinstance(row, dict))
+            found |= dict.fromkeys(_dataset(row, path) for row in rows)
+    return list(found)
+
+
+def _dataset(row: Mapping[str, Any], path: Path) -> str:
+    """Return the set that a row is of: what it says, or else its file's name."""
+    return _dataset_name(row.get("dataset"), path)
+
+
+def _dataset_name(name: Any, path: Path) -> str:
+    return name if isinstance(name, str) and name.strip() else path.name.split(".")[0]
+
+
+def _dataset_column(run: Run, path: Path) -> pa.Array:
+    names = mapped(run.column("dataset"), partial(_dataset_name, path=path), pa.string())
+    return names if isinstance(names, pa.Array) else pa.repeat(names, len(run))
+
+
+def _of_dataset(run: Run, path: Path, dataset: str) -> Run:
+    """Return the rows of a set of questions."""
+    own = pc.equal(_dataset_column(run, path), dataset).to_numpy(zero_copy_only=False)
+    return run if own.all() else run.where(own)
+
+
+def _model(path: Path) -> str:
+    folder = path.resolve().parent
+    while folder.name.lower() in _SPLITS:
+        folder = folder.parent
+    if not folder.name:
+        raise SourceError(f"{path}: no folder says which model it is of: set option model")
+    return folder.name
+
+
+def _to_row(position: int, row: Mapping[str, Any]) -> dict[str, Any] | Fault:
+    question, score = row.get("question"), _score(row.get("os_eval"))
+    if not isinstance(question, str) or not question.strip():
+        return Fault("missing_question", "the row's question is empty")
+    if isinstance(score, Fault):
+        return score
+    return {
+        "example_id": str(position),
+        "question": question,
+        "gold": text_of(row.get("gold_answer")),
+        "response": text_of(row.get("os_answer")) or "",
+        # The judge read the whole answer: nobody extracted one from it.
+        "extraction_recorded": False,
+        "score": score,
+        "metric": "os_eval",
+        "metadata": metadata_json({name: row.get(name) for name in _FROM_OPTIONS}),
+    }
+
+
+def _to_columns(run: Run) -> dict[str, Any]:
+    """Return what `_to_row` does, of many rows at once."""
+    question = plain_texts(run, "question")
+    if is_blank(question).any():
+        raise NotAlikeError
+    response = texts(run.column("os_answer"))
+    return {
+        "example_id": positions(run).cast(pa.string()),
+        "question": question,
+        "gold": texts(run.column("gold_answer")),
+        "response": "" if response is None else response.fill_null(""),
+        "extraction_recorded": False,
+        "score": mapped(run.column("os_eval"), _score, pa.float64()),
+        "metric": "os_eval",
+        "metadata": metadata_columns(run, _FROM_OPTIONS),
+    }
+
+
+def _score(verdict: Any) -> float | Fault:
+    if verdict is None or verdict == _NOT_JUDGED:
+        return Fault("not_judged", "the judge gave no verdict on the answer")
+    match = (
+        _VERDICT.fullmatch(verdict)
+        if isinstance(verdict, str) and len(verdict) <= _LONGEST_VERDICT
+        else None
+    )
+    if match is None:
+        shown = repr(verdict)[:_LONGEST_VERDICT]
+        return Fault("unreadable_verdict", f"os_eval is {shown}, expected Correct or Incorrect")
+    return 1.0 if match[1].lower() == "correct" else 0.0

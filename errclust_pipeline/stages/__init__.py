@@ -1,0 +1,1 @@
+"""The stages, and whether a partition of one is up to date."""

@@ -1,0 +1,1 @@
+"""Choosing training examples and writing them."""

@@ -1,0 +1,242 @@
+"""Selecting training examples for a model, from a pool or without: what `errclust select` does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from errclust_pipeline import __version__
+from errclust_pipeline.analysis.selection import contaminated, target_specifications
+from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.hub.client import Hub, HubAddress, is_hub_address
+from errclust_pipeline.ingestion.from_hub import fetched
+from errclust_pipeline.orchestration.assets.embedding import embedded
+from errclust_pipeline.settings import Settings
+from errclust_pipeline.sources.base import SourceError
+from errclust_pipeline.sources.formats.table_files import TABLE_ENDINGS
+from errclust_pipeline.tables import QUESTIONS, RESPONSES
+from errclust_pipeline.training.export import export_examples, export_specifications
+from errclust_pipeline.training.pool import TrainingExample, TrainingPool, read_pool
+from errclust_pipeline.views.demand import ChosenCandidates, ModelDemand, choose, read_demand
+from errclust_pipeline.views.marks import read_region_names
+from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SelectedExamples:
+    """A selection and all that is told of it.
+
+    Attributes
+    ----------
+    partition : Partition
+    chosen : ChosenCandidates
+    model : ModelDemand
+    pool : TrainingPool or None
+    refused : mapping from reason to int
+        Examples of the pool that are questions of the benchmark.
+    specifications : DataFrame or None
+        Without a pool, what to write.
+    text_of : mapping from candidate or question id to text
+    example_ids : mapping from question id to str
+        The ids that the model's results give the questions.
+    """
+
+    partition: Partition
+    chosen: ChosenCandidates
+    model: ModelDemand
+    budget: int
+    pool: TrainingPool | None
+    refused: Mapping[str, int]
+    specifications: pd.DataFrame | None
+    text_of: Mapping[str, str]
+    example_ids: Mapping[str, str]
+
+    @property
+    def picks(self) -> pd.DataFrame:
+        """One row a pick."""
+        return self.chosen.picks
+
+    @property
+    def suspects(self) -> list[dict[str, Any]]:
+        """Errors on questions whose key is suspected."""
+        return self.model.suspects
+
+    def summary(self) -> str:
+        """Say in a sentence what was selected for what."""
+        text = (
+            f"{len(self.picks):,} picks for {len(self.model.rows):,} errors of the development "
+            f"split; {len(self.model.held_out):,} questions are held out"
+        )
+        if len(self.picks) < self.budget:
+            text += (
+                f". Fewer than the {self.budget:,} asked for: no other adds anything, or regions "
+                "have as many as they may"
+            )
+        return text
+
+    def about_pool(self) -> str:
+        """Say what became of the pool's rows."""
+        if self.pool is None:
+            return (
+                "No pool: the picks are errors to write examples like. They are benchmark "
+                "questions, never training data."
+            )
+        left_out = {**self.pool.left_out, **{f"refused: {k}": v for k, v in self.refused.items()}}
+        names = ", ".join(f"{what} from {name}" for what, name in self.pool.columns.items())
+        text = f"Pool: {len(self.pool.examples):,} examples ({names})"
+        for reason, count in left_out.items():
+            text += f"; {count:,} {reason.replace('_', ' ')}"
+        return text
+
+    def coverages(self) -> list[tuple[str, float]]:
+        """Return the coverage of the selection, then those of the baselines."""
+        return [("this selection", self.chosen.coverage), *self.chosen.baselines.items()]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it for scripts."""
+        import json
+
+        specifications = self.specifications
+        return {
+            "picks": json.loads(self.picks.to_json(orient="records")),
+            "coverage": dict(self.coverages()),
+            "pool_nearness": self.chosen.nearness if self.pool else None,
+            "suggested_budget": self.chosen.suggested,
+            "left_out": dict(self.pool.left_out) if self.pool else {},
+            "refused": dict(self.refused),
+            "specifications": None
+            if specifications is None
+            else json.loads(specifications.to_json(orient="records")),
+            "suspected_faults": self.suspects,
+            "held_out_questions": len(self.model.held_out),
+        }
+
+    def export(self, folder: Path, command: str) -> None:
+        """Write the selection to a folder; see `training_export`."""
+        about = {
+            "Benchmark": self.partition.benchmark,
+            "Model whose errors guided it": self.partition.model,
+            "Made by": f"errclust {__version__}",
+            "Command": command,
+            "Selected": self.summary(),
+        }
+        held_out = {name: self.example_ids.get(name) for name in self.model.held_out}
+        if self.pool is not None:
+            of_id = {one.example_id: one for one in self.pool.examples}
+            examples = [of_id[name] for name in self.picks["candidate_id"]]
+            about |= {
+                "Pool": self.pool.name,
+                "Rows of the pool": self.about_pool().removeprefix("Pool: "),
+            }
+            export_examples(folder, examples, self.picks, held_out, about)
+            return
+        assert self.specifications is not None, "without a pool, there are specifications"
+        rows = self.specifications.to_dict("records")
+        for row in rows:
+            row["exemplars"] = [
+                {"question_id": name, "question": self.text_of[name]} for name in row["exemplars"]
+            ]
+        export_specifications(folder, [_plain(row) for row in rows], self.picks, held_out, about)
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a row without the NaN that pandas has for what is missing."""
+    return {str(name): None if value != value else value for name, value in row.items()}
+
+
+def read_given_pool(pool: str, columns: Mapping[str, str], split: str | None) -> TrainingPool:
+    """Read a pool from a path or an address of the hub.
+
+    Raises
+    ------
+    SourceError, HubError
+        If it cannot be read.
+    """
+    if not is_hub_address(pool):
+        return read_pool(Path(pool), columns, split)
+    hub, address = Hub(), HubAddress.parse(pool)
+    if not address.name:
+        raise SourceError(f"{pool} is an organisation: name a dataset of it, {pool}/dataset")
+    here = fetched(hub, address, TABLE_ENDINGS, "training examples")
+    try:
+        return replace(read_pool(hub.local(here), columns, split), name=str(here))
+    except SourceError as error:
+        raise SourceError(f"{pool}: {error}") from error
+
+
+def select_examples(
+    store: Warehouse,
+    partition: Partition,
+    settings: Settings,
+    embedder: EmbedderResource,
+    budget: int,
+    pool: TrainingPool | None,
+    log: Callable[[str], None],
+) -> SelectedExamples:
+    """Select training examples for a model's errors on a benchmark.
+
+    Parameters
+    ----------
+    pool : TrainingPool or None
+        Without one, the picks are errors to write examples like, with specifications.
+    log : callable
+        Takes a line on what is embedded.
+
+    Raises
+    ------
+    WarehouseError
+        If the model's hot spots were not computed yet.
+    """
+    model = read_demand(store, partition, settings.for_benchmark(partition.benchmark))
+    questions = store.read(
+        QUESTIONS,
+        Partition(partition.benchmark),
+        columns=["question_id", "question", "text_id", "text"],
+    ).to_pylist()
+    known = {row["question_id"]: row for row in questions}
+    labels = read_region_names(store, partition.benchmark)
+    text_of = {name: row["question"] for name, row in known.items()}
+    asked = store.read(RESPONSES, partition, columns=["question_id", "example_id"]).to_pylist()
+    example_ids = {row["question_id"]: row["example_id"] for row in asked}
+
+    def vectors_of(rows: Sequence[Mapping[str, Any]]) -> Any:
+        texts = {row["text_id"]: row["text"] for row in rows}
+        found, _ = embedded(log, store.storage, embedder, [row["text_id"] for row in rows], texts)
+        return found
+
+    guiding = vectors_of([known[name] for name in model.questions.question_ids])
+    if pool is None:
+        ids = [model.questions.question_ids[row] for row in model.rows]
+        chosen = choose(model, guiding, ids, guiding[model.rows], budget, labels)
+        specifications = target_specifications(
+            chosen.picks, model.questions, model.demand.weight, budget, labels
+        )
+        return SelectedExamples(
+            partition, chosen, model, budget, None, {}, specifications, text_of, example_ids
+        )
+    candidates = vectors_of(
+        [{"text_id": one.text_id, "text": one.instruction} for one in pool.examples]
+    )
+    reasons = contaminated(
+        [one.instruction for one in pool.examples],
+        [row["question"] for row in questions],
+        candidates,
+        vectors_of(questions),
+    )
+    kept = [row for row, reason in enumerate(reasons) if reason is None]
+    refused = Counter(reason.value for reason in reasons if reason is not None)
+    usable: list[TrainingExample] = [pool.examples[row] for row in kept]
+    chosen = choose(
+        model, guiding, [one.example_id for one in usable], candidates[kept], budget, labels
+    )
+    text_of |= {one.example_id: one.instruction for one in usable}
+    return SelectedExamples(
+        partition, chosen, model, budget, pool, dict(refused), None, text_of, example_ids
+    )

@@ -1,0 +1,1 @@
+"""Tables read into arrays on the map; read once, nothing computed."""

@@ -1,0 +1,1 @@
+"""Where tables lie, and how they are read and written."""

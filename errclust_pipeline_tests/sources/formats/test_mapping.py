@@ -1,0 +1,126 @@
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from errclust_pipeline.sources import SourceError
+from errclust_pipeline.sources.formats import mapping
+from errclust_pipeline.sources.formats.mapping import KEYS, read_mapping
+from errclust_pipeline_tests.sources.reading import result_or_refusal
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mapping.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_mapping_becomes_the_readers_options(tmp_path: Path) -> None:
+    text = """
+    benchmark: imdb
+    model: org/m
+    split: test
+    threshold: 0.7
+    columns:
+      question: [title, text]
+      gold: label
+    labels: {1: positive, 0: negative}
+    models:
+      org/a: {prediction: a}
+    """
+    assert read_mapping(write(tmp_path, text)) == {
+        "benchmark": "imdb",
+        "model": "org/m",
+        "split": "test",
+        "threshold": 0.7,
+        "columns": {"input_text": ["title", "text"], "correct_answer": "label"},
+        "labels": ["negative", "positive"],
+        "models": {"org/a": {"prediction": "a"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colums: {}", "key 'colums' is not known: did you mean columns?"),
+        ("columns: {promt: a}", r"columns: key 'promt' is not known: .*Known are example_id"),
+        ("models: {a: {scores: b}}", r"models: a: key 'scores' is not known: did you mean score?"),
+        ("columns: {score: 1}", r"columns: score is 1, expected a text: put it in quotes"),
+        ("columns: {score: [a]}", r"columns: score is \['a'\], expected a text"),
+        ("columns: [a]", r"columns is \['a'\], expected names with a value each"),
+        ("columns: {gold: a, correct_answer: b}", "correct_answer and its other name"),
+        ("benchmark: 2024", "benchmark is 2024, expected a text: put it in quotes"),
+        ("model: ''", "model is ''"),
+        ("threshold: high", "threshold is 'high', expected a number"),
+        # In YAML, yes and no are truth values.
+        ("labels: [no, yes]", "labels is False, expected a text: put it in quotes"),
+        ("labels: {1: a, 2: b}", "labels has the numbers 1, 2, expected 0, 1, …"),
+        ("labels: [a, a]", "labels holds a name twice"),
+        ("labels: 3", "labels is 3, expected the labels' names in a list"),
+        ("model: a\nmodel: b", "key 'model' is given twice"),
+        ("columns: {score: a, score: b}", "key 'score' is given twice"),
+        ("[1]", "holds no keys: expected some of benchmark"),
+        ("", "holds no keys"),
+        ("a: [", "not valid YAML"),
+        ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
+        ("a: 2026-99-99", "not valid YAML"),
+        ("[" * 2_000, "not valid YAML"),
+    ],
+)
+def test_what_is_wrong_in_a_mapping_is_told_by_file_and_key(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message.replace("?", r"\?")) as error:
+        read_mapping(write(tmp_path, text))
+    assert str(error.value).startswith(str(tmp_path / "mapping.yaml"))
+
+
+def test_a_mapping_that_is_absent_or_too_large_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceError, match="cannot be read: No such file"):
+        read_mapping(tmp_path / "none.yaml")
+    monkeypatch.setattr(mapping, "MAX_MAPPING_BYTES", 3)
+    with pytest.raises(SourceError, match="is larger than"):
+        read_mapping(write(tmp_path, "a: bcdef"))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "a", "b", 0.5]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["question", "gold", "score", "x", 0, 1, True]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    given_keys=st.dictionaries(st.sampled_from([*KEYS, "other", 1]), VALUES, max_size=4),
+    cut=st.integers(0, 200) | st.none(),
+)
+def test_no_mapping_ends_in_a_traceback(given_keys: dict[Any, Any], cut: int | None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), yaml.safe_dump(given_keys)[:cut])
+        found = result_or_refusal(partial(read_mapping, path))
+        if isinstance(found, SourceError):
+            assert str(path) in str(found)
+        else:
+            assert found.keys() <= set(KEYS)
+
+
+def test_a_mapping_that_refers_to_itself_is_read_in_no_time(tmp_path: Path) -> None:
+    pieces = ["&a0 {x: 1}"]
+    pieces += [f"&a{n} {{x: *a{n - 1}, y: *a{n - 1}, z: *a{n - 1}}}" for n in range(1, 40)]
+    text = f"labels: [{', '.join(pieces)}]\nbenchmark: *a39"
+    for content, message in ((text, "benchmark is {"), ("labels: &a [*a]", r"labels is \[")):
+        with pytest.raises(SourceError, match=message):
+            read_mapping(write(tmp_path, content))

@@ -24,6 +24,7 @@ from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.stages.declarations import PHASES, State
 from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline.warehouse.keys import BattleSet, Partition, benchmarks_of
+from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 PROCESS_TAG = "errclust/process"
@@ -274,7 +275,7 @@ def execute_all(
                 one
                 for one in partitions
                 if Partition(one.benchmark) not in lost
-                and (one in left or stages.models_of(warehouse, one.benchmark))
+                and (one in left or models_of(warehouse, one.benchmark))
             ]
         for planned in plan(warehouse, settings, left, [phase]):
             started(planned)

@@ -29,10 +29,10 @@ from errclust_pipeline.report.contents import ReportError
 from errclust_pipeline.report.drawing import nearest_scale
 from errclust_pipeline.report.plots import NO_LAYOUT
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages.declarations import models_of
 from errclust_pipeline.tables import HOT_SPOTS, QUESTION_MAP, QUESTIONS, REGION_LABELS
 from errclust_pipeline.views import marks
 from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.storage import Storage
 from errclust_pipeline.warehouse.warehouse import Warehouse
 

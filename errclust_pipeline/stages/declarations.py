@@ -59,6 +59,7 @@ from errclust_pipeline.tables import (
     Table,
 )
 from errclust_pipeline.warehouse.keys import BattleSet, Partition
+from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse, WarehouseError
 
 
@@ -329,7 +330,11 @@ def provenance(
         sources = [_BY_ASSET[asset] for asset in stage.upstream]
         gathered = [] if stage.by_model else [one for one in sources if one.by_model]
         needed = [one for one in gathered if one.asset not in stage.of_some]
-        models = _models_with(warehouse, partition.benchmark, needed) if needed else []
+        models = (
+            models_of(warehouse, partition.benchmark, [source.table for source in needed])
+            if needed
+            else []
+        )
         for source in sources:
             if source in gathered:
                 where = {
@@ -370,20 +375,6 @@ def rests_on(those: Iterable[Stage]) -> set[str]:
             found.add(asset)
             to_do += _BY_ASSET[asset].upstream
     return found
-
-
-def models_of(warehouse: Warehouse, benchmark: str) -> list[str]:
-    """Return the keys of the models whose results and errors on a benchmark are known, sorted."""
-    return _models_with(warehouse, benchmark, (RAW_RESULTS, ERROR_TABLE))
-
-
-def _models_with(warehouse: Warehouse, benchmark: str, sources: Iterable[Stage]) -> list[str]:
-    """Return the models for which all these stages were computed: one may have failed in one."""
-    found = (
-        {partition.model for partition in warehouse.partitions(source.table, benchmark)}
-        for source in sources
-    )
-    return sorted(set.intersection(*found))
 
 
 def _doublings(models: int) -> str:

@@ -18,9 +18,9 @@ from errclust_pipeline.analysis.diagnosis import (
 )
 from errclust_pipeline.analysis.language import Prompt
 from errclust_pipeline.settings import DiagnosisSettings
-from errclust_pipeline.stages.declarations import models_of
 from errclust_pipeline.tables import ERRORS, QUESTION_MAP, RESPONSES
 from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _MODELS_TO_COMPARE_WITH = 8

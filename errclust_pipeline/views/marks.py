@@ -15,7 +15,6 @@ from errclust_pipeline.analysis.comparison import ModelAnswers, leave_out_artefa
 from errclust_pipeline.analysis.labelling import phrases_of
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial import TooFewModelsError, expected_errors, hot_for_others
-from errclust_pipeline.stages.declarations import models_of
 from errclust_pipeline.tables import (
     ERRORS,
     HOT_REGIONS,
@@ -26,6 +25,7 @@ from errclust_pipeline.tables import (
     Table,
 )
 from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 if TYPE_CHECKING:

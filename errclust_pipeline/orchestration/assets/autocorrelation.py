@@ -20,10 +20,11 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import at_a_glance
-from errclust_pipeline.stages.declarations import AUTOCORRELATION_STAGE, models_of, provenance
+from errclust_pipeline.stages.declarations import AUTOCORRELATION_STAGE, provenance
 from errclust_pipeline.tables import AUTOCORRELATION
 from errclust_pipeline.views.marks import read_expected, read_map, read_marks, reference_models
 from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _MOST_SHOWN_BESIDE = 20

@@ -17,11 +17,12 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import at_a_glance
-from errclust_pipeline.stages.declarations import LEADERBOARD_STAGE, models_of, provenance
+from errclust_pipeline.stages.declarations import LEADERBOARD_STAGE, provenance
 from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
 from errclust_pipeline.views.likelihoods import UNCERTAINTY_OF_A_MODEL, read_uncertainty_of_models
 from errclust_pipeline.views.marks import read_map, read_marks, read_region_names_if_there
 from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.models import models_of
 
 
 @dg.asset(

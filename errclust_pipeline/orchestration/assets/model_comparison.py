@@ -23,10 +23,11 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import at_a_glance
-from errclust_pipeline.stages.declarations import MODEL_COMPARISON_STAGE, models_of, provenance
+from errclust_pipeline.stages.declarations import MODEL_COMPARISON_STAGE, provenance
 from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION
 from errclust_pipeline.views.marks import read_answers, read_map, read_option_counts
 from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.models import models_of
 
 
 @dg.asset(

@@ -79,7 +79,7 @@ def measure(case: Case, times: int) -> dict[str, Any]:
 
     def read() -> int:
         return sum(
-            batch.responses.num_rows + batch.rejects.num_rows + batch.passed_over
+            batch.responses.num_rows + batch.rejects.num_rows + batch.skipped
             for submission in submissions
             for batch in read_submission(submission)
         )

@@ -85,13 +85,13 @@ class Submission:
 class Batch:
     """Some rows of a submission: usable ones, unusable ones, and how many were passed over.
 
-    `passed_over` counts rows that are fine but not this submission's to use (another answer
+    `skipped` counts rows that are fine but not this submission's to use (another answer
     filter's row of the same question, another model's row in a shared file).
     """
 
     responses: pa.RecordBatch
     rejects: pa.RecordBatch
-    passed_over: int = 0
+    skipped: int = 0
 
 
 def with_sources(
@@ -102,7 +102,7 @@ def with_sources(
         yield Batch(
             renamed_sources(batch.responses, files, names),
             renamed_sources(batch.rejects, files, names),
-            batch.passed_over,
+            batch.skipped,
         )
 
 
@@ -322,7 +322,7 @@ class BatchBuilder(RowCollector):
         same = {"model_name": submission.model, "benchmark_name": submission.benchmark}
         super().__init__(RESPONSES, REJECTS, submission.revision, same, batch_rows)
         self._threshold = float(submission.options.get("threshold", DEFAULT_THRESHOLD))
-        self._passed_over = 0
+        self._skipped = 0
         self._seen: set[str] = set()
 
     def add(self, row: dict[str, Any], *, source: str, position: int) -> None:
@@ -374,15 +374,15 @@ class BatchBuilder(RowCollector):
         self.usable += len(ids)
         return True
 
-    def pass_over(self, rows: int = 1) -> None:
+    def skip(self, rows: int = 1) -> None:
         """Count rows that are fine but not this submission's to use."""
-        self._passed_over += rows
+        self._skipped += rows
 
     def take(self) -> Batch:
         """Hand out what was collected since the last call, possibly nothing."""
         responses, rejects = self.take_rows()
-        batch = Batch(responses, rejects, self._passed_over)
-        self._passed_over = 0
+        batch = Batch(responses, rejects, self._skipped)
+        self._skipped = 0
         return batch
 
     def _derive(self, columns: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from errclust_pipeline.analysis.errors import text_id
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.formats.table_files import column_names, rows_of_table, tables_at
-from errclust_pipeline.sources.parsing.json_stream import Fault
-from errclust_pipeline.sources.parsing.runs import cell
+from errclust_pipeline.sources.parsing.json_stream import RowError
+from errclust_pipeline.sources.parsing.row_blocks import cell
 
 INSTRUCTION, ANSWER = "instruction", "answer"
 _USUAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -104,7 +104,7 @@ def read_pool(path: Path, columns: Mapping[str, str], split: str | None = None) 
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
             named = named or names
             for position, row in rows_of_table(file, names.values()):
-                if isinstance(row, Fault):
+                if isinstance(row, RowError):
                     left_out[row.reason] += 1
                     continue
                 instruction, answer = (cell(row, names[what]) for what in (INSTRUCTION, ANSWER))

@@ -19,16 +19,16 @@ class Read:
     def __init__(self, submission: Submission, batch_rows: int = 1_000) -> None:
         self.rows: list[dict[str, Any]] = []
         self.rejects: list[dict[str, Any]] = []
-        self.passed_over = 0
+        self.skipped = 0
         for batch in read_submission(submission, batch_rows):
             self.rows += batch.responses.to_pylist()
             self.rejects += batch.rejects.to_pylist()
-            self.passed_over += batch.passed_over
+            self.skipped += batch.skipped
 
     @property
     def total(self) -> int:
         """All rows accounted for."""
-        return len(self.rows) + len(self.rejects) + self.passed_over
+        return len(self.rows) + len(self.rejects) + self.skipped
 
     @property
     def reasons(self) -> list[str]:

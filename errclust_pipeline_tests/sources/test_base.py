@@ -21,13 +21,13 @@ def test_a_batch_has_the_tables_schemas_and_counts_every_row() -> None:
     builder = BatchBuilder(SUBMISSION)
     builder.add(row(), source="file", position=0)
     builder.add(row(), source="file", position=1)
-    builder.pass_over()
+    builder.skip()
     batch = builder.take()
     assert batch.responses.schema.equals(RESPONSES.schema)
     assert batch.rejects.schema.equals(REJECTS.schema)
-    assert (batch.responses.num_rows, batch.rejects.num_rows, batch.passed_over) == (1, 1, 1)
+    assert (batch.responses.num_rows, batch.rejects.num_rows, batch.skipped) == (1, 1, 1)
     empty = builder.take()
-    assert (empty.responses.num_rows, empty.rejects.num_rows, empty.passed_over) == (0, 0, 0)
+    assert (empty.responses.num_rows, empty.rejects.num_rows, empty.skipped) == (0, 0, 0)
 
 
 def test_a_row_that_cannot_be_stored_is_rejected_and_the_others_are_kept() -> None:

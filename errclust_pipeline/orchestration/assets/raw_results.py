@@ -56,7 +56,7 @@ def raw_results(
         nonlocal passed_over, correct, score, preview
         read = read_submission(submission)
         for batch in with_sources(read, submission.files, recorded.files):
-            passed_over += batch.passed_over
+            passed_over += batch.skipped
             correct += batch.responses.column("correct").true_count
             score += pc.sum(batch.responses.column("score")).as_py() or 0.0
             outcomes.update(

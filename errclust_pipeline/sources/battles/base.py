@@ -25,11 +25,11 @@ from errclust_pipeline.sources.base import (
     SourceError,
     Submission,
 )
-from errclust_pipeline.sources.formats.table_files import Wanted, column_names, runs_of_table
+from errclust_pipeline.sources.formats.table_files import Wanted, column_names, row_blocks_of_table
 from errclust_pipeline.sources.identity import question_id, question_ids
-from errclust_pipeline.sources.parsing.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
+from errclust_pipeline.sources.parsing.row_blocks import NOT_AT_ONCE, RowBlock, is_blank
 from errclust_pipeline.sources.parsing.rows import first_row
-from errclust_pipeline.sources.parsing.runs import NOT_AT_ONCE, Run, is_blank
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, WINNERS
 
 BATTLE_FILES = "battle_files"
@@ -271,9 +271,9 @@ def battle_batches(
     submission: Submission,
     batch_rows: int,
     columns: Wanted,
-    to_battles: Callable[[Any], Sequence[dict[str, Any]] | Fault],
+    to_battles: Callable[[Any], Sequence[dict[str, Any]] | RowError],
     expects: str,
-    to_columns: Callable[[Run], Mapping[str, Any]] | None = None,
+    to_columns: Callable[[RowBlock], Mapping[str, Any]] | None = None,
 ) -> Iterator[BattleBatch]:
     """Turn the rows of a battle set's files into batches.
 
@@ -299,13 +299,13 @@ def battle_batches(
     builder = BattleBuilder(submission, batch_rows)
     count = 0
     for file in submission.files[: submission.options[BATTLE_FILES]]:
-        for run in _parts(runs_of_table(Path(file), columns)):
-            count += len(run)
+        for block in _parts(row_blocks_of_table(Path(file), columns)):
+            count += len(block)
             # The last row of a JSON list comes by itself.
-            is_added = to_columns and len(run) > 1 and _add_at_once(builder, run, to_columns)
+            is_added = to_columns and len(block) > 1 and _add_at_once(builder, block, to_columns)
             if not is_added:
-                for position, value in zip(run.positions, run.rows(), strict=True):
-                    _add_row(builder, run.source, position, value, to_battles)
+                for position, value in zip(block.positions, block.rows(), strict=True):
+                    _add_row(builder, block.source, position, value, to_battles)
                     if builder.full():
                         yield builder.take()
             if builder.full():
@@ -321,17 +321,17 @@ def battle_batches(
         )
 
 
-def _parts(runs: Iterable[Run]) -> Iterator[Run]:
-    for run in runs:
-        for start in range(0, len(run), _MOST_AT_ONCE):
-            yield run.part(start, start + _MOST_AT_ONCE)
+def _parts(blocks: Iterable[RowBlock]) -> Iterator[RowBlock]:
+    for block in blocks:
+        for start in range(0, len(block), _MOST_AT_ONCE):
+            yield block.part(start, start + _MOST_AT_ONCE)
 
 
 def _add_at_once(
-    builder: BattleBuilder, run: Run, to_columns: Callable[[Run], Mapping[str, Any]]
+    builder: BattleBuilder, block: RowBlock, to_columns: Callable[[RowBlock], Mapping[str, Any]]
 ) -> bool:
     try:
-        return builder.add_columns(to_columns(run), source=run.source)
+        return builder.add_columns(to_columns(block), source=block.source)
     except NOT_AT_ONCE:
         return False
 
@@ -341,16 +341,16 @@ def _add_row(
     source: str,
     position: int,
     value: Any,
-    to_battles: Callable[[Any], Sequence[dict[str, Any]] | Fault],
+    to_battles: Callable[[Any], Sequence[dict[str, Any]] | RowError],
 ) -> None:
-    found: Sequence[dict[str, Any]] | Fault
+    found: Sequence[dict[str, Any]] | RowError
     try:
-        found = value if isinstance(value, Fault) else to_battles(value)
+        found = value if isinstance(value, RowError) else to_battles(value)
     except RecursionError:
-        found = Fault("nested_too_deeply", "lists or objects stand too deeply in each other")
+        found = RowError("nested_too_deeply", "lists or objects stand too deeply in each other")
     except (ValueError, OverflowError) as error:
-        found = Fault("unreadable_value", f"a value of the row cannot be used: {error}")
-    if isinstance(found, Fault):
+        found = RowError("unreadable_value", f"a value of the row cannot be used: {error}")
+    if isinstance(found, RowError):
         shown = value if found.excerpt is None and found is not value else found.excerpt
         builder.reject(found.reason, found.detail, source=source, position=position, row=shown)
         return

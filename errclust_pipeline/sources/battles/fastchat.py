@@ -15,7 +15,7 @@ from errclust_pipeline.sources.battles.base import (
     time_of,
     whole_number,
 )
-from errclust_pipeline.sources.parsing.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.rows import metadata_json, text_of
 
 QUESTION_FILE = "question.jsonl"
@@ -98,7 +98,7 @@ class FastChatReader:
         for file in map(Path, submission.files[count + 1 :]):
             answers |= _read_answers(file)
 
-        def convert(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+        def convert(row: dict[str, Any]) -> list[dict[str, Any]] | RowError:
             return _to_battles(row, questions, answers)
 
         return battle_batches(submission, batch_rows, _COLUMNS, convert, self.expects)
@@ -144,20 +144,24 @@ def _to_battles(
     row: dict[str, Any],
     questions: Mapping[str, tuple[_Turns, str | None]],
     answers: Mapping[tuple[str, str], _Turns],
-) -> list[dict[str, Any]] | Fault:
+) -> list[dict[str, Any]] | RowError:
     turn = whole_number(row.get("turn"))
     question = str(row.get("question_id"))
     if question not in questions:
-        return Fault("unknown_question", f"{QUESTION_FILE} has no usable question {question[:100]}")
+        return RowError(
+            "unknown_question", f"{QUESTION_FILE} has no usable question {question[:100]}"
+        )
     asked, category = questions[question]
     if turn is None or turn > len(asked):
-        return Fault(
+        return RowError(
             "missing_turn", f"turn is {row.get('turn')!r}; the question has {len(asked)} of them"
         )
     game, swapped = str(row.get("g1_winner")), str(row.get("g2_winner"))
     if game not in _SIDES or swapped not in _SIDES:
         # Among them "error": the judge's answer could not be read.
-        return Fault("unknown_winner", f"the two games ended {game[:100]!r} and {swapped[:100]!r}")
+        return RowError(
+            "unknown_winner", f"the two games ended {game[:100]!r} and {swapped[:100]!r}"
+        )
     judge = row.get("judge")
     judge = text_of(judge[0] if isinstance(judge, list) and judge else judge)
     model_a, model_b = row.get("model_1"), row.get("model_2")

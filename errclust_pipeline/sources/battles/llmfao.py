@@ -18,14 +18,14 @@ from errclust_pipeline.sources.battles.base import (
     BattleBatch,
     battle_batches,
 )
-from errclust_pipeline.sources.formats.table_files import runs_of_table
+from errclust_pipeline.sources.formats.table_files import row_blocks_of_table
 from errclust_pipeline.sources.identity import question_ids
-from errclust_pipeline.sources.parsing.json_stream import Fault
-from errclust_pipeline.sources.parsing.runs import (
+from errclust_pipeline.sources.parsing.json_stream import RowError
+from errclust_pipeline.sources.parsing.row_blocks import (
     NOT_AT_ONCE,
     Column,
     NotAlikeError,
-    Run,
+    RowBlock,
     mapped,
     plain_texts,
     positions,
@@ -86,11 +86,11 @@ class LlmfaoReader:
         count = int(submission.options[BATTLE_FILES])
         pairs = _read_pairs(Path(submission.files[count]))
 
-        def convert(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+        def convert(row: dict[str, Any]) -> list[dict[str, Any]] | RowError:
             return _to_battles(row, pairs)
 
-        def convert_columns(run: Run) -> dict[str, Any]:
-            return _to_columns(run, pairs)
+        def convert_columns(block: RowBlock) -> dict[str, Any]:
+            return _to_columns(block, pairs)
 
         return battle_batches(
             submission, batch_rows, _COLUMNS, convert, self.expects, convert_columns
@@ -115,13 +115,13 @@ _PAIR_COLUMNS = ("id", *_Pair._fields)
 class _Pairs:
     """The pairs in a file; of those with the same id the last one counts."""
 
-    runs: list[Run]
+    blocks: list[RowBlock]
 
     @cached_property
     def by_id(self) -> dict[str, _Pair]:
         """Each pair."""
         pairs: dict[str, _Pair] = {}
-        for row in chain.from_iterable(run.rows() for run in self.runs):
+        for row in chain.from_iterable(block.rows() for block in self.blocks):
             if not isinstance(row, dict):
                 continue
             kind, prompt = row.get("type"), row.get("text")
@@ -141,7 +141,7 @@ class _Pairs:
     def columns(self) -> pa.RecordBatch:
         """The pairs; raises one of `NOT_AT_ONCE` if none can be. At once if all can be used."""
         try:
-            pairs = pa.concat_batches([_pairs_of(run) for run in self.runs])
+            pairs = pa.concat_batches([_pairs_of(block) for block in self.blocks])
         except NOT_AT_ONCE:
             values = zip(*self.by_id.values(), strict=True)
             columns = [pa.array(column, pa.string()) for column in (self.by_id, *values)]
@@ -160,14 +160,14 @@ class _Pairs:
         return {**shared, "question_id": ids}
 
 
-def _pairs_of(run: Run) -> pa.RecordBatch:
-    """Return the pairs of a run, which all can be used."""
-    is_typed = run.column("type") is not None
-    names = [_names(run.column(name)) for name in ("id", "model_x", "model_y")]
-    contents = [plain_texts(run, name) for name in ("text", "result_x", "result_y")]
+def _pairs_of(block: RowBlock) -> pa.RecordBatch:
+    """Return the pairs of a block, which all can be used."""
+    is_typed = block.column("type") is not None
+    names = [_names(block.column(name)) for name in ("id", "model_x", "model_y")]
+    contents = [plain_texts(block, name) for name in ("text", "result_x", "result_y")]
     if any(column.null_count for column in contents):
         raise NotAlikeError
-    kind = plain_texts(run, "type") if is_typed else pa.nulls(len(run), pa.string())
+    kind = plain_texts(block, "type") if is_typed else pa.nulls(len(block), pa.string())
     return pa.RecordBatch.from_arrays(
         [names[0], kind, *contents, *names[1:]], names=list(_PAIR_COLUMNS)
     )
@@ -183,7 +183,7 @@ def _names(column: Column) -> pa.Array:
 
 
 def _read_pairs(path: Path) -> _Pairs:
-    pairs = _Pairs(list(runs_of_table(path, _PAIR_FIELDS)))
+    pairs = _Pairs(list(row_blocks_of_table(path, _PAIR_FIELDS)))
     try:
         found = pairs.columns.num_rows
     except NOT_AT_ONCE:
@@ -195,13 +195,13 @@ def _read_pairs(path: Path) -> _Pairs:
     return pairs
 
 
-def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | Fault:
+def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | RowError:
     number, winner = row.get("id"), row.get("winner")
     pair = pairs.by_id.get(number) if isinstance(number, str) else None
     if pair is None:
-        return Fault("unknown_pair", f"{PAIRS_FILE} has no pair {number!r} that can be used")
+        return RowError("unknown_pair", f"{PAIRS_FILE} has no pair {number!r} that can be used")
     if (pair.model_x, pair.model_y) != (row.get("model_x"), row.get("model_y")):
-        return Fault("different_models", f"{PAIRS_FILE} has other models for pair {number!r}")
+        return RowError("different_models", f"{PAIRS_FILE} has other models for pair {number!r}")
     judge = _judge(row.get("worker"))
     return [
         {
@@ -217,28 +217,28 @@ def _to_battles(row: dict[str, Any], pairs: _Pairs) -> list[dict[str, Any]] | Fa
     ]
 
 
-def _to_columns(run: Run, pairs: _Pairs) -> dict[str, Any]:
+def _to_columns(block: RowBlock, pairs: _Pairs) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once."""
-    ids = plain_texts(run, "id")
+    ids = plain_texts(block, "id")
     numbers = pc.index_in(ids, pairs.columns["id"])
     if numbers.null_count:
         raise NotAlikeError
     for name in ("model_x", "model_y"):
-        if not plain_texts(run, name).equals(pairs.columns[name].take(numbers)):
+        if not plain_texts(block, name).equals(pairs.columns[name].take(numbers)):
             raise NotAlikeError
-    judge = mapped(run.column("worker"), _judge, pa.string())
+    judge = mapped(block.column("worker"), _judge, pa.string())
     if not isinstance(judge, pa.Array):
-        judge = pa.repeat(judge, len(run))
+        judge = pa.repeat(judge, len(block))
     return {
         **{name: column.take(numbers) for name, column in pairs.shared.items()},
         "battle_id": pc.binary_join_element_wise(ids, judge, "|"),
-        "model_a": plain_texts(run, "left"),
-        "model_b": plain_texts(run, "right"),
-        "winner": mapped(run.column("winner"), _winner, pa.string()),
+        "model_a": plain_texts(block, "left"),
+        "model_b": plain_texts(block, "right"),
+        "winner": mapped(block.column("winner"), _winner, pa.string()),
         "judge": judge,
         "judge_kind": mapped(judge, _kind, pa.string()),
         "turn": 1,
-        "position": positions(run),
+        "position": positions(block),
     }
 
 

@@ -20,18 +20,18 @@ from errclust_pipeline.sources.battles.base import (
     time_of,
     whole_number,
 )
-from errclust_pipeline.sources.parsing.json_stream import Fault
-from errclust_pipeline.sources.parsing.rows import metadata_json, text_of
-from errclust_pipeline.sources.parsing.runs import (
-    ArrowRun,
+from errclust_pipeline.sources.parsing.json_stream import RowError
+from errclust_pipeline.sources.parsing.row_blocks import (
+    ArrowRowBlock,
     NotAlikeError,
-    Run,
+    RowBlock,
     mapped,
     plain_texts,
     positions,
     texts,
     values_of,
 )
+from errclust_pipeline.sources.parsing.rows import metadata_json, text_of
 
 _NEEDED = frozenset({"model_a", "model_b", "winner", "conversation_a", "conversation_b"})
 _COLUMNS = (
@@ -93,26 +93,26 @@ class LmsysReader:
         )
 
 
-def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | RowError:
     turn = whole_number(row.get("turn"))
     if turn is None:
-        return Fault("missing_turn", f"turn is {row.get('turn')!r}, expected a number from 1")
+        return RowError("missing_turn", f"turn is {row.get('turn')!r}, expected a number from 1")
     first, second = row.get("conversation_a"), row.get("conversation_b")
     side_a, side_b = _said(first, turn), _said(second, turn)
     if side_a is None or side_b is None:
-        return Fault(
+        return RowError(
             "unreadable_conversation",
             f"a conversation is no list of messages with role and content, {turn} of them a user's",
         )
     if side_a[0] != side_b[0]:
-        return Fault("different_prompts", "the two conversations are not about the same prompt")
+        return RowError("different_prompts", "the two conversations are not about the same prompt")
     question, judge = text_of(row.get("question_id")), text_of(row.get("judge"))
     model_a, model_b, winner = row.get("model_a"), row.get("model_b"), row.get("winner")
     time = time_of(row.get(_TIMED))
     # The Arena numbers conversations, MT-bench prompts.
     identity = question if _TIMED in row else f"{question}|{model_a}|{model_b}|{judge}|{turn}"
     if question is None:
-        return Fault("missing_id", "the row's question_id is empty")
+        return RowError("missing_id", "the row's question_id is empty")
     return [
         {
             "battle_id": identity,
@@ -150,11 +150,11 @@ def _said(conversation: Any, turn: int) -> tuple[str, str] | None:
         return None
 
 
-def _to_columns(run: Run) -> dict[str, Any]:
+def _to_columns(block: RowBlock) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once, if a file holds them in columns."""
-    if not isinstance(run, ArrowRun):
+    if not isinstance(block, ArrowRowBlock):
         raise NotAlikeError
-    question, turn = texts(run.column("question_id")), run.column("turn")
+    question, turn = texts(block.column("question_id")), block.column("turn")
     if question is None or question.null_count:
         raise NotAlikeError
     if not isinstance(turn, pa.Array) or not pa.types.is_integer(turn.type) or turn.null_count:
@@ -162,33 +162,33 @@ def _to_columns(run: Run) -> dict[str, Any]:
     turns = turn.to_numpy()
     if not ((turns > 0) & (turns < 2**31)).all():
         raise NotAlikeError
-    prompt, response_a = _said_in_columns(run, "conversation_a", turns)
-    prompt_b, response_b = _said_in_columns(run, "conversation_b", turns)
+    prompt, response_a = _said_in_columns(block, "conversation_a", turns)
+    prompt_b, response_b = _said_in_columns(block, "conversation_b", turns)
     if not prompt.equals(prompt_b):
         raise NotAlikeError
-    model_a, model_b = plain_texts(run, "model_a"), plain_texts(run, "model_b")
-    judge = texts(run.column("judge"))
+    model_a, model_b = plain_texts(block, "model_a"), plain_texts(block, "model_b")
+    judge = texts(block.column("judge"))
     if judge is None:
-        judge = pa.nulls(len(run), pa.string())
+        judge = pa.nulls(len(block), pa.string())
     columns = {
         "prompt": prompt,
         "response_a": response_a,
         "response_b": response_b,
         "model_a": model_a,
         "model_b": model_b,
-        "winner": mapped(run.column("winner"), _winner, pa.string()),
+        "winner": mapped(block.column("winner"), _winner, pa.string()),
         "judge": judge,
         "judge_kind": mapped(judge, _judge_kind, pa.string()),
         "turn": turn.cast(pa.int32()),
-        "language": texts(run.column("language")),
-        "position": positions(run),
+        "language": texts(block.column("language")),
+        "position": positions(block),
     }
-    if _TIMED not in run.batch.schema.names:
+    if _TIMED not in block.batch.schema.names:
         parts = question, model_a, model_b, judge.fill_null("None"), turn.cast(pa.string())
         identity = pc.binary_join_element_wise(*parts, "|")
         metadata = mapped(question, _question_json, pa.string())
         return {**columns, "battle_id": identity, "metadata": metadata}
-    anonymous, times = run.column("anony"), list(map(time_of, values_of(run, _TIMED)))
+    anonymous, times = block.column("anony"), list(map(time_of, values_of(block, _TIMED)))
     if not isinstance(anonymous, pa.BooleanArray) or anonymous.null_count or None in times:
         raise NotAlikeError
     metadata = pc.if_else(anonymous, _ANONYMOUS[True], _ANONYMOUS[False])
@@ -196,16 +196,16 @@ def _to_columns(run: Run) -> dict[str, Any]:
 
 
 def _said_in_columns(
-    run: ArrowRun, name: str, turns: npt.NDArray[np.integer]
+    block: ArrowRowBlock, name: str, turns: npt.NDArray[np.integer]
 ) -> tuple[pa.Array, pa.Array]:
     """Return what `_said` does, of many conversations at once."""
-    conversations = run.column(name)
+    conversations = block.column(name)
     if not isinstance(conversations, pa.ListArray) or conversations.null_count:
         raise NotAlikeError
     flat = conversations.flatten()
     if not pa.types.is_struct(flat.type) or flat.null_count:
         raise NotAlikeError
-    messages = ArrowRun(run.source, (), pa.RecordBatch.from_struct_array(flat), True)
+    messages = ArrowRowBlock(block.source, (), pa.RecordBatch.from_struct_array(flat), True)
     role, content = plain_texts(messages, "role"), plain_texts(messages, "content")
     ends = np.cumsum(conversations.value_lengths().to_numpy())
     bounds = np.concatenate([[0], ends])

@@ -18,16 +18,16 @@ from errclust_pipeline.sources.battles.base import (
     battle_batches,
 )
 from errclust_pipeline.sources.identity import question_ids
-from errclust_pipeline.sources.parsing.json_stream import Fault
-from errclust_pipeline.sources.parsing.rows import text_of
-from errclust_pipeline.sources.parsing.runs import (
+from errclust_pipeline.sources.parsing.json_stream import RowError
+from errclust_pipeline.sources.parsing.row_blocks import (
     NotAlikeError,
-    Run,
+    RowBlock,
     mapped,
     plain_texts,
     positions,
     texts,
 )
+from errclust_pipeline.sources.parsing.rows import text_of
 
 _NEEDED = frozenset({"cmp_key", "instruction", "response1", "response2"})
 _USED = _NEEDED | {"idx", "input", "motivation_app"}
@@ -73,19 +73,19 @@ def _is_used(name: str) -> bool:
     return name in _USED or _ANNOTATOR.fullmatch(name) is not None
 
 
-def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
+def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | RowError:
     models = _models(row.get("cmp_key"))
-    if isinstance(models, Fault):
+    if isinstance(models, RowError):
         return models
     instruction, given = row.get("instruction"), row.get("input")
     if not isinstance(instruction, str):
-        return Fault("missing_prompt", "the row's instruction is no text")
+        return RowError("missing_prompt", "the row's instruction is no text")
     judges = [name for name in row if _ANNOTATOR.fullmatch(name)]
     if not judges:
-        return Fault("missing_field", "no annotator judged the pair")
+        return RowError("missing_field", "no annotator judged the pair")
     identity = text_of(row.get("idx"))
     if identity is None:
-        return Fault("missing_id", "the row's idx is empty")
+        return RowError("missing_id", "the row's idx is empty")
     shared = {
         "subject": text_of(row.get("motivation_app")),
         "prompt": f"{instruction}\n\n{given}" if isinstance(given, str) and given else instruction,
@@ -108,26 +108,26 @@ def _to_battles(row: dict[str, Any]) -> list[dict[str, Any]] | Fault:
     ]
 
 
-def _to_columns(run: Run) -> dict[str, Any]:
+def _to_columns(block: RowBlock) -> dict[str, Any]:
     """Return what `_to_battles` does, of many rows at once."""
-    identities, models = texts(run.column("idx")), mapped(run.column("cmp_key"), _models, _TWO)
-    rows = run.rows()
+    identities, models = texts(block.column("idx")), mapped(block.column("cmp_key"), _models, _TWO)
+    rows = block.rows()
     if set(map(type, rows)) != {dict}:
         raise NotAlikeError
     names, *others = set(map(tuple, rows))
     judges = [name for name in names if _ANNOTATOR.fullmatch(name)]
     if others or not judges:
         raise NotAlikeError
-    asked, given = plain_texts(run, "instruction"), run.column("input")
+    asked, given = plain_texts(block, "instruction"), block.column("input")
     if identities is None or identities.null_count or asked.null_count:
         raise NotAlikeError
     if given is not None:
-        given = pc.if_else(pc.equal(plain_texts(run, "input"), ""), None, given)
+        given = pc.if_else(pc.equal(plain_texts(block, "input"), ""), None, given)
         asked = pc.binary_join_element_wise(asked, given, "\n\n", null_handling="skip")
-    verdicts = [mapped(run.column(judge), _winner, pa.string()) for judge in judges]
+    verdicts = [mapped(block.column(judge), _winner, pa.string()) for judge in judges]
     if any(verdict is None for verdict in verdicts):
         raise NotAlikeError
-    of_pairs = pa.array(np.repeat(np.arange(len(run), dtype=np.int32), len(judges)))
+    of_pairs = pa.array(np.repeat(np.arange(len(block), dtype=np.int32), len(judges)))
     by_pair = np.arange(len(of_pairs)).reshape(len(judges), -1).T.ravel()
 
     def repeated(column: pa.Array | None) -> pa.Array | None:
@@ -136,13 +136,13 @@ def _to_columns(run: Run) -> dict[str, Any]:
     def pointed_to(column: pa.Array | None) -> pa.Array | None:
         return None if column is None else pa.DictionaryArray.from_arrays(of_pairs, column)
 
-    judge = pa.array(judges).take(pa.array(np.tile(np.arange(len(judges)), len(run))))
+    judge = pa.array(judges).take(pa.array(np.tile(np.arange(len(judges)), len(block))))
     return {
-        "subject": repeated(texts(run.column("motivation_app"))),
+        "subject": repeated(texts(block.column("motivation_app"))),
         "question_id": pointed_to(question_ids(asked)),
         "prompt": pointed_to(asked),
-        "response_a": pointed_to(texts(run.column("response1"))),
-        "response_b": pointed_to(texts(run.column("response2"))),
+        "response_a": pointed_to(texts(block.column("response1"))),
+        "response_b": pointed_to(texts(block.column("response2"))),
         "model_a": repeated(pc.list_element(models, 0)),
         "model_b": repeated(pc.list_element(models, 1)),
         "judge_kind": "human",
@@ -150,14 +150,14 @@ def _to_columns(run: Run) -> dict[str, Any]:
         "battle_id": pc.binary_join_element_wise(repeated(identities), judge, "|"),
         "judge": judge,
         "winner": pa.concat_arrays(verdicts).take(pa.array(by_pair)),
-        "position": repeated(positions(run)),
+        "position": repeated(positions(block)),
     }
 
 
-def _models(pair: Any) -> list[str] | Fault:
+def _models(pair: Any) -> list[str] | RowError:
     models = pair.split("_") if isinstance(pair, str) else []
     if len(models) != 2:
-        return Fault("missing_model", f"cmp_key is {pair!r}, expected two models joined by _")
+        return RowError("missing_model", f"cmp_key is {pair!r}, expected two models joined by _")
     return models
 
 

@@ -22,9 +22,20 @@ from errclust_pipeline.sources.base import (
     file_fingerprint,
 )
 from errclust_pipeline.sources.parsing.json_stream import (
-    Fault,
+    RowError,
+    row_blocks_of_json_file,
     rows_of_json_file,
-    runs_of_json_file,
+)
+from errclust_pipeline.sources.parsing.row_blocks import (
+    NotAlikeError,
+    ParsedRowBlock,
+    batches_of_row_blocks,
+    choice_lists,
+    is_blank,
+    positions_in,
+    rows_named,
+    texts,
+    values_of,
 )
 from errclust_pipeline.sources.parsing.rows import (
     constant_option,
@@ -33,17 +44,6 @@ from errclust_pipeline.sources.parsing.rows import (
     metadata_json,
     text_of,
     texts_of,
-)
-from errclust_pipeline.sources.parsing.runs import (
-    NotAlikeError,
-    ParsedRun,
-    batches_of_runs,
-    choice_lists,
-    is_blank,
-    positions_in,
-    rows_named,
-    texts,
-    values_of,
 )
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -100,25 +100,27 @@ class EveryEvalEverReader:
         """Stream the submission's instances; those of others in the file are passed over."""
         owner = tuple(submission.options["owner"])
 
-        def convert(_source: str, _position: int, row: Any) -> dict[str, Any] | Fault | None:
+        def convert(_source: str, _position: int, row: Any) -> dict[str, Any] | RowError | None:
             if not isinstance(row, dict):
                 kind = type(row).__name__
-                return Fault("not_an_object", f"an instance is a {kind}, expected an object")
+                return RowError("not_an_object", f"an instance is a {kind}, expected an object")
             pair = _pair(row)
             if pair is None:
-                return Fault("missing_name", "the instance names no evaluation or no model")
+                return RowError("missing_name", "the instance names no evaluation or no model")
             return _to_row(row) if pair == owner else None
 
-        def convert_columns(run: ParsedRun) -> tuple[ParsedRun, dict[str, Any]]:
-            is_own = np.ones(len(run), np.bool_)
+        def convert_columns(block: ParsedRowBlock) -> tuple[ParsedRowBlock, dict[str, Any]]:
+            is_own = np.ones(len(block), np.bool_)
             for name, part in zip(_NAMES, owner, strict=True):
-                is_own &= rows_named(run.column(name), part, _name)
-            own = run if is_own.all() else run.where(is_own)
+                is_own &= rows_named(block.column(name), part, _name)
+            own = block if is_own.all() else block.where(is_own)
             return own, _to_columns(own)
 
         source = submission.files[0]
-        runs = (ParsedRun(source, *run) for run in runs_of_json_file(Path(source)))
-        return batches_of_runs(submission, batch_rows, runs, convert_columns, convert, self.expects)
+        blocks = (ParsedRowBlock(source, *block) for block in row_blocks_of_json_file(Path(source)))
+        return batches_of_row_blocks(
+            submission, batch_rows, blocks, convert_columns, convert, self.expects
+        )
 
 
 def _is_instance_file(path: Path) -> bool:
@@ -143,20 +145,20 @@ def _name(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
+def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | RowError:
     given, evaluation = value.get("input"), value.get("evaluation")
     if not isinstance(given, dict) or not isinstance(evaluation, dict):
-        return Fault("missing_field", "the instance has no input or no evaluation")
+        return RowError("missing_field", "the instance has no input or no evaluation")
     correct = evaluation.get("is_correct")
     if not isinstance(correct, bool):
-        return Fault(
+        return RowError(
             "missing_score", f"is_correct is {text_of(correct)}"[:200] + ", expected true or false"
         )
     question, identity = text_of(given.get("raw")), text_of(value.get("sample_id"))
     if question is None or not question.strip():
-        return Fault("missing_question", "the instance's input.raw is empty")
+        return RowError("missing_question", "the instance's input.raw is empty")
     if identity is None:
-        return Fault("missing_id", "the instance has no sample_id")
+        return RowError("missing_id", "the instance has no sample_id")
     choices = texts_of(given.get("choices"))
     gold = _gold(given.get("reference"))
     recorded, prediction = _extracted(value.get("answer_attribution"))
@@ -180,21 +182,21 @@ def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
     }
 
 
-def _to_columns(run: ParsedRun) -> dict[str, Any]:
+def _to_columns(block: ParsedRowBlock) -> dict[str, Any]:
     """Return what `_to_row` does, of many instances at once."""
-    given, evaluation = run.inside("input"), run.inside("evaluation")
+    given, evaluation = block.inside("input"), block.inside("evaluation")
     correct = evaluation.column("is_correct")
-    question, identity = texts(given.column("raw")), texts(run.column("sample_id"))
+    question, identity = texts(given.column("raw")), texts(block.column("sample_id"))
     if not isinstance(correct, pa.Array) or correct.type != pa.bool_() or correct.null_count:
         raise NotAlikeError
     if question is None or is_blank(question).any() or identity is None or identity.null_count:
         raise NotAlikeError
     choices = choice_lists(given.column("choices"), texts_of)
     gold = pa.array(list(map(_gold, values_of(given, "reference"))), pa.string())
-    extracted = list(map(_extracted, values_of(run, "answer_attribution")))
+    extracted = list(map(_extracted, values_of(block, "answer_attribution")))
     prediction = pa.array([answer for _, answer in extracted], pa.string())
-    details = values_of(run, "metadata")
-    of_rows = zip(values_of(evaluation, "score"), values_of(run, "error"), details, strict=True)
+    details = values_of(block, "metadata")
+    of_rows = zip(values_of(evaluation, "score"), values_of(block, "error"), details, strict=True)
     return {
         "example_id": identity,
         "subject": list(map(_subject, details)),
@@ -202,7 +204,7 @@ def _to_columns(run: ParsedRun) -> dict[str, Any]:
         "choices": choices,
         "gold": gold,
         "gold_choice": positions_in(choices, gold),
-        "response": list(map(_response, run.values)),
+        "response": list(map(_response, block.values)),
         "extraction_recorded": [is_recorded for is_recorded, _ in extracted],
         "prediction": prediction,
         "predicted_choice": positions_in(choices, prediction),

@@ -26,7 +26,7 @@ from errclust_pipeline.sources.base import (
 from errclust_pipeline.sources.parsing.archive import OpenZip, open_result_file, open_zip
 from errclust_pipeline.sources.parsing.json_stream import (
     MAX_ROW_BYTES,
-    Fault,
+    RowError,
     WrongEncodingError,
     parse_json_row,
     read_json_object,
@@ -205,7 +205,7 @@ def _header(path: Path) -> Mapping[str, Any]:
     header: dict[str, Any] = {}
     if not _is_archive(path):
         for name, _, value in _entries(path):
-            if isinstance(value, Fault) and name in ("", "eval"):
+            if isinstance(value, RowError) and name in ("", "eval"):
                 raise SourceError(f"{path}: {value.detail}")
             header[name] = value
             if name == "eval":
@@ -216,7 +216,7 @@ def _header(path: Path) -> Mapping[str, Any]:
             if member in archive:
                 value = parse_json_row(archive.read(member, MAX_ROW_BYTES))
                 if not isinstance(value, dict):
-                    detail = f" ({value.detail})" if isinstance(value, Fault) else ""
+                    detail = f" ({value.detail})" if isinstance(value, RowError) else ""
                     raise SourceError(f"{path}: {member} in it is no object{detail}")
                 return value
     raise SourceError(f"{path} holds neither {' nor '.join(_HEADERS)}: it is no log of Inspect AI")
@@ -250,7 +250,7 @@ def _samples_of_json(path: Path) -> Iterator[tuple[int, Any]]:
         if name == "samples":
             position = number
             yield number, value
-        elif isinstance(value, Fault) and value.reason in ("truncated_file", "invalid_json"):
+        elif isinstance(value, RowError) and value.reason in ("truncated_file", "invalid_json"):
             yield position + 1, value
             return
 
@@ -271,7 +271,7 @@ def _samples_of_archive(path: Path) -> Iterator[tuple[int, Any]]:
             sample = _member(archive, name)
             if name.endswith(_LARGE_SAMPLE) and isinstance(sample, dict):
                 texts = _attachment_texts(archive, attachments[_attachments_folder(name)])
-                sample = texts if isinstance(texts, Fault) else {**sample, "attachments": texts}
+                sample = texts if isinstance(texts, RowError) else {**sample, "attachments": texts}
                 metadata = name.removesuffix(_LARGE_SAMPLE) + "/metadata.json"
                 if isinstance(sample, dict) and metadata in archive:
                     sample["metadata"] = _member(archive, metadata)
@@ -305,26 +305,26 @@ def _attachments_folder(large_sample: str) -> str:
     return large_sample.removesuffix(_LARGE_SAMPLE) + "/attachments"
 
 
-def _attachment_texts(archive: OpenZip, names: list[str]) -> dict[str, str] | Fault:
+def _attachment_texts(archive: OpenZip, names: list[str]) -> dict[str, str] | RowError:
     """Return a large sample's attachments by number: each file is a list, named by its first."""
     texts: dict[str, str] = {}
     for name in names:
         first = name.rpartition("/")[2].removesuffix(".json")
         part = _member(archive, name)
-        if isinstance(part, Fault):
+        if isinstance(part, RowError):
             return part
         if not isinstance(part, list) or not re.fullmatch("[0-9]{1,9}", first):
-            return Fault("unreadable_sample", f"{name[:200]} is no list of attachments")
+            return RowError("unreadable_sample", f"{name[:200]} is no list of attachments")
         texts |= {str(int(first) + number): text for number, text in enumerate(part)}
     return texts
 
 
 def _member(archive: OpenZip, name: str) -> Any:
-    """Return a member's JSON value, or a `Fault`: one that is damaged does not end the log."""
+    """Return a member's JSON value, or a `RowError`: one that is damaged does not end the log."""
     try:
         return parse_json_row(archive.read(name, MAX_ROW_BYTES))
     except SourceError as error:
-        return Fault("unreadable_sample", f"{name[:200]}: {error}", "")
+        return RowError("unreadable_sample", f"{name[:200]}: {error}", "")
 
 
 class _Attachments:
@@ -360,46 +360,46 @@ class _Conversion:
         self._scorer = scorer
         self._several_epochs = several_epochs
 
-    def to_row(self, _position: int, value: Any) -> dict[str, Any] | Fault:
+    def to_row(self, _position: int, value: Any) -> dict[str, Any] | RowError:
         """Return the columns of `responses` of a sample, or what is wrong with it."""
         if not isinstance(value, dict):
             kind = type(value).__name__
-            return Fault("not_an_object", f"a sample is a {kind}, expected an object")
+            return RowError("not_an_object", f"a sample is a {kind}, expected an object")
         if value.get("id") is None or value.get("input") is None:
             missing = "id" if value.get("id") is None else "input"
-            return Fault("missing_field", f"the sample has no {missing}")
+            return RowError("missing_field", f"the sample has no {missing}")
         if value.get("invalidation") is not None:
-            return Fault("invalidated", "the sample was marked as invalid: run it again")
+            return RowError("invalidated", "the sample was marked as invalid: run it again")
         scores = _scores(value)
-        if isinstance(scores, Fault):
+        if isinstance(scores, RowError):
             return scores
         if self._scorer is None:
             self._scorer = str(next(iter(scores)))
         scored = _score(scores, self._scorer)
-        if isinstance(scored, Fault):
+        if isinstance(scored, RowError):
             return scored
         metric, score = scored
         number = _number(score.get("value"))
         if number is None:
-            return Fault(
+            return RowError(
                 "score_without_number",
                 f"scorer {metric} gave {_short(score.get('value'))}, expected C, P, I, N, yes, no "
                 "or a number",
             )
         if math.isnan(number):
             reason = _short(score.get("reason") or "it does not say why")
-            return Fault("no_score", f"scorer {metric} left the sample unscored: {reason}")
+            return RowError("no_score", f"scorer {metric} left the sample unscored: {reason}")
         return self._row(value, metric, score, number)
 
     def _row(
         self, value: Mapping[str, Any], metric: str, score: Mapping[str, Any], number: float
-    ) -> dict[str, Any] | Fault:
+    ) -> dict[str, Any] | RowError:
         attachments = _Attachments(value.get("attachments"))
         question = _content(value["input"], attachments, of_user=True)
         if not question or not question.strip():
-            return Fault("missing_question", "the sample's input holds no text")
+            return RowError("missing_question", "the sample's input holds no text")
         if question.endswith(_CUT) and "output" not in value:
-            return Fault("question_cut", "the log holds only a summary of the sample")
+            return RowError("question_cut", "the log holds only a summary of the sample")
         choices = texts_of(value.get("choices"))
         gold, gold_choice = _answer(value.get("target"), choices)
         prediction, predicted_choice = _answer(score.get("answer"), choices)
@@ -439,7 +439,7 @@ class _Conversion:
         }
 
 
-def _scores(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
+def _scores(value: Mapping[str, Any]) -> dict[str, Any] | RowError:
     """Return what the scorers gave, by name."""
     scores = value.get("scores")
     if scores is None and value.get("score") is not None:
@@ -448,11 +448,11 @@ def _scores(value: Mapping[str, Any]) -> dict[str, Any] | Fault:
     if isinstance(scores, dict) and scores:
         return scores
     if value.get("error") is not None:
-        return Fault("sample_failed", f"the sample failed: {_message(value['error'])}")
-    return Fault("no_score", "the sample was not scored: run `inspect score` on the log")
+        return RowError("sample_failed", f"the sample failed: {_message(value['error'])}")
+    return RowError("no_score", "the sample was not scored: run `inspect score` on the log")
 
 
-def _score(scores: Mapping[str, Any], scorer: str) -> tuple[str, dict[str, Any]] | Fault:
+def _score(scores: Mapping[str, Any], scorer: str) -> tuple[str, dict[str, Any]] | RowError:
     """Return the full name of a scorer, with which of its values is meant, and what it gave."""
     name, part = scorer, ""
     if name not in scores:
@@ -460,17 +460,17 @@ def _score(scores: Mapping[str, Any], scorer: str) -> tuple[str, dict[str, Any]]
     found = scores.get(name)
     if not isinstance(found, dict):
         known = ", ".join(map(str, scores))
-        return Fault("no_score", f"scorer {scorer} gave no score; there are: {known}"[:500])
+        return RowError("no_score", f"scorer {scorer} gave no score; there are: {known}"[:500])
     given = found.get("value")
     if not isinstance(given, dict):
         if part:
-            return Fault("no_score", f"scorer {name} gave one value, and no {part}")
+            return RowError("no_score", f"scorer {name} gave one value, and no {part}")
         return name, found
     if not part and len(given) == 1:
         part = str(next(iter(given)))
     if part not in given:
         known = ", ".join(f"{name}/{key}" for key in given)
-        return Fault(
+        return RowError(
             "several_values",
             f"scorer {name} gave several values: choose one with option scorer (--scorer); "
             f"there are: {known}"[:500],

@@ -26,7 +26,7 @@ from errclust_pipeline.sources.base import (
     file_fingerprint,
 )
 from errclust_pipeline.sources.parsing.array_pickle import PickledArray, read_array_pickle
-from errclust_pipeline.sources.parsing.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.rows import (
     batches,
     constant_option,
@@ -128,7 +128,7 @@ def _questions(file: Path, task: str) -> Path:
 
 
 def _rows(file: Path, questions: Path) -> Iterator[tuple[int, Any]]:
-    """Yield an `_Answer` for each array of logits, or the `Fault` that it has."""
+    """Yield an `_Answer` for each array of logits, or the `RowError` that it has."""
     entries = read_array_pickle(file)
     if not isinstance(entries, list):
         raise SourceError(
@@ -140,7 +140,7 @@ def _rows(file: Path, questions: Path) -> Iterator[tuple[int, Any]]:
     places: dict[int, int] = {}
     for position, entry in enumerate(entries):
         parsed = _parse(entry, positions, vectors)
-        if isinstance(parsed, Fault):
+        if isinstance(parsed, RowError):
             yield position, parsed
             continue
         identity, vector = parsed
@@ -162,39 +162,41 @@ def _rows(file: Path, questions: Path) -> Iterator[tuple[int, Any]]:
                 yield position, _Answer(question, rows[place], choices[place])
             else:
                 detail = "logits_options holds numbers that are not finite"
-                yield position, Fault("unreadable_logits", detail)
+                yield position, RowError("unreadable_logits", detail)
     for position in positions.values():
         detail = f"{questions.name} holds no question of this id that can be read"
-        yield position, Fault("unknown_question", detail)
+        yield position, RowError("unknown_question", detail)
 
 
 def _parse(
     entry: Any, known: Mapping[int | str, int], vectors: list[npt.NDArray[np.float64]]
-) -> tuple[int | str, npt.NDArray[np.float64]] | Fault:
+) -> tuple[int | str, npt.NDArray[np.float64]] | RowError:
     if not isinstance(entry, dict):
-        return Fault("not_an_object", f"the row is a {type(entry).__name__}, expected a dictionary")
+        return RowError(
+            "not_an_object", f"the row is a {type(entry).__name__}, expected a dictionary"
+        )
     identity, array = entry.get("id"), entry.get("logits_options")
     if not isinstance(identity, int | str):
-        return Fault("missing_id", "the row has no id that is a number or a text")
+        return RowError("missing_id", "the row has no id that is a number or a text")
     if identity in known:
-        return Fault("duplicate_id", "the row's id stands in an earlier row, which was kept")
+        return RowError("duplicate_id", "the row's id stands in an earlier row, which was kept")
     if not isinstance(array, PickledArray):
-        return Fault("unreadable_logits", "the row has no array logits_options")
+        return RowError("unreadable_logits", "the row has no array logits_options")
     # Before it is looked into: all rows may share one array as large as the file.
     if len(array.shape) != 1 or not 0 < array.shape[0] <= len(_LETTERS):
         detail = f"logits_options is not one row of 1 to {len(_LETTERS)} numbers"
-        return Fault("unreadable_logits", detail)
+        return RowError("unreadable_logits", detail)
     try:
         vector = array.vector()
     except ValueError as error:
-        return Fault("unreadable_logits", f"logits_options cannot be read: {error}")
+        return RowError("unreadable_logits", f"logits_options cannot be read: {error}")
     if vectors and vector.size != vectors[0].size:
         detail = f"the row has {vector.size} logits, those before it {vectors[0].size}"
-        return Fault("unreadable_logits", detail)
+        return RowError("unreadable_logits", detail)
     return identity, vector
 
 
-def _to_row(position: int, answer: _Answer) -> dict[str, Any] | Fault | None:
+def _to_row(position: int, answer: _Answer) -> dict[str, Any] | RowError | None:
     if position in DEMONSTRATIONS:
         return None
     question = answer.question
@@ -202,12 +204,12 @@ def _to_row(position: int, answer: _Answer) -> dict[str, Any] | Fault | None:
     labels = _LETTERS[: len(answer.log_likelihoods)]
     if not isinstance(labelled, dict) or sorted(labelled) != list(labels):
         detail = f"the question's choices are not labelled {', '.join(labels)}, as the logits are"
-        return Fault("unreadable_choices", detail)
+        return RowError("unreadable_choices", detail)
     if not isinstance(gold, str) or len(gold) != 1 or gold not in labels:
-        return Fault("missing_gold", f"the question's answer is none of {', '.join(labels)}")
+        return RowError("missing_gold", f"the question's answer is none of {', '.join(labels)}")
     asked, context = question.get("question"), question.get("context")
     if not isinstance(asked, str) or not asked.strip():
-        return Fault("missing_question", "the question's text is empty")
+        return RowError("missing_question", "the question's text is empty")
     choices = [text_of(labelled[label]) or "" for label in labels]
     right = labels.index(gold)
     return {

@@ -23,7 +23,7 @@ from errclust_pipeline.sources.base import (
     file_fingerprint,
 )
 from errclust_pipeline.sources.formats.lm_eval_rows import choose_metric, to_row
-from errclust_pipeline.sources.parsing.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.rows import (
     batches,
     constant_option,
@@ -187,7 +187,7 @@ class LmEvalReader:
         elif metric is None:
             metric = _choose_metric(path, task, is_used)
 
-        def convert(_position: int, value: Any) -> dict[str, Any] | Fault | None:
+        def convert(_position: int, value: Any) -> dict[str, Any] | RowError | None:
             if isinstance(value, dict) and not is_used(value):
                 return None
             return to_row(value, metric)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.json_stream import RowError
 from errclust_pipeline.sources.parsing.rows import choice_number, metadata_json, text_of, texts_of
 
 METRIC_OF_TASK = (
@@ -57,7 +57,7 @@ _SUBJECT_FIELDS = ("category", "subject", "subset", "subtask", "Subdomain", "typ
 _NO_ANSWER = ("", "[invalid]")
 
 
-def to_row(value: Any, metric: str | None) -> dict[str, Any] | Fault:
+def to_row(value: Any, metric: str | None) -> dict[str, Any] | RowError:
     """Map a row to columns of `responses`, or say why it cannot be used.
 
     Parameters
@@ -67,28 +67,28 @@ def to_row(value: Any, metric: str | None) -> dict[str, Any] | Fault:
     """
     if not isinstance(value, dict):
         kind = type(value).__name__
-        return Fault("not_an_object", f"the row is a {kind}, expected an object")
+        return RowError("not_an_object", f"the row is a {kind}, expected an object")
     identity = value.get("doc_id")
     if identity is None:
         identity = value.get("doc_hash")
     if identity is None:
-        return Fault("missing_field", "the row has neither doc_id nor doc_hash")
+        return RowError("missing_field", "the row has neither doc_id nor doc_hash")
     if metric is None or metric not in value:
         there = ", ".join(sorted(map(str, value.keys() - _NOT_METRICS))[:20]) or "none"
         wanted = f"metric {metric!r}" if metric else "a metric"
-        return Fault(
+        return RowError(
             "missing_metric",
             f"the row has no value of {wanted}; set option metric to one of: {there}",
         )
     score = metric_value(metric, value[metric])
-    if isinstance(score, Fault):
+    if isinstance(score, RowError):
         return score
     doc = value.get("doc")
     fields: Mapping[str, Any] = doc if isinstance(doc, dict) else {"text": doc}
     requests = _requests(value.get("arguments"))
     question = _question(fields) or _last_turn(requests)
     if not question:
-        return Fault("missing_question", "neither doc nor arguments hold a question")
+        return RowError("missing_question", "neither doc nor arguments hold a question")
     row: dict[str, Any] = {
         "example_id": identity if isinstance(identity, str) else text_of(identity),
         "subject": _first_text(fields, _SUBJECT_FIELDS),
@@ -152,11 +152,11 @@ def choose_metric(rows: Sequence[Mapping[str, Any]], task: str) -> str | None:
 def _is_score(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether most of a metric's values are from 0 to 1."""
     values = [metric_value(name, row[name]) for row in rows if name in row]
-    numbers = [value for value in values if not isinstance(value, Fault)]
+    numbers = [value for value in values if not isinstance(value, RowError)]
     return sum(0 <= value <= 1 for value in numbers) > len(numbers) / 2
 
 
-def metric_value(name: str, value: Any) -> float | int | Fault:
+def metric_value(name: str, value: Any) -> float | int | RowError:
     """Return a metric's value as a number, whatever form the task wrote it in.
 
     A list of true and false (one for each instruction of a prompt) counts by its mean. A list of
@@ -185,9 +185,9 @@ def metric_value(name: str, value: Any) -> float | int | Fault:
     return value
 
 
-def _unusable(name: str, value: Any, what: str) -> Fault:
+def _unusable(name: str, value: Any, what: str) -> RowError:
     shown = text_of(value) or "null"
-    return Fault(
+    return RowError(
         "unusable_metric",
         f"metric {name!r} is {shown[:100]}, {what}: choose another with option metric",
     )

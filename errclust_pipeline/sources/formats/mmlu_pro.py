@@ -22,7 +22,7 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
-from errclust_pipeline.sources.parsing.json_stream import Fault, rows_of_json_file
+from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.rows import (
     batches,
     choice_number,
@@ -132,10 +132,10 @@ def is_guessed(response: str) -> bool:
     return _ANSWER.search(response[-EXTRACTION_CHARACTERS:]) is None
 
 
-def _to_row(_position: int, value: Any) -> dict[str, Any] | Fault:
+def _to_row(_position: int, value: Any) -> dict[str, Any] | RowError:
     if not isinstance(value, dict):
         kind = type(value).__name__
-        return Fault("not_an_object", f"a list item is a {kind}, expected an object")
+        return RowError("not_an_object", f"a list item is a {kind}, expected an object")
     identity, question, answer = (
         value.get("question_id"),
         value.get("question"),
@@ -144,9 +144,9 @@ def _to_row(_position: int, value: Any) -> dict[str, Any] | Fault:
     if identity is None or question is None or "pred" not in value:
         missing = [name for name in ("question_id", "question", "pred") if name not in value]
         what = f"has no {' and no '.join(missing)}" if missing else "has null for its id or text"
-        return Fault("missing_field", f"the row {what}: these fields are needed")
+        return RowError("missing_field", f"the row {what}: these fields are needed")
     if not isinstance(answer, str) or not answer:
-        return Fault("missing_gold", f"the row's answer is {answer!r}, expected a letter")
+        return RowError("missing_gold", f"the row's answer is {answer!r}, expected a letter")
     prediction = value["pred"]
     if prediction is not None and not isinstance(prediction, str):
         prediction = text_of(prediction)

@@ -45,7 +45,7 @@ from errclust_pipeline.sources.formats.lm_eval_rows import (
     most_likely,
 )
 from errclust_pipeline.sources.formats.table_files import arrow_schema, parquet_rows
-from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.json_stream import RowError
 from errclust_pipeline.sources.parsing.rows import (
     batches_of_files,
     choice_number,
@@ -219,7 +219,7 @@ class OpenLlmLeaderboardV1Reader:
                 f"{found[submission.files[0]]}: set option metric to one that all files have"
             )
 
-        def convert(source: str, position: int, row: Any) -> dict[str, Any] | Fault:
+        def convert(source: str, position: int, row: Any) -> dict[str, Any] | RowError:
             return _to_row(position, row, found[source], subjects[source])
 
         rows = (
@@ -289,16 +289,16 @@ def _wanted_columns(path: str) -> list[str]:
     ]
 
 
-def _to_row(position: int, row: Any, metric: str, subject: str | None) -> dict[str, Any] | Fault:
+def _to_row(position: int, row: Any, metric: str, subject: str | None) -> dict[str, Any] | RowError:
     if not isinstance(row, dict):
-        return Fault("not_an_object", f"the row is a {type(row).__name__}")
+        return RowError("not_an_object", f"the row is a {type(row).__name__}")
     metrics = _metrics(row)
     score = _score(metric, metrics.get(metric))
-    if isinstance(score, Fault):
+    if isinstance(score, RowError):
         return score
     text = _first_text(row, _QUESTION_COLUMNS)
     if text is None:
-        return Fault("missing_question", "the row has no question in query or example")
+        return RowError("missing_question", "the row has no question in query or example")
     likelihoods = _numbers(row.get("predictions"))
     row, choices = _with_targets(row), None
     if likelihoods is not None:
@@ -371,9 +371,9 @@ def _metrics(row: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _score(metric: str, value: Any) -> float | int | Fault:
+def _score(metric: str, value: Any) -> float | int | RowError:
     if value is None:
-        return Fault("missing_metric", f"the row has no value of metric {metric!r}")
+        return RowError("missing_metric", f"the row has no value of metric {metric!r}")
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = float(value)

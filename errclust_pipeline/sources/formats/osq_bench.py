@@ -22,11 +22,23 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
-from errclust_pipeline.sources.formats.table_files import column_names, runs_of_table
+from errclust_pipeline.sources.formats.table_files import column_names, row_blocks_of_table
 from errclust_pipeline.sources.parsing.json_stream import (
-    Fault,
+    RowError,
+    row_blocks_of_json_file,
     rows_of_json_file,
-    runs_of_json_file,
+)
+from errclust_pipeline.sources.parsing.row_blocks import (
+    NotAlikeError,
+    ParsedRowBlock,
+    RowBlock,
+    batches_of_row_blocks,
+    is_blank,
+    mapped,
+    metadata_columns,
+    plain_texts,
+    positions,
+    texts,
 )
 from errclust_pipeline.sources.parsing.rows import (
     constant_option,
@@ -34,18 +46,6 @@ from errclust_pipeline.sources.parsing.rows import (
     first_row,
     metadata_json,
     text_of,
-)
-from errclust_pipeline.sources.parsing.runs import (
-    NotAlikeError,
-    ParsedRun,
-    Run,
-    batches_of_runs,
-    is_blank,
-    mapped,
-    metadata_columns,
-    plain_texts,
-    positions,
-    texts,
 )
 
 DATASETS = frozenset(
@@ -120,20 +120,20 @@ class OsqBenchReader:
         path = Path(submission.files[0])
         dataset = submission.options["dataset"]
 
-        def convert(_: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
+        def convert(_: str, position: int, row: Any) -> dict[str, Any] | RowError | None:
             if not isinstance(row, dict):
                 kind = type(row).__name__
-                return Fault("not_an_object", f"the row is a {kind}, expected an object")
+                return RowError("not_an_object", f"the row is a {kind}, expected an object")
             return _to_row(position, row) if _dataset(row, path) == dataset else None
 
-        def convert_columns(run: Run) -> tuple[Run, dict[str, Any]]:
-            own = _of_dataset(run, path, dataset)
+        def convert_columns(block: RowBlock) -> tuple[RowBlock, dict[str, Any]]:
+            own = _of_dataset(block, path, dataset)
             return own, _to_columns(own)
 
-        return batches_of_runs(
+        return batches_of_row_blocks(
             submission,
             batch_rows,
-            _runs(path),
+            _row_blocks(path),
             convert_columns,
             convert,
             self.expects,
@@ -161,22 +161,22 @@ def _is_one(path: Path) -> bool:
     return False
 
 
-def _runs(path: Path) -> Iterator[Run]:
+def _row_blocks(path: Path) -> Iterator[RowBlock]:
     if path.name.lower().endswith(".parquet"):
-        yield from runs_of_table(path, sorted(_ALL_KEYS))
+        yield from row_blocks_of_table(path, sorted(_ALL_KEYS))
     else:
-        for run in runs_of_json_file(path):
-            yield ParsedRun(str(path), *run)
+        for block in row_blocks_of_json_file(path):
+            yield ParsedRowBlock(str(path), *block)
 
 
 def _datasets(path: Path) -> list[str]:
     """List the sets whose questions a file holds, in its order."""
     found: dict[str, None] = {}
-    for run in _runs(path):
+    for block in _row_blocks(path):
         try:
-            found |= dict.fromkeys(_dataset_column(run, path).unique().to_pylist())
+            found |= dict.fromkeys(_dataset_column(block, path).unique().to_pylist())
         except (NotAlikeError, pa.ArrowException, ValueError):
-            rows = (row for row in run.rows() if isinstance(row, dict))
+            rows = (row for row in block.rows() if isinstance(row, dict))
             found |= dict.fromkeys(_dataset(row, path) for row in rows)
     return list(found)
 
@@ -190,15 +190,15 @@ def _dataset_name(name: Any, path: Path) -> str:
     return name if isinstance(name, str) and name.strip() else path.name.split(".")[0]
 
 
-def _dataset_column(run: Run, path: Path) -> pa.Array:
-    names = mapped(run.column("dataset"), partial(_dataset_name, path=path), pa.string())
-    return names if isinstance(names, pa.Array) else pa.repeat(names, len(run))
+def _dataset_column(block: RowBlock, path: Path) -> pa.Array:
+    names = mapped(block.column("dataset"), partial(_dataset_name, path=path), pa.string())
+    return names if isinstance(names, pa.Array) else pa.repeat(names, len(block))
 
 
-def _of_dataset(run: Run, path: Path, dataset: str) -> Run:
+def _of_dataset(block: RowBlock, path: Path, dataset: str) -> RowBlock:
     """Return the rows of a set of questions."""
-    own = pc.equal(_dataset_column(run, path), dataset).to_numpy(zero_copy_only=False)
-    return run if own.all() else run.where(own)
+    own = pc.equal(_dataset_column(block, path), dataset).to_numpy(zero_copy_only=False)
+    return block if own.all() else block.where(own)
 
 
 def _model(path: Path) -> str:
@@ -210,11 +210,11 @@ def _model(path: Path) -> str:
     return folder.name
 
 
-def _to_row(position: int, row: Mapping[str, Any]) -> dict[str, Any] | Fault:
+def _to_row(position: int, row: Mapping[str, Any]) -> dict[str, Any] | RowError:
     question, score = row.get("question"), _score(row.get("os_eval"))
     if not isinstance(question, str) or not question.strip():
-        return Fault("missing_question", "the row's question is empty")
-    if isinstance(score, Fault):
+        return RowError("missing_question", "the row's question is empty")
+    if isinstance(score, RowError):
         return score
     return {
         "example_id": str(position),
@@ -229,27 +229,27 @@ def _to_row(position: int, row: Mapping[str, Any]) -> dict[str, Any] | Fault:
     }
 
 
-def _to_columns(run: Run) -> dict[str, Any]:
+def _to_columns(block: RowBlock) -> dict[str, Any]:
     """Return what `_to_row` does, of many rows at once."""
-    question = plain_texts(run, "question")
+    question = plain_texts(block, "question")
     if is_blank(question).any():
         raise NotAlikeError
-    response = texts(run.column("os_answer"))
+    response = texts(block.column("os_answer"))
     return {
-        "example_id": positions(run).cast(pa.string()),
+        "example_id": positions(block).cast(pa.string()),
         "question": question,
-        "gold": texts(run.column("gold_answer")),
+        "gold": texts(block.column("gold_answer")),
         "response": "" if response is None else response.fill_null(""),
         "extraction_recorded": False,
-        "score": mapped(run.column("os_eval"), _score, pa.float64()),
+        "score": mapped(block.column("os_eval"), _score, pa.float64()),
         "metric": "os_eval",
-        "metadata": metadata_columns(run, _FROM_OPTIONS),
+        "metadata": metadata_columns(block, _FROM_OPTIONS),
     }
 
 
-def _score(verdict: Any) -> float | Fault:
+def _score(verdict: Any) -> float | RowError:
     if verdict is None or verdict == _NOT_JUDGED:
-        return Fault("not_judged", "the judge gave no verdict on the answer")
+        return RowError("not_judged", "the judge gave no verdict on the answer")
     match = (
         _VERDICT.fullmatch(verdict)
         if isinstance(verdict, str) and len(verdict) <= _LONGEST_VERDICT
@@ -257,5 +257,5 @@ def _score(verdict: Any) -> float | Fault:
     )
     if match is None:
         shown = repr(verdict)[:_LONGEST_VERDICT]
-        return Fault("unreadable_verdict", f"os_eval is {shown}, expected Correct or Incorrect")
+        return RowError("unreadable_verdict", f"os_eval is {shown}, expected Correct or Incorrect")
     return 1.0 if match[1].lower() == "correct" else 0.0

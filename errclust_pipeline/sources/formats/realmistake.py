@@ -33,7 +33,7 @@ from errclust_pipeline.sources.base import (
 from errclust_pipeline.sources.formats.table_files import column_names, parquet_rows
 from errclust_pipeline.sources.parsing.archive import MAX_ZIP_MEMBERS
 from errclust_pipeline.sources.parsing.json_stream import (
-    Fault,
+    RowError,
     WrongEncodingError,
     read_json_rows,
     rows_of_json_file,
@@ -158,7 +158,7 @@ class RealMistakeReader:
         source = _Source(Path(submission.files[0]), submission.options.get("member"))
         task, model = submission.options["owner"]
 
-        def convert(_position: int, value: Any) -> dict[str, Any] | Fault:
+        def convert(_position: int, value: Any) -> dict[str, Any] | RowError:
             return _to_row(value, task, model)
 
         for batch in batches(submission, batch_rows, source.rows(), convert, self.expects):
@@ -285,30 +285,30 @@ def _model_of(metadata: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and name.strip() and len(name) <= _LONGEST_NAME else None
 
 
-def _to_row(value: Any, task: str, model: str) -> dict[str, Any] | Fault:
+def _to_row(value: Any, task: str, model: str) -> dict[str, Any] | RowError:
     if not isinstance(value, Mapping):
-        return Fault("not_an_object", f"the row is a {type(value).__name__}, expected an object")
+        return RowError("not_an_object", f"the row is a {type(value).__name__}, expected an object")
     metadata = value.get("metadata")
     if not isinstance(metadata, Mapping):
-        return Fault("missing_field", "the row has no metadata, in which its id and model stand")
+        return RowError("missing_field", "the row has no metadata, in which its id and model stand")
     identity = metadata.get("id")
     if not isinstance(identity, str | int) or not 0 < len(str(identity)) <= _LONGEST_NAME:
-        return Fault("missing_field", "metadata has no usable id")
+        return RowError("missing_field", "metadata has no usable id")
     if (_task_of(metadata), _model_of(metadata)) != (task, model):
-        return Fault(
+        return RowError(
             "other_owner", "the row is of another task or model than the file's first: split it"
         )
     question, response = value.get("input"), value.get("llm_response")
     if not isinstance(question, str) or not question.strip():
-        return Fault("missing_question", "the row has no input")
+        return RowError("missing_question", "the row has no input")
     verdict = next((value[name] for name in _VERDICT_FIELDS if value.get(name) is not None), None)
     if not isinstance(verdict, str) or verdict not in VERDICTS:
-        return Fault("unreadable_verdict", "error_label is neither 'error' nor 'no_error'")
+        return RowError("unreadable_verdict", "error_label is neither 'error' nor 'no_error'")
     categories = value.get("error_categories")
     if categories is not None and (
         not isinstance(categories, list) or not all(isinstance(one, str) for one in categories)
     ):
-        return Fault("unreadable_categories", "error_categories is not a list of texts")
+        return RowError("unreadable_categories", "error_categories is not a list of texts")
     return {
         "example_id": identity,
         "question": question,

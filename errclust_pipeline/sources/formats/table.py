@@ -24,22 +24,22 @@ from errclust_pipeline.sources.formats.table_files import (
     column_names,
     is_json,
     label_names,
-    runs_of_table,
+    row_blocks_of_table,
     tables_at,
 )
 from errclust_pipeline.sources.formats.table_rows import RowConversion
-from errclust_pipeline.sources.parsing.json_stream import Fault
-from errclust_pipeline.sources.parsing.rows import constant_option, text_of
-from errclust_pipeline.sources.parsing.runs import (
+from errclust_pipeline.sources.parsing.json_stream import RowError
+from errclust_pipeline.sources.parsing.row_blocks import (
     NOT_AT_ONCE,
     NotAlikeError,
-    Run,
-    batches_of_runs,
+    RowBlock,
+    batches_of_row_blocks,
     cell,
     mapped,
     rows_named,
     values_of,
 )
+from errclust_pipeline.sources.parsing.rows import constant_option, text_of
 
 DEFAULT_COLUMNS = {
     "example_id": "example_id",
@@ -84,7 +84,7 @@ class _Names:
     benchmark: str
     model: str | None
 
-    def pair(self, row: Mapping[str, Any]) -> tuple[str, str] | Fault:
+    def pair(self, row: Mapping[str, Any]) -> tuple[str, str] | RowError:
         """Return the benchmark and model of a row."""
         benchmark: str | None = self.benchmark
         if "dataset" in self.columns:
@@ -94,11 +94,13 @@ class _Names:
         )
         if not benchmark or not model:
             missing = "dataset" if not benchmark else "model"
-            return Fault("missing_name", f"the row's {missing} is empty: no submission can own it")
+            return RowError(
+                "missing_name", f"the row's {missing} is empty: no submission can own it"
+            )
         return benchmark, model
 
-    def pairs(self, run: Run) -> list[tuple[str, str]]:
-        """Return the benchmark and model of each row of a run.
+    def pairs(self, block: RowBlock) -> list[tuple[str, str]]:
+        """Return the benchmark and model of each row of a block.
 
         Raises
         ------
@@ -108,33 +110,33 @@ class _Names:
         given = {"dataset": self.benchmark, "model": self.model}
         names: list[list[str]] = []
         for part, otherwise in given.items():
-            there = [otherwise] * len(run)
+            there = [otherwise] * len(block)
             if part in self.columns:
-                found = mapped(run.column(self.columns[part]), _name, pa.string())
+                found = mapped(block.column(self.columns[part]), _name, pa.string())
                 there = [] if found is None else found.to_pylist()
             names.append([name for name in there if name])
-            if len(names[-1]) < len(run):
+            if len(names[-1]) < len(block):
                 raise NotAlikeError
         benchmarks, models = names
         return list(zip(benchmarks, models, strict=True))
 
-    def rows_of(self, run: Run, owner: tuple[str, str]) -> Run:
-        """Return the rows of a run that are of a benchmark and model.
+    def rows_of(self, block: RowBlock, owner: tuple[str, str]) -> RowBlock:
+        """Return the rows of a block that are of a benchmark and model.
 
         Raises
         ------
         NotAlikeError
             If a row does not say what it is of.
         """
-        own = np.ones(len(run), np.bool_)
+        own = np.ones(len(block), np.bool_)
         for part, name, otherwise in zip(
             owner, ("dataset", "model"), (self.benchmark, self.model), strict=True
         ):
             if name not in self.columns:
                 own &= otherwise == part
                 continue
-            own &= rows_named(run.column(self.columns[name]), part, _name)
-        return run if own.all() else run.where(own)
+            own &= rows_named(block.column(self.columns[name]), part, _name)
+        return block if own.all() else block.where(own)
 
 
 class TableReader:
@@ -190,27 +192,27 @@ class TableReader:
         names, labels = _names(table, options)
         comparison = None if "score" in names.columns else _Comparison(names.columns, labels)
         digests: dict[tuple[str, str], Any] = {}
-        first_fault: Fault | None = None
-        runs = chain.from_iterable(
-            runs_of_table(file, used_columns(names.columns)) for file in table.files
+        first_error: RowError | None = None
+        blocks = chain.from_iterable(
+            row_blocks_of_table(file, used_columns(names.columns)) for file in table.files
         )
-        for run in runs:
-            at_once = None if comparison is not None else _canonical_rows(run, names)
+        for block in blocks:
+            at_once = None if comparison is not None else _canonical_rows(block, names)
             if at_once is not None:
                 for owner, content in at_once.items():
                     digests.setdefault(owner, hashlib.blake2b(digest_size=16)).update(content)
                 continue
-            for row in run.rows():
-                pair = row if isinstance(row, Fault) else names.pair(row)
-                if isinstance(pair, Fault):
-                    first_fault = first_fault or pair
+            for row in block.rows():
+                pair = row if isinstance(row, RowError) else names.pair(row)
+                if isinstance(pair, RowError):
+                    first_error = first_error or pair
                     continue
                 digest = digests.setdefault(pair, hashlib.blake2b(digest_size=16))
                 digest.update(_canonical(row, names.columns))
                 if comparison is not None:
                     comparison.add(row)
         if not digests:
-            why = first_fault.detail if first_fault else "it holds no rows"
+            why = first_error.detail if first_error else "it holds no rows"
             raise SourceError(f"{path} holds no results ({why}). Expected {self.expects}")
         if comparison is not None:
             comparison.check(path)
@@ -254,23 +256,25 @@ class TableReader:
         prefix = {
             file: f"{number}-" if several else "" for number, file in enumerate(submission.files)
         }
-        runs = (
-            run
+        blocks = (
+            block
             for file in submission.files
-            for run in runs_of_table(Path(file), used_columns(columns))
+            for block in row_blocks_of_table(Path(file), used_columns(columns))
         )
 
-        def convert(file: str, position: int, row: Any) -> dict[str, Any] | Fault | None:
+        def convert(file: str, position: int, row: Any) -> dict[str, Any] | RowError | None:
             pair = names.pair(row)
-            if isinstance(pair, Fault):
+            if isinstance(pair, RowError):
                 return pair
             return conversion.to_row(f"{prefix[file]}{position}", row) if pair == owner else None
 
-        def convert_columns(run: Run) -> tuple[Run, dict[str, Any]]:
-            own = names.rows_of(run, owner)
-            return own, conversion.to_columns(own, prefix[run.source])
+        def convert_columns(block: RowBlock) -> tuple[RowBlock, dict[str, Any]]:
+            own = names.rows_of(block, owner)
+            return own, conversion.to_columns(own, prefix[block.source])
 
-        return batches_of_runs(submission, batch_rows, runs, convert_columns, convert, self.expects)
+        return batches_of_row_blocks(
+            submission, batch_rows, blocks, convert_columns, convert, self.expects
+        )
 
 
 class _Comparison:
@@ -287,7 +291,7 @@ class _Comparison:
             converted = self._conversion.to_row("", row)
         except (RecursionError, ValueError, OverflowError):
             return
-        if isinstance(converted, Fault):
+        if isinstance(converted, RowError):
             return
         answers = converted["gold"], converted["prediction"]
         self._rows += None not in answers
@@ -489,16 +493,16 @@ def _canonical(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bytes:
         return b"a row nested too deeply"
 
 
-def _canonical_rows(run: Run, names: _Names) -> dict[tuple[str, str], bytes] | None:
-    """Return what `_canonical` writes of a run's rows, end to end for each benchmark and model.
+def _canonical_rows(block: RowBlock, names: _Names) -> dict[tuple[str, str], bytes] | None:
+    """Return what `_canonical` writes of a block's rows, end to end for each benchmark and model.
 
     None if the rows have to be looked at one by one.
     """
     columns = sorted(names.columns.items())
     row = ", ".join(f"[{_encode(name).replace('%', '%%')}, %s]" for name, _ in columns)
     try:
-        pairs = names.pairs(run)
-        encoded = [_encoded_column(run, column) for _, column in columns]
+        pairs = names.pairs(block)
+        encoded = [_encoded_column(block, column) for _, column in columns]
     except NOT_AT_ONCE:
         return None
     contents: dict[tuple[str, str], list[str]] = {}
@@ -507,14 +511,14 @@ def _canonical_rows(run: Run, names: _Names) -> dict[tuple[str, str], bytes] | N
     return {pair: "".join(content).encode() for pair, content in contents.items()}
 
 
-def _encoded_column(run: Run, column: str | Sequence[str]) -> list[str]:
+def _encoded_column(block: RowBlock, column: str | Sequence[str]) -> list[str]:
     if not isinstance(column, str):
-        parts = zip(*(_encoded_column(run, one) for one in column), strict=True)
+        parts = zip(*(_encoded_column(block, one) for one in column), strict=True)
         return [f"[{', '.join(part)}]" for part in parts]
     return [
         # An encoder is set up for each call, which costs more than to write a text.
         encode_basestring_ascii(value) if type(value) is str else _encode(value)
-        for value in values_of(run, column)
+        for value in values_of(block, column)
     ]
 
 

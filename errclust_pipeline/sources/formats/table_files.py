@@ -1,7 +1,7 @@
 """The files of tables: CSV, TSV, JSON, Parquet and Arrow, alone or as a dataset's shards.
 
 Every format gives rows as dictionaries, with their positions in the file; a row that cannot be read
-comes as a `Fault`.
+comes as a `RowError`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from errclust_pipeline.sources.parsing.archive import open_result_file
 from errclust_pipeline.sources.parsing.json_stream import (
     CHUNK_BYTES,
     MAX_ROW_BYTES,
-    Fault,
+    RowError,
     WrongEncodingError,
     one_by_one,
+    row_blocks_of_json_file,
     rows_of_json_file,
-    runs_of_json_file,
     skip_byte_order_mark,
 )
+from errclust_pipeline.sources.parsing.row_blocks import ArrowRowBlock, ParsedRowBlock, RowBlock
 from errclust_pipeline.sources.parsing.rows import files_below
-from errclust_pipeline.sources.parsing.runs import ArrowRun, ParsedRun, Run
 
 _CSV = (".csv", ".csv.gz")
 _TSV = (".tsv", ".tsv.gz")
@@ -218,7 +218,7 @@ def label_names(path: Path, column: str) -> list[str] | None:
 
 
 def rows_of_table(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, Any]]:
-    """Yield the position and value of each row of a file: a dictionary, or a `Fault`.
+    """Yield the position and value of each row of a file: a dictionary, or a `RowError`.
 
     Parameters
     ----------
@@ -230,33 +230,33 @@ def rows_of_table(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, Any
     SourceError
         If the file is missing or damaged.
     """
-    return _one_by_one(runs_of_table(path, columns))
+    return _one_by_one(row_blocks_of_table(path, columns))
 
 
-def runs_of_table(path: Path, columns: Wanted) -> Iterator[Run]:
+def row_blocks_of_table(path: Path, columns: Wanted) -> Iterator[RowBlock]:
     """Yield what `rows_of_table` yields, many rows at a time."""
     lower = path.name.lower()
     if lower.endswith(_PARQUET):
-        yield from _parquet_runs(path, _outermost(path, columns))
+        yield from _parquet_row_blocks(path, _outermost(path, columns))
     elif lower.endswith(_ARROW):
-        yield from _arrow_runs(path, _outermost(path, columns))
+        yield from _arrow_row_blocks(path, _outermost(path, columns))
     elif lower.endswith(_CSV + _TSV):
-        yield from _csv_runs(path, _delimiter(path))
+        yield from _csv_row_blocks(path, _delimiter(path))
     else:
-        for positions, values in runs_of_json_file(path):
+        for positions, values in row_blocks_of_json_file(path):
             is_plain = set(map(type, values)) == {dict}
             rows = values if is_plain else list(map(_object, values))
-            yield ParsedRun(str(path), positions, rows)
+            yield ParsedRowBlock(str(path), positions, rows)
 
 
-def _one_by_one(runs: Iterable[Run]) -> Iterator[tuple[int, Any]]:
-    yield from one_by_one((run.positions, run.rows()) for run in runs)
+def _one_by_one(row_blocks: Iterable[RowBlock]) -> Iterator[tuple[int, Any]]:
+    yield from one_by_one((row_block.positions, row_block.rows()) for row_block in row_blocks)
 
 
-def _object(row: Any) -> dict[str, Any] | Fault:
-    if isinstance(row, dict | Fault):
+def _object(row: Any) -> dict[str, Any] | RowError:
+    if isinstance(row, dict | RowError):
         return row
-    return Fault("not_an_object", f"the row is a {type(row).__name__}")
+    return RowError("not_an_object", f"the row is a {type(row).__name__}")
 
 
 def _delimiter(path: Path) -> str:
@@ -356,7 +356,7 @@ def _header(path: Path, lines: _CsvLines, delimiter: str) -> list[str]:
     return header
 
 
-def _csv_runs(path: Path, delimiter: str) -> Iterator[Run]:
+def _csv_row_blocks(path: Path, delimiter: str) -> Iterator[RowBlock]:
     """Yield the rows of a CSV file: a block of it by Arrow, where that reads it as `csv` does."""
     with open_result_file(path) as stream:
         lines = _csv_lines(path, stream)
@@ -369,14 +369,18 @@ def _csv_runs(path: Path, delimiter: str) -> Iterator[Run]:
             if batch is None:
                 lines.put_back(block)
                 values = list(_csv_block(lines, header, delimiter))
-                run: Run = ParsedRun(str(path), range(position, position + len(values)), values)
+                row_block: RowBlock = ParsedRowBlock(
+                    str(path), range(position, position + len(values)), values
+                )
             else:
                 lines.put_back(block[size:])
                 newlines = np.frombuffer(block, np.uint8, size) == _NEWLINE
                 lines.lines += int(np.count_nonzero(newlines))
-                run = ArrowRun(str(path), range(position, position + batch.num_rows), batch, True)
-            position += len(run)
-            yield run
+                row_block = ArrowRowBlock(
+                    str(path), range(position, position + batch.num_rows), batch, True
+                )
+            position += len(row_block)
+            yield row_block
 
 
 def regular_bytes(block: bytes, delimiter: str) -> int:
@@ -439,8 +443,8 @@ def _parsed_block(block: memoryview, header: list[str], delimiter: str) -> pa.Re
 
 def _csv_block(
     lines: _CsvLines, header: list[str], delimiter: str
-) -> Iterator[dict[str, str] | Fault]:
-    """Yield the rows that begin in what was put back; a `Fault` where one is unreadable."""
+) -> Iterator[dict[str, str] | RowError]:
+    """Yield the rows that begin in what was put back; a `RowError` where one is unreadable."""
     reader = csv.reader(lines, delimiter=delimiter)
     while lines.any_ahead():
         try:
@@ -449,20 +453,20 @@ def _csv_block(
             return
         except csv.Error as error:
             reason = "row_too_large" if lines.too_large else "invalid_csv"
-            yield Fault(reason, f"near line {lines.lines + 1}: {error}")
+            yield RowError(reason, f"near line {lines.lines + 1}: {error}")
         else:
             if row:
                 yield _csv_row(row, header, lines)
         lines.start_row()
 
 
-def _csv_row(row: list[str], header: list[str], lines: _CsvLines) -> dict[str, str] | Fault:
+def _csv_row(row: list[str], header: list[str], lines: _CsvLines) -> dict[str, str] | RowError:
     shown = ",".join(row)
     if lines.invalid and _INVALID_BYTE.search(shown):
-        return Fault("invalid_utf8", "the row is not valid UTF-8: convert the file", shown)
+        return RowError("invalid_utf8", "the row is not valid UTF-8: convert the file", shown)
     if len(row) != len(header):
         detail = f"the row has {len(row)} fields, expected {len(header)}: quote texts with commas"
-        return Fault("wrong_field_count", detail, shown)
+        return RowError("wrong_field_count", detail, shown)
     return dict(zip(header, row, strict=True))
 
 
@@ -494,19 +498,19 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 def parquet_rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Any]]:
     """Yield the position and some columns of each row of a Parquet file."""
-    return _one_by_one(_parquet_runs(path, columns))
+    return _one_by_one(_parquet_row_blocks(path, columns))
 
 
-def _parquet_runs(path: Path, columns: list[str]) -> Iterator[Run]:
+def _parquet_row_blocks(path: Path, columns: list[str]) -> Iterator[RowBlock]:
     with _parquet(path) as file, _told(path):
         yield from _numbered(path, file.iter_batches(batch_size=BATCH_ROWS, columns=columns))
 
 
-def _numbered(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Run]:
+def _numbered(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[RowBlock]:
     position = 0
     for batch in batches:
         following = position + batch.num_rows
-        yield ArrowRun(str(path), range(position, following), batch)
+        yield ArrowRowBlock(str(path), range(position, following), batch)
         position = following
 
 
@@ -525,20 +529,20 @@ def _arrow(path: Path) -> Iterator[Any]:
         raise SourceError(f"{path} is not an Arrow file that can be read: {error}") from error
 
 
-def _arrow_runs(path: Path, columns: list[str]) -> Iterator[Run]:
+def _arrow_row_blocks(path: Path, columns: list[str]) -> Iterator[RowBlock]:
     rows = 0
     with _arrow(path) as file, _told(path):
         is_stream = isinstance(file, pa.RecordBatchStreamReader)
         batches = file if is_stream else (file.get_batch(n) for n in range(file.num_record_batches))
         pieces = (piece for batch in batches for piece in _pieces(_selected(batch, columns)))
-        for run in _numbered(path, pieces):
-            rows += len(run)
-            yield run
+        for row_block in _numbered(path, pieces):
+            rows += len(row_block)
+            yield row_block
     with path.open("rb") as ending:
         ending.seek(max(path.stat().st_size - len(_END_OF_STREAM), 0))
         if is_stream and ending.read() != _END_OF_STREAM:
             detail = "the file breaks off after this row: fetch it again"
-            yield ParsedRun(str(path), [rows], [Fault("truncated_file", detail)])
+            yield ParsedRowBlock(str(path), [rows], [RowError("truncated_file", detail)])
 
 
 def _selected(batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:

@@ -14,12 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from errclust_pipeline.sources.parsing.json_stream import Fault
-from errclust_pipeline.sources.parsing.rows import metadata_json, text_of, texts_of
-from errclust_pipeline.sources.parsing.runs import (
+from errclust_pipeline.sources.parsing.json_stream import RowError
+from errclust_pipeline.sources.parsing.row_blocks import (
     Column,
     NotAlikeError,
-    Run,
+    RowBlock,
     cell,
     choice_lists,
     empty_as_null,
@@ -29,6 +28,7 @@ from errclust_pipeline.sources.parsing.runs import (
     positions_in,
     texts,
 )
+from errclust_pipeline.sources.parsing.rows import metadata_json, text_of, texts_of
 
 EXACT_MATCH = "exact_match"
 """The metric where no column holds a score: whether the prediction is the right answer."""
@@ -62,7 +62,7 @@ class RowConversion:
         self._names = label_names
         self._compares = "score" not in columns
 
-    def to_row(self, example_id: str, row: Mapping[str, Any]) -> dict[str, Any] | Fault:
+    def to_row(self, example_id: str, row: Mapping[str, Any]) -> dict[str, Any] | RowError:
         """Return the columns of `responses`, or what is wrong with the row.
 
         Parameters
@@ -73,19 +73,19 @@ class RowConversion:
         gold = self._answer(row, "correct_answer")
         prediction = self._answer(row, "prediction")
         for answer in (gold, prediction):
-            if isinstance(answer, Fault):
+            if isinstance(answer, RowError):
                 return answer
         score = self._score(row, gold, prediction)
-        if isinstance(score, Fault):
+        if isinstance(score, RowError):
             return score
         question = self._question(row)
         if not question.strip():
-            return Fault("missing_question", "the row's question is empty")
+            return RowError("missing_question", "the row's question is empty")
         identity = self._cell(row, "example_id")
         if identity is None and "example_id" in self._columns:
-            return Fault("missing_id", "the row's example_id is empty")
+            return RowError("missing_id", "the row's example_id is empty")
         choices = _choices(self._cell(row, "choices"))
-        if isinstance(choices, Fault):
+        if isinstance(choices, RowError):
             return choices
         return {
             "example_id": example_id if identity is None else text_of(identity),
@@ -111,7 +111,7 @@ class RowConversion:
             "metadata": _metadata(self._cell(row, "metadata")),
         }
 
-    def to_columns(self, run: Run, prefix: str) -> dict[str, Any]:
+    def to_columns(self, block: RowBlock, prefix: str) -> dict[str, Any]:
         """Return the columns of `responses` of many rows, as `to_row` does of one.
 
         Parameters
@@ -124,42 +124,42 @@ class RowConversion:
         NotAlikeError
             If `to_row` has to be asked for each row.
         """
-        gold = self._answers(run, "correct_answer")
-        prediction = self._answers(run, "prediction")
-        choices = choice_lists(self._column(run, "choices"), _choices)
+        gold = self._answers(block, "correct_answer")
+        prediction = self._answers(block, "prediction")
+        choices = choice_lists(self._column(block, "choices"), _choices)
         return {
-            "example_id": self._ids(run, prefix),
-            "subject": texts(self._column(run, "subject")),
-            "question": self._questions(run),
+            "example_id": self._ids(block, prefix),
+            "subject": texts(self._column(block, "subject")),
+            "question": self._questions(block),
             "choices": choices,
             "gold": gold,
             "gold_choice": positions_in(choices, gold),
-            "response": self._responses(run),
+            "response": self._responses(block),
             "prediction": prediction,
             "extraction_recorded": "prediction" in self._columns,
             "predicted_choice": positions_in(choices, prediction),
-            "score": self._scores(run, gold, prediction),
+            "score": self._scores(block, gold, prediction),
             "metric": self._columns.get("score", EXACT_MATCH),
-            "finish_reason": texts(self._column(run, "finish_reason")),
-            "metadata": mapped(self._column(run, "metadata"), _metadata, pa.string()),
+            "finish_reason": texts(self._column(block, "finish_reason")),
+            "metadata": mapped(self._column(block, "metadata"), _metadata, pa.string()),
         }
 
-    def _column(self, run: Run, name: str) -> Column:
-        return empty_as_null(run.column(self._columns[name])) if name in self._columns else None
+    def _column(self, block: RowBlock, name: str) -> Column:
+        return empty_as_null(block.column(self._columns[name])) if name in self._columns else None
 
-    def _ids(self, run: Run, prefix: str) -> pa.Array:
+    def _ids(self, block: RowBlock, prefix: str) -> pa.Array:
         if "example_id" in self._columns:
-            ids = texts(self._column(run, "example_id"))
+            ids = texts(self._column(block, "example_id"))
             if ids is None or ids.null_count:
                 raise NotAlikeError
             return ids
-        ids = positions(run).cast(pa.string())
+        ids = positions(block).cast(pa.string())
         return pc.binary_join_element_wise(prefix, ids, "") if prefix else ids
 
-    def _questions(self, run: Run) -> pa.Array:
+    def _questions(self, block: RowBlock) -> pa.Array:
         columns = self._columns["input_text"]
         names = [columns] if isinstance(columns, str) else columns
-        parts = [part for name in names if (part := texts(run.column(name))) is not None]
+        parts = [part for name in names if (part := texts(block.column(name))) is not None]
         if not parts:
             raise NotAlikeError
         questions = parts[0]
@@ -170,27 +170,29 @@ class RowConversion:
             raise NotAlikeError
         return questions
 
-    def _responses(self, run: Run) -> Any:
+    def _responses(self, block: RowBlock) -> Any:
         if "output_text" not in self._columns:
             return None
-        responses = texts(run.column(self._columns["output_text"]))
+        responses = texts(block.column(self._columns["output_text"]))
         return "" if responses is None else responses.fill_null("")
 
-    def _answers(self, run: Run, name: str) -> pa.Array | None:
-        column = self._column(run, name)
+    def _answers(self, block: RowBlock, name: str) -> pa.Array | None:
+        column = self._column(block, name)
         names = self._names.get(name)
         if names is None and not self._compares:
             return texts(column)
         return mapped(column, partial(_answer, name=name, names=names), pa.string())
 
-    def _scores(self, run: Run, gold: pa.Array | None, prediction: pa.Array | None) -> pa.Array:
+    def _scores(
+        self, block: RowBlock, gold: pa.Array | None, prediction: pa.Array | None
+    ) -> pa.Array:
         if self._compares:
             if gold is None or gold.null_count:
                 raise NotAlikeError
-            none_right = pa.nulls(len(run), pa.string())
+            none_right = pa.nulls(len(block), pa.string())
             right = pc.equal(gold, none_right if prediction is None else prediction)
             return right.fill_null(False).cast(pa.float64())
-        column = self._column(run, "score")
+        column = self._column(block, "score")
         if isinstance(column, pa.Array) and column.type in _NUMBERS:
             scores = column.cast(pa.float64())
         else:
@@ -210,7 +212,7 @@ class RowConversion:
         texts = [text_of(cell(row, column)) or "" for column in columns]
         return "\n".join(text for text in texts if text.strip())
 
-    def _answer(self, row: Mapping[str, Any], name: str) -> str | Fault | None:
+    def _answer(self, row: Mapping[str, Any], name: str) -> str | RowError | None:
         """Return the right answer or the prediction as text; of class labels the name."""
         value = self._cell(row, name)
         names = self._names.get(name)
@@ -219,32 +221,36 @@ class RowConversion:
         return _answer(value, name, names)
 
     def _score(
-        self, row: Mapping[str, Any], gold: str | Fault | None, prediction: str | Fault | None
-    ) -> float | int | Fault:
+        self, row: Mapping[str, Any], gold: str | RowError | None, prediction: str | RowError | None
+    ) -> float | int | RowError:
         if not self._compares:
             return _score(self._cell(row, "score"))
         if gold is None:
-            return Fault("missing_gold", "the row has no right answer to compare with")
+            return RowError("missing_gold", "the row has no right answer to compare with")
         return 1.0 if gold == prediction else 0.0
 
 
-def _answer(value: Any, name: str, names: Sequence[str] | None) -> str | Fault | None:
+def _answer(value: Any, name: str, names: Sequence[str] | None) -> str | RowError | None:
     """Return an answer that is compared, or a class label by its name."""
     if value is None:
         return None
     if name == "prediction":
         label = predicted_label(value, names)
     elif isinstance(value, list):
-        return Fault("several_labels", f"{name} is a list, expected one label or answer")
+        return RowError("several_labels", f"{name} is a list, expected one label or answer")
     else:
         label = label_of(value, names)
         if names and isinstance(label, str) and label not in names:
             known = ", ".join(names[:20])
-            return Fault("unknown_label", f"{name} is {label[:100]!r}, expected one of {known}")
-    return Fault(label.reason, f"{name} is {label.detail}") if isinstance(label, Fault) else label
+            return RowError("unknown_label", f"{name} is {label[:100]!r}, expected one of {known}")
+    return (
+        RowError(label.reason, f"{name} is {label.detail}")
+        if isinstance(label, RowError)
+        else label
+    )
 
 
-def predicted_label(value: Any, names: Sequence[str] | None) -> str | Fault | None:
+def predicted_label(value: Any, names: Sequence[str] | None) -> str | RowError | None:
     """Return the name of the class label that was predicted.
 
     Parameters
@@ -261,7 +267,7 @@ def predicted_label(value: Any, names: Sequence[str] | None) -> str | Fault | No
             value = json.loads(value)
     if isinstance(value, list):
         best = _best(value, names)
-        if isinstance(best, Fault):
+        if isinstance(best, RowError):
             return best
         value = best
     if isinstance(value, dict) and "label" in value:
@@ -269,7 +275,7 @@ def predicted_label(value: Any, names: Sequence[str] | None) -> str | Fault | No
     return label_of(value, names)
 
 
-def label_of(value: Any, names: Sequence[str] | None) -> str | Fault | None:
+def label_of(value: Any, names: Sequence[str] | None) -> str | RowError | None:
     """Return a class label's name.
 
     Parameters
@@ -281,7 +287,7 @@ def label_of(value: Any, names: Sequence[str] | None) -> str | Fault | None:
 
     Returns
     -------
-    str, Fault or None
+    str, RowError or None
         A text that is no label as it is; None for no label, which `datasets` writes as -1.
     """
     if type(value) is int and names and 0 <= value < len(names):
@@ -300,7 +306,7 @@ def label_of(value: Any, names: Sequence[str] | None) -> str | Fault | None:
         if number == _NO_LABEL:
             return None
         if not 0 <= number < len(names):
-            return Fault("unknown_label", f"{number}, expected one of the {len(names)} labels")
+            return RowError("unknown_label", f"{number}, expected one of the {len(names)} labels")
         return names[number]
     alike = [name for name in names or () if name.casefold() == text.casefold()]
     return alike[0] if len(alike) == 1 else text
@@ -315,16 +321,16 @@ def _best(values: list[Any], names: Sequence[str] | None) -> Any:
         scores, labels = values, range(len(values))
         if names and len(values) != len(names):
             detail = f"{len(values)} scores, expected one for each of the {len(names)} labels"
-            return Fault("unreadable_label", detail)
+            return RowError("unreadable_label", detail)
     numbers = [one for one in scores if isinstance(one, int | float) and math.isfinite(one)]
     if not scores or len(numbers) < len(scores):
-        return Fault("unreadable_label", f"{text_of(values)}"[:200] + ", expected scores")
+        return RowError("unreadable_label", f"{text_of(values)}"[:200] + ", expected scores")
     return labels[numbers.index(max(numbers))]
 
 
-def _score(value: Any) -> float | int | Fault:
+def _score(value: Any) -> float | int | RowError:
     if value is None:
-        return Fault("missing_score", "the row's score is empty")
+        return RowError("missing_score", "the row's score is empty")
     if isinstance(value, str):
         text = value.strip().lower()
         if text in _TRUE or text in _FALSE:
@@ -332,24 +338,24 @@ def _score(value: Any) -> float | int | Fault:
         try:
             value = float(text)
         except ValueError:
-            return Fault(
+            return RowError(
                 "unreadable_score", f"score {value[:100]!r} is neither a number nor true or false"
             )
     elif isinstance(value, Decimal):
         value = float(value)
     if not isinstance(value, bool | int | float):
-        return Fault("unreadable_score", f"score is a {type(value).__name__}, expected a number")
+        return RowError("unreadable_score", f"score is a {type(value).__name__}, expected a number")
     if isinstance(value, float) and math.isnan(value):
-        return Fault("missing_score", "the row's score is not a number (NaN)")
+        return RowError("missing_score", "the row's score is not a number (NaN)")
     return value
 
 
-def _number(value: Any) -> float | Fault:
+def _number(value: Any) -> float | RowError:
     score = _score(value)
-    return score if isinstance(score, Fault) else float(score)
+    return score if isinstance(score, RowError) else float(score)
 
 
-def _choices(value: Any) -> list[str] | Fault | None:
+def _choices(value: Any) -> list[str] | RowError | None:
     if value is None:
         return None
     if isinstance(value, str):
@@ -358,7 +364,7 @@ def _choices(value: Any) -> list[str] | Fault | None:
         except (ValueError, RecursionError):
             value = None
     if not isinstance(value, list):
-        return Fault(
+        return RowError(
             "unreadable_choices",
             'choices are not a list: write them as a JSON list, e.g. ["yes", "no"]',
         )

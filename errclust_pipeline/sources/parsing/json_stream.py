@@ -1,6 +1,6 @@
 """Streaming JSON: the rows of a JSON list or of JSON lines, one at a time, with their positions.
 
-A row that cannot be read does not end the file: it comes as a `Fault`, and the rows after it
+A row that cannot be read does not end the file: it comes as a `RowError`, and the rows after it
 follow. Time is linear in the file's size and memory is bounded by one row, or by a chunk of small
 ones, whatever the rows hold.
 """
@@ -67,7 +67,7 @@ def skip_byte_order_mark(stream: io.BufferedReader[Any]) -> None:
 
 
 @dataclass(frozen=True)
-class Fault:
+class RowError:
     """What stands in place of a row that cannot be read."""
 
     reason: str
@@ -83,10 +83,10 @@ def rows_of_json_file(path: Path, member: str | None = None) -> Iterator[tuple[i
     SourceError
         If the file is missing, damaged, in UTF-16, or decompresses to more than is believable.
     """
-    yield from one_by_one(runs_of_json_file(path, member, _FIRST_BYTES))
+    yield from one_by_one(row_blocks_of_json_file(path, member, _FIRST_BYTES))
 
 
-def runs_of_json_file(
+def row_blocks_of_json_file(
     path: Path, member: str | None = None, first_bytes: int = CHUNK_BYTES
 ) -> Iterator[tuple[Sequence[int], list[Any]]]:
     """Yield what `rows_of_json_file` yields, many rows at a time: their positions and values.
@@ -98,7 +98,7 @@ def runs_of_json_file(
     """
     with open_result_file(path, member) as stream:
         try:
-            yield from _read_runs(stream, first_bytes)
+            yield from _read_row_blocks(stream, first_bytes)
         except WrongEncodingError as error:
             raise SourceError(f"{path} {error}") from error
 
@@ -112,7 +112,7 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
     Yields
     ------
     tuple of int and any
-        The value is a `Fault` where the row cannot be read: `invalid_json`, `invalid_utf8`,
+        The value is a `RowError` where the row cannot be read: `invalid_json`, `invalid_utf8`,
         `nested_too_deeply`, `row_too_large`, and `truncated_file` where the file breaks off.
 
     Raises
@@ -120,16 +120,16 @@ def read_json_rows(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, Any]]:
     WrongEncodingError
         If the file is in UTF-16.
     """
-    yield from one_by_one(_read_runs(stream, CHUNK_BYTES))
+    yield from one_by_one(_read_row_blocks(stream, CHUNK_BYTES))
 
 
-def one_by_one(runs: Iterable[tuple[Sequence[int], Sequence[Any]]]) -> Iterator[tuple[int, Any]]:
-    """Return an iterator over the positions and values of runs of rows."""
+def one_by_one(blocks: Iterable[tuple[Sequence[int], Sequence[Any]]]) -> Iterator[tuple[int, Any]]:
+    """Return an iterator over the positions and values of blocks of rows."""
     # No variable of a loop, which would hold a run until the next one has been read.
-    return chain.from_iterable(starmap(zip, runs))
+    return chain.from_iterable(starmap(zip, blocks))
 
 
-def _read_runs(
+def _read_row_blocks(
     stream: io.BufferedReader[Any], first_bytes: int
 ) -> Iterator[tuple[Sequence[int], list[Any]]]:
     skip_byte_order_mark(stream)
@@ -164,7 +164,7 @@ def read_json_object(
     ------
     tuple of str, int and any
         An entry's name, 0 and its value; of the list, its name and the position and value of each
-        row. A value is a `Fault` where it cannot be read, as in `read_json_rows`; after a
+        row. A value is a `RowError` where it cannot be read, as in `read_json_rows`; after a
         `truncated_file` nothing follows.
 
     Raises
@@ -232,14 +232,14 @@ def _line(raw: bytes) -> Any:
     if len(raw) > MAX_ROW_BYTES and not raw.endswith(b"\n"):
         return _too_large(raw[:EXCERPT_CHARACTERS].decode("utf-8", "replace"))
     row = parse_json_row(raw)
-    if isinstance(row, Fault) and row.reason == "invalid_json" and not raw.endswith(b"\n"):
+    if isinstance(row, RowError) and row.reason == "invalid_json" and not raw.endswith(b"\n"):
         detail = f"the file breaks off in this line ({row.detail}): fetch it again"
-        return Fault("truncated_file", detail, row.excerpt)
+        return RowError("truncated_file", detail, row.excerpt)
     return row
 
 
 def parse_json_row(raw: bytes) -> Any:
-    """Return the value of a JSON text, or a `Fault` as `read_json_rows` gives it."""
+    """Return the value of a JSON text, or a `RowError` as `read_json_rows` gives it."""
     try:
         return _decode_fast(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -256,9 +256,9 @@ def _parse(text: str) -> Any:
         return json.loads(text)
     except RecursionError:
         detail = "lists or objects stand inside each other more deeply than can be read"
-        return Fault("nested_too_deeply", detail, text[:EXCERPT_CHARACTERS])
+        return RowError("nested_too_deeply", detail, text[:EXCERPT_CHARACTERS])
     except ValueError as error:  # JSONDecodeError, or a whole number of thousands of digits
-        return Fault("invalid_json", f"not valid JSON: {error}", text[:EXCERPT_CHARACTERS])
+        return RowError("invalid_json", f"not valid JSON: {error}", text[:EXCERPT_CHARACTERS])
 
 
 class _Elements:
@@ -295,7 +295,7 @@ class _Elements:
                 return ""
 
     def _element(self) -> Any:
-        """Return the element at the start, or a `Fault`; `_broken_off` is set if it has no end."""
+        """Return the element at the start, or a `RowError`; set `_broken_off` if it has no end."""
         value, end = self._decode()
         if end < 0:
             return self._decode_slowly()
@@ -448,17 +448,17 @@ class _ListRows(_Elements):
 
     def __iter__(self) -> Iterator[tuple[Sequence[int], list[Any]]]:
         following = 0
-        for run in self._rows():
-            following = run[0].stop
-            yield run
-            del run
+        for block in self._rows():
+            following = block[0].stop
+            yield block
+            del block
         if self._broken_off:
             return
         while True:
             rest = self._buffer[self._start :].strip(" \t\r\n")
             if rest:
                 detail = "more follows after the list's closing bracket, and was not read"
-                yield [following], [Fault("trailing_data", detail, rest[:EXCERPT_CHARACTERS])]
+                yield [following], [RowError("trailing_data", detail, rest[:EXCERPT_CHARACTERS])]
                 return
             self._start = len(self._buffer)
             if not self._more():
@@ -474,7 +474,7 @@ class _ObjectEntries(_Elements):
 
     def __iter__(self) -> Iterator[tuple[str, int, Any]]:
         if self._next_character() != "{":
-            yield "", 0, Fault("not_an_object", "the file does not begin with an object")
+            yield "", 0, RowError("not_an_object", "the file does not begin with an object")
             return
         self._start += 1
         while (first := self._next_character()) != "}":
@@ -485,7 +485,7 @@ class _ObjectEntries(_Elements):
                 return
             if not isinstance(name, str) or between != ":":
                 detail = "not valid JSON: an entry of the object has no name"
-                yield "", 0, Fault("invalid_json", detail)
+                yield "", 0, RowError("invalid_json", detail)
                 return
             self._start += 1
             first = self._next_character()
@@ -544,16 +544,16 @@ class _ElementEnd:
         return at
 
 
-def _too_large(excerpt: str) -> Fault:
+def _too_large(excerpt: str) -> RowError:
     detail = f"the row is longer than {MAX_ROW_BYTES >> 20} MiB: shorten the texts in it"
-    return Fault("row_too_large", detail, excerpt)
+    return RowError("row_too_large", detail, excerpt)
 
 
-def _truncated(where: str, excerpt: str | None = None) -> Fault:
+def _truncated(where: str, excerpt: str | None = None) -> RowError:
     detail = f"the file breaks off ({where}): the rows before were read; fetch the file again"
-    return Fault("truncated_file", detail, excerpt)
+    return RowError("truncated_file", detail, excerpt)
 
 
-def _invalid_utf8(excerpt: str, detail: str) -> Fault:
+def _invalid_utf8(excerpt: str, detail: str) -> RowError:
     detail = f"the row is not valid UTF-8 ({detail}): convert the file to UTF-8"
-    return Fault("invalid_utf8", detail, excerpt)
+    return RowError("invalid_utf8", detail, excerpt)

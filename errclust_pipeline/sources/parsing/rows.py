@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from errclust_pipeline.sources.base import Batch, BatchBuilder, SourceError, Submission
-from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.json_stream import RowError
 
 METADATA_CHARACTERS = 2_000
 _MOST_OUTSIDE = 0.2
@@ -28,7 +28,7 @@ def batches(
     submission: Submission,
     batch_rows: int,
     rows: Iterable[tuple[int, Any]],
-    to_row: Callable[[int, Any], dict[str, Any] | Fault | None],
+    to_row: Callable[[int, Any], dict[str, Any] | RowError | None],
     expects: str,
 ) -> Iterator[Batch]:
     """Turn a submission's rows into batches.
@@ -36,9 +36,9 @@ def batches(
     Parameters
     ----------
     rows : iterable of (position, value)
-        The file's rows; a `Fault` is rejected as it stands.
+        The file's rows; a `RowError` is rejected as it stands.
     to_row : callable
-        Maps a position and a value to columns of `responses`; to a `Fault` if the row is
+        Maps a position and a value to columns of `responses`; to a `RowError` if the row is
         unusable; to None if it is fine but not this submission's.
     expects : str
         What the reader takes, for the message if no row is usable.
@@ -61,7 +61,7 @@ def batches_of_files(
     submission: Submission,
     batch_rows: int,
     rows: Iterable[tuple[str, int, Any]],
-    to_row: Callable[[str, int, Any], dict[str, Any] | Fault | None],
+    to_row: Callable[[str, int, Any], dict[str, Any] | RowError | None],
     expects: str,
 ) -> Iterator[Batch]:
     """Turn the rows of a submission of several files into batches; see `batches`.
@@ -81,7 +81,7 @@ class Collection:
         self,
         submission: Submission,
         batch_rows: int,
-        to_row: Callable[[str, int, Any], dict[str, Any] | Fault | None],
+        to_row: Callable[[str, int, Any], dict[str, Any] | RowError | None],
         expects: str,
     ) -> None:
         self._submission = submission
@@ -94,15 +94,17 @@ class Collection:
         """Convert and add a row; return the batch that it fills, if it does."""
         self._count += 1
         try:
-            row = value if isinstance(value, Fault) else self._to_row(source, position, value)
+            row = value if isinstance(value, RowError) else self._to_row(source, position, value)
         except RecursionError:
-            row = Fault("nested_too_deeply", "lists or objects stand inside each other too deeply")
+            row = RowError(
+                "nested_too_deeply", "lists or objects stand inside each other too deeply"
+            )
         except (ValueError, OverflowError) as error:
             # E.g. a whole number too large to be converted.
-            row = Fault("unreadable_value", f"a value of the row cannot be used: {error}")
+            row = RowError("unreadable_value", f"a value of the row cannot be used: {error}")
         if row is None:
-            self._builder.pass_over()
-        elif isinstance(row, Fault):
+            self._builder.skip()
+        elif isinstance(row, RowError):
             shown = value if row.excerpt is None and row is not value else row.excerpt
             self._builder.reject(
                 row.reason, row.detail, source=source, position=position, row=shown
@@ -112,13 +114,13 @@ class Collection:
         return self.full_batches()
 
     def add_columns(
-        self, source: str, positions: pa.Array, columns: Mapping[str, Any], passed_over: int
+        self, source: str, positions: pa.Array, columns: Mapping[str, Any], skipped: int
     ) -> bool:
         """Add rows converted already, unless one of them has to be rejected: then False."""
         if not self._builder.add_columns(columns, source=source, positions=positions):
             return False
-        self._builder.pass_over(passed_over)
-        self._count += len(positions) + passed_over
+        self._builder.skip(skipped)
+        self._count += len(positions) + skipped
         return True
 
     def full_batches(self) -> Sequence[Batch]:
@@ -136,7 +138,7 @@ class Collection:
         # Taking may reject rows that Arrow cannot hold: the count is final only after it.
         builder = self._builder
         last = builder.take()
-        if last.responses.num_rows or last.rejects.num_rows or last.passed_over:
+        if last.responses.num_rows or last.rejects.num_rows or last.skipped:
             yield last
         submission = self._submission
         source = submission.files[0]

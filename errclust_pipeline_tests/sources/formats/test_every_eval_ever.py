@@ -103,7 +103,7 @@ def test_evaluations_and_models_of_one_file_are_told_apart(tmp_path: Path) -> No
     ]
     for one in found:
         result = Read(one)
-        assert (len(result.rows), result.reasons, result.passed_over) == (1, ["not_an_object"], 2)
+        assert (len(result.rows), result.reasons, result.skipped) == (1, ["not_an_object"], 2)
     with pytest.raises(SourceError, match="2 models, and option model names only one"):
         find_submissions(write(tmp_path, rows), options={"model": "m"})
     assert read(write(tmp_path, rows[:1]), model="m").rows[0]["model_name"] == "m"

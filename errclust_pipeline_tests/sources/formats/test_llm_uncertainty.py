@@ -113,7 +113,7 @@ def test_demonstrations_are_passed_over_as_the_authors_do(tmp_path: Path) -> Non
     path = write(tmp_path, entries, [question(number) for number in range(12)])
     read = Read(find_submissions(path)[0])
     assert [row["example_id"] for row in read.rows] == ["0", "2", "4", "6", "8", "10", "11"]
-    assert (read.passed_over, read.total) == (5, 12)
+    assert (read.skipped, read.total) == (5, 12)
 
 
 def test_questions_are_matched_by_id_and_not_by_place(tmp_path: Path) -> None:

@@ -203,5 +203,5 @@ def test_real_files_give_their_known_counts(real_mmlu_pro: Path, model: str) -> 
         wrong += batch.responses.num_rows - batch.responses["correct"].true_count
         guessed += batch.responses["prediction_guessed"].true_count
         rejected += batch.rejects.num_rows
-        assert batch.passed_over == 0
+        assert batch.skipped == 0
     assert (usable, wrong, rejected, guessed) == REAL[model]

@@ -12,7 +12,7 @@ import pytest
 
 from errclust_pipeline.sources import SourceError, find_submissions
 from errclust_pipeline.sources.formats.table_rows import label_of, predicted_label
-from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.json_stream import RowError
 from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.sources.reading import Read
 
@@ -154,7 +154,7 @@ def test_a_label_is_told_by_its_name_its_number_or_scores(value: Any, name: str 
     "value", [2, "7", "LABEL_2", [0.5, 0.3, 0.2], [], [0.5, float("nan")], ["a", "b"], [None, 1]]
 )
 def test_what_is_no_label_is_a_fault(value: Any) -> None:
-    assert isinstance(predicted_label(value, LABELS), Fault)
+    assert isinstance(predicted_label(value, LABELS), RowError)
 
 
 def test_without_names_numbers_stand_for_themselves() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from errclust_pipeline.sources.parsing import json_stream
 from errclust_pipeline.sources.parsing.json_stream import (
-    Fault,
+    RowError,
     WrongEncodingError,
     read_json_object,
     read_json_rows,
@@ -21,7 +21,7 @@ def read(content: bytes) -> list[Any]:
 
 
 def reasons(values: list[Any]) -> list[str | None]:
-    return [value.reason if isinstance(value, Fault) else None for value in values]
+    return [value.reason if isinstance(value, RowError) else None for value in values]
 
 
 def read_entries(content: bytes) -> list[tuple[str, int, Any]]:
@@ -95,9 +95,9 @@ def test_an_object_cut_in_its_rows_keeps_those_before_the_break() -> None:
     content = json.dumps({"a": {"b": 1}, "rows": [{"n": number} for number in range(5)]}).encode()
     for cut in range(1, len(content)):
         found = read_entries(content[:cut])
-        assert isinstance(found[-1][2], Fault)
+        assert isinstance(found[-1][2], RowError)
         assert found[-1][2].reason == "truncated_file"
-        rows = [row for name, _, row in found if name == "rows" and not isinstance(row, Fault)]
+        rows = [row for name, _, row in found if name == "rows" and not isinstance(row, RowError)]
         assert rows == [{"n": number} for number in range(len(rows))]
 
 

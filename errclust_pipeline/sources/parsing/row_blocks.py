@@ -1,8 +1,8 @@
-"""Runs of rows: what a file says of many rows at once, in columns where the rows are alike.
+"""Blocks of rows: many rows of a file at once, in columns where the rows are alike.
 
-Readers convert a run's columns all at once; what is not as nearly all files have it raises
-`NotAlikeError`, and the run is converted row by row instead. Both ways give the same rows: whatever
-is not a plain text or number goes through the very function that converts one value.
+Readers convert the columns of a whole block. A block whose rows differ in kind raises
+`NotAlikeError` and is converted row by row instead. Both ways give the same rows, because every
+value that is not a plain text or number goes through the function that converts a single value.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 
 from errclust_pipeline.sources.base import Batch, Submission
 from errclust_pipeline.sources.identity import text_bytes
-from errclust_pipeline.sources.parsing.json_stream import Fault
+from errclust_pipeline.sources.parsing.json_stream import RowError
 from errclust_pipeline.sources.parsing.rows import Collection, metadata_json, text_of
 
 Column: TypeAlias = "pa.Array | list[Any] | None"
-"""A run's values under one name: in Arrow, or mixed ones as they are; None if no row has any."""
+"""A block's values under one name: in Arrow, or mixed ones as they are; None if no row has any."""
 
 _ARROW_TYPES = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 _OF_TEXT = (pa.string(), pa.large_string(), pa.string_view())
@@ -44,7 +44,7 @@ NOT_AT_ONCE = (
 whose it is, only its row tells."""
 
 
-class Run(Protocol):
+class RowBlock(Protocol):
     """Some rows of one file, in its order."""
 
     source: str
@@ -55,7 +55,7 @@ class Run(Protocol):
         ...
 
     def rows(self) -> Sequence[Any]:
-        """Return each row's value: a dictionary, or a `Fault`."""
+        """Return each row's value: a dictionary, or a `RowError`."""
         ...
 
     def column(self, name: str) -> Column:
@@ -77,11 +77,11 @@ class Run(Protocol):
         ...
 
 
-AnyRun = TypeVar("AnyRun", bound=Run)
+AnyRowBlock = TypeVar("AnyRowBlock", bound=RowBlock)
 
 
 @dataclass
-class ParsedRun:
+class ParsedRowBlock:
     """Rows that were parsed to Python's values."""
 
     source: str
@@ -116,7 +116,7 @@ class ParsedRun:
         except (OverflowError, pa.ArrowInvalid):
             return values  # A whole number of more than 64 bits.
 
-    def inside(self, name: str) -> ParsedRun:
+    def inside(self, name: str) -> ParsedRowBlock:
         """Return the objects under a name as rows.
 
         Raises
@@ -125,23 +125,25 @@ class ParsedRun:
             If a row has none there.
         """
         try:
-            return ParsedRun(self.source, self.positions, list(map(itemgetter(name), self.values)))
+            return ParsedRowBlock(
+                self.source, self.positions, list(map(itemgetter(name), self.values))
+            )
         except KeyError as error:
             raise NotAlikeError from error
 
-    def where(self, chosen: npt.NDArray[np.bool_]) -> ParsedRun:
+    def where(self, chosen: npt.NDArray[np.bool_]) -> ParsedRowBlock:
         """Return the rows that were chosen."""
         picked = chosen.tolist()
         positions = list(compress(self.positions, picked))
-        return ParsedRun(self.source, positions, list(compress(self.values, picked)))
+        return ParsedRowBlock(self.source, positions, list(compress(self.values, picked)))
 
-    def part(self, start: int, stop: int) -> ParsedRun:
+    def part(self, start: int, stop: int) -> ParsedRowBlock:
         """Return the rows from one number to before another."""
-        return ParsedRun(self.source, self.positions[start:stop], self.values[start:stop])
+        return ParsedRowBlock(self.source, self.positions[start:stop], self.values[start:stop])
 
 
 @dataclass
-class ArrowRun:
+class ArrowRowBlock:
     """Rows that a file holds in columns."""
 
     source: str
@@ -153,7 +155,7 @@ class ArrowRun:
         return int(self.batch.num_rows)
 
     def rows(self) -> Sequence[Any]:
-        """Return each row as a dictionary, or a `Fault` if a value cannot be read."""
+        """Return each row as a dictionary, or a `RowError` if a value cannot be read."""
         try:
             return list(self.batch.to_pylist())
         except (UnicodeDecodeError, ValueError, OverflowError):
@@ -172,23 +174,23 @@ class ArrowRun:
         values = self.batch.column(name if name in names else name.partition(".")[0])
         return _plain(values if name in names else _inside(values, name.partition(".")[2]))
 
-    def where(self, chosen: npt.NDArray[np.bool_]) -> ArrowRun:
+    def where(self, chosen: npt.NDArray[np.bool_]) -> ArrowRowBlock:
         """Return the rows that were chosen."""
         positions = list(compress(self.positions, chosen.tolist()))
-        return ArrowRun(self.source, positions, self.batch.filter(pa.array(chosen)), True)
+        return ArrowRowBlock(self.source, positions, self.batch.filter(pa.array(chosen)), True)
 
-    def part(self, start: int, stop: int) -> ArrowRun:
+    def part(self, start: int, stop: int) -> ArrowRowBlock:
         """Return the rows from one number to before another."""
         rows = self.batch.slice(start, stop - start)
-        return ArrowRun(self.source, self.positions[start:stop], rows, self._is_checked)
+        return ArrowRowBlock(self.source, self.positions[start:stop], rows, self._is_checked)
 
 
-def batches_of_runs(
+def batches_of_row_blocks(
     submission: Submission,
     batch_rows: int,
-    runs: Iterable[AnyRun],
-    to_columns: Callable[[AnyRun], tuple[Run, Mapping[str, Any]]],
-    to_row: Callable[[str, int, Any], dict[str, Any] | Fault | None],
+    blocks: Iterable[AnyRowBlock],
+    to_columns: Callable[[AnyRowBlock], tuple[RowBlock, Mapping[str, Any]]],
+    to_row: Callable[[str, int, Any], dict[str, Any] | RowError | None],
     expects: str,
 ) -> Iterator[Batch]:
     """Turn the rows of a submission's files into batches, as `rows.batches_of_files` does.
@@ -196,7 +198,7 @@ def batches_of_runs(
     Parameters
     ----------
     to_columns : callable
-        Maps a run to those of its rows that are the submission's, and to their columns of
+        Maps a block to those of its rows that are the submission's, and to their columns of
         `responses`; raises `NotAlikeError` where `to_row` has to be asked for each.
 
     Raises
@@ -205,22 +207,22 @@ def batches_of_runs(
         If no row is usable.
     """
     collection = Collection(submission, batch_rows, to_row, expects)
-    for run in runs:
-        if not _add_at_once(collection, run, to_columns):
-            for position, value in zip(run.positions, run.rows(), strict=True):
-                yield from collection.add(run.source, position, value)
+    for block in blocks:
+        if not _add_at_once(collection, block, to_columns):
+            for position, value in zip(block.positions, block.rows(), strict=True):
+                yield from collection.add(block.source, position, value)
         yield from collection.full_batches()
     yield from collection.end()
 
 
 def _add_at_once(
     collection: Collection,
-    run: AnyRun,
-    to_columns: Callable[[AnyRun], tuple[Run, Mapping[str, Any]]],
+    block: AnyRowBlock,
+    to_columns: Callable[[AnyRowBlock], tuple[RowBlock, Mapping[str, Any]]],
 ) -> bool:
     try:
-        own, columns = to_columns(run)
-        return collection.add_columns(own.source, positions(own), columns, len(run) - len(own))
+        own, columns = to_columns(block)
+        return collection.add_columns(own.source, positions(own), columns, len(block) - len(own))
     except NOT_AT_ONCE:
         return False
 
@@ -234,7 +236,7 @@ def cell(row: Mapping[str, Any], column: str) -> Any:
     return cell(value, inner) if isinstance(value, dict) else None
 
 
-def plain_texts(run: Run, name: str) -> pa.Array:
+def plain_texts(block: RowBlock, name: str) -> pa.Array:
     """Return the values under a name, which are texts.
 
     Raises
@@ -242,7 +244,7 @@ def plain_texts(run: Run, name: str) -> pa.Array:
     NotAlikeError
         If they are not, or all missing.
     """
-    column = run.column(name)
+    column = block.column(name)
     if not isinstance(column, pa.Array) or column.type != pa.string():
         raise NotAlikeError
     return column
@@ -266,7 +268,7 @@ def mapped(column: Column, convert: Callable[[Any], Any], type_: pa.DataType) ->
     Raises
     ------
     NotAlikeError
-        If it makes a `Fault` of one.
+        If it makes a `RowError` of one.
     """
     if column is None:
         return _converted([None], convert)[0]
@@ -279,11 +281,11 @@ def mapped(column: Column, convert: Callable[[Any], Any], type_: pa.DataType) ->
     return pc.take(made, by_value.indices)
 
 
-def values_of(run: Run, name: str) -> list[Any]:
+def values_of(block: RowBlock, name: str) -> list[Any]:
     """Return the values under a name as Python's; None where a row has none."""
-    column = run.column(name)
+    column = block.column(name)
     if column is None:
-        return [None] * len(run)
+        return [None] * len(block)
     return column if isinstance(column, list) else column.to_pylist()
 
 
@@ -321,10 +323,10 @@ def rows_named(column: Column, name: str, name_of: Callable[[Any], str | None]) 
     return pc.equal(names, name).to_numpy(zero_copy_only=False)
 
 
-def metadata_columns(run: Run, names: Sequence[str]) -> pa.Array:
+def metadata_columns(block: RowBlock, names: Sequence[str]) -> pa.Array:
     """Return what `metadata_json` makes of some of each row's values, once for equal ones."""
-    columns: list[Any] = [run.column(name) for name in names]
-    codes = np.zeros(len(run), np.int64)
+    columns: list[Any] = [block.column(name) for name in names]
+    codes = np.zeros(len(block), np.int64)
     for column in columns:
         if isinstance(column, list):
             raise NotAlikeError
@@ -353,9 +355,9 @@ def empty_as_null(column: Column) -> Column:
     return pc.if_else(pa.array(is_empty), None, column) if is_empty.any() else column
 
 
-def positions(run: Run) -> pa.Array:
+def positions(block: RowBlock) -> pa.Array:
     """Return the rows' positions in their file."""
-    there = run.positions
+    there = block.positions
     # Arrow takes a range one by one.
     numbers = np.arange(there.start, there.stop) if isinstance(there, range) else there
     return pa.array(numbers, pa.int64())
@@ -390,7 +392,7 @@ def positions_in(choices: pa.Array | None, answers: pa.Array | None) -> pa.Array
 
 def _converted(values: list[Any], convert: Callable[[Any], Any]) -> list[Any]:
     made = list(map(convert, values))
-    if Fault in set(map(type, made)):
+    if RowError in set(map(type, made)):
         raise NotAlikeError
     return made
 
@@ -420,6 +422,6 @@ def _one_row(batch: pa.RecordBatch) -> Any:
     try:
         return batch.to_pylist()[0]
     except UnicodeDecodeError as error:
-        return Fault("invalid_utf8", f"the row is not valid UTF-8 ({error})")
+        return RowError("invalid_utf8", f"the row is not valid UTF-8 ({error})")
     except (ValueError, OverflowError) as error:
-        return Fault("unreadable_row", f"a value of the row cannot be read ({error})")
+        return RowError("unreadable_row", f"a value of the row cannot be read ({error})")

@@ -16,7 +16,7 @@ from errclust_pipeline.sources import find_submissions
 from errclust_pipeline.sources.base import SourceError, Submission
 from errclust_pipeline.sources.formats import every_eval_ever, osq_bench, table_files, table_rows
 from errclust_pipeline.sources.identity import question_id, question_ids
-from errclust_pipeline.sources.parsing import runs
+from errclust_pipeline.sources.parsing import row_blocks
 from errclust_pipeline_tests.sources.formats import test_every_eval_ever, test_table
 from errclust_pipeline_tests.sources.reading import read_or_error, write_lines
 from errclust_pipeline_tests.sources.test_any_rows import changed
@@ -35,7 +35,7 @@ JUDGED = {
 
 def all_of(submission: Submission) -> object:
     read, error = read_or_error(submission)
-    return error if read is None else (read.rows, read.rejects, read.passed_over)
+    return error if read is None else (read.rows, read.rejects, read.skipped)
 
 
 def assert_same_one_by_one(path: Path, **options: Any) -> None:
@@ -46,7 +46,7 @@ def assert_same_one_by_one(path: Path, **options: Any) -> None:
     for submission in submissions:
         at_once = all_of(submission)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(runs, "_add_at_once", lambda *_: False)
+            patch.setattr(row_blocks, "_add_at_once", lambda *_: False)
             # Of what JSON has no word for, NaN, no two are equal.
             assert repr(all_of(submission)) == repr(at_once)
 

@@ -19,7 +19,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import AUTOCORRELATION_STAGE, provenance
 from errclust_pipeline.tables import AUTOCORRELATION
 from errclust_pipeline.views.marks import read_expected, read_map, read_marks, reference_models
@@ -87,7 +87,7 @@ def autocorrelation(
         made_from,
         rows.num_rows,
         rows.select(["mark", "k", "moran", "z", "p"]),
-        glance=lambda: at_a_glance.of_autocorrelation(
+        summary=lambda: asset_summaries.summarize_autocorrelation(
             records, _of_other_models(store, partition), partition.model
         ),
     )

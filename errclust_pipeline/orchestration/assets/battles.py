@@ -17,7 +17,7 @@ from errclust_pipeline.orchestration.assets.reading import write_read
 from errclust_pipeline.orchestration.partitions import BATTLE_SETS
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.progress import ProgressCounter
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.sources.base import renamed_sources
 from errclust_pipeline.sources.battles import read_battles
 from errclust_pipeline.stages.declarations import BATTLES_STAGE, provenance
@@ -92,5 +92,5 @@ def battles(
             "reasons": dict(reasons),
             "reader": submission.reader,
         },
-        lambda: at_a_glance.of_battles(winners, judges, rejects),
+        lambda: asset_summaries.summarize_battles(winners, judges, rejects),
     )

@@ -17,7 +17,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import CLUSTER_LABELS_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS
 from errclust_pipeline.warehouse.keys import Partition
@@ -75,7 +75,7 @@ def cluster_labels(
             "reused": int(labels["reused_from"].notna().sum()),
             **({} if model is None else model.usage.to_metadata()),
         },
-        lambda: at_a_glance.of_labels(labels),
+        lambda: asset_summaries.summarize_labels(labels),
     )
 
 

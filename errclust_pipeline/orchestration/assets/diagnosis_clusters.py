@@ -18,7 +18,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import (
     DIAGNOSIS_CLUSTERS_STAGE,
     provenance,
@@ -91,8 +91,8 @@ def diagnosis_clusters(
             **({} if model is None else model.usage.to_metadata()),
         },
         lambda: (
-            at_a_glance.of_labels(labels)
+            asset_summaries.summarize_labels(labels)
             if len(labels)
-            else at_a_glance.of_nothing("No error has a diagnosis: see error_diagnoses.")
+            else asset_summaries.summarize_absence("No error has a diagnosis: see error_diagnoses.")
         ),
     )

@@ -14,7 +14,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_CLUSTERS_STAGE, provenance
 from errclust_pipeline.tables import ERROR_CLUSTERS, ERROR_EMBEDDINGS
 
@@ -59,7 +59,7 @@ def error_clusters(
             "noise": int(first_level["cluster_id"].isna().sum()),
             "sizes_of_level_1": {str(name): int(size) for name, size in sizes.items()},
         },
-        lambda: at_a_glance.of_clusters(clusters, told(partition)),
+        lambda: asset_summaries.summarize_clusters(clusters, told(partition)),
     )
 
 

@@ -16,7 +16,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_DIAGNOSES_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import ERROR_DIAGNOSES
 from errclust_pipeline.views.diagnoses import errors_to_diagnose
@@ -56,7 +56,7 @@ def error_diagnoses(
             made_from,
             0,
             None,
-            glance=lambda: at_a_glance.of_nothing(_NOT_ASKED_FOR),
+            summary=lambda: asset_summaries.summarize_absence(_NOT_ASKED_FOR),
         )
 
     to_do = errors_to_diagnose(store, partition, wanted, model.settings.prompt_tokens)
@@ -99,7 +99,7 @@ def error_diagnoses(
             "errors_by_cause_estimated": {name: round(n, 1) for name, n in causes.most_common()},
             **model.usage.to_metadata(),
         },
-        lambda: at_a_glance.of_diagnoses(
+        lambda: asset_summaries.summarize_diagnoses(
             {name: n for name, n in causes.items() if name != "None"},
             sum("problem" in record for record in records),
         ),

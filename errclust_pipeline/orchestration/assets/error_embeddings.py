@@ -14,7 +14,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_EMBEDDINGS_STAGE, provenance
 from errclust_pipeline.tables import ERROR_EMBEDDINGS, ERRORS
 
@@ -50,7 +50,7 @@ def error_embeddings(
         rows.num_rows,
         errors.select(["example_id", "text"]),
         metadata,
-        lambda: at_a_glance.of_embeddings(rows.num_rows, metadata),
+        lambda: asset_summaries.summarize_embeddings(rows.num_rows, metadata),
     )
 
 

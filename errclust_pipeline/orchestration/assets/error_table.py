@@ -13,7 +13,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_TABLE, provenance
 from errclust_pipeline.tables import ERRORS, RESPONSES
 
@@ -47,5 +47,5 @@ def error_table(
         rows.num_rows,
         rows.select(["example_id", "failure_form", "question", "gold", "prediction"]),
         {f"failure_form/{form}": int(count) for form, count in forms.items()},
-        lambda: at_a_glance.of_errors(table),
+        lambda: asset_summaries.summarize_errors(table),
     )

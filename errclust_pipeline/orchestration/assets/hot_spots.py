@@ -24,7 +24,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import HOT_SPOTS_STAGE, provenance
 from errclust_pipeline.tables import HOT_REGIONS, HOT_SPOTS
 from errclust_pipeline.views.marks import (
@@ -105,7 +105,7 @@ def hot_spots(
             "artefacts_left_out": chosen.leave_out_artefacts,
             "adjusted_for_difficulty": expected is not None,
         },
-        lambda: at_a_glance.of_hot_spots(
+        lambda: asset_summaries.summarize_hot_spots(
             spots,
             regions,
             read_layout(store, partition.benchmark),

@@ -16,7 +16,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import LEADERBOARD_STAGE, provenance
 from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
 from errclust_pipeline.views.likelihoods import UNCERTAINTY_OF_A_MODEL, read_uncertainty_of_models
@@ -73,7 +73,7 @@ def leaderboard(
         rows.num_rows,
         rows.select(["model", "accuracy", "low", "high", "artefacts", "set_size", "uacc"]),
         {"models": rows.num_rows},
-        lambda: at_a_glance.of_leaderboard(
+        lambda: asset_summaries.summarize_leaderboard(
             rows.to_pylist(),
             signatures.to_pylist(),
             read_region_names_if_there(store, partition.benchmark),

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 import dagster as dg
 import pyarrow as pa
 
-from errclust_pipeline.report.at_a_glance import Glance
+from errclust_pipeline.report.asset_summaries import AssetSummary
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import Table
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
@@ -88,7 +88,7 @@ def materialized(
     rows: int,
     preview: pa.Table | None,
     metadata: Mapping[str, Any] | None = None,
-    glance: Callable[[], Glance] | None = None,
+    summary: Callable[[], AssetSummary] | None = None,
 ) -> dg.MaterializeResult[Any]:
     """Return an asset's result, with what a reader of its page in the UI wants to see.
 
@@ -98,12 +98,12 @@ def materialized(
         Rows of which the first are shown; None if there are none.
     metadata : mapping, optional
         What else to show.
-    glance : callable, optional
-        Makes the Markdown that tells the partition's story, by name (`report.at_a_glance`).
+    summary : callable, optional
+        Makes the Markdown that tells the partition's story, by name (`report.asset_summaries`).
     """
     shown: dict[str, Any] = {
         # The page shows them in this order.
-        **_markdown(glance, load_settings(warehouse.storage).pictures),
+        **_markdown(summary, load_settings(warehouse.storage).pictures),
         "dagster/row_count": rows,
         "dagster/column_schema": column_schema(table),
         **column_lineage(table),
@@ -119,14 +119,14 @@ def materialized(
 
 
 def _markdown(
-    glance: Callable[[], Glance] | None, with_pictures: bool
+    summary: Callable[[], AssetSummary] | None, with_pictures: bool
 ) -> dict[str, dg.MarkdownMetadataValue]:
-    if glance is None:
+    if summary is None:
         return {}
     try:
         return {
             name: dg.MetadataValue.md(made if isinstance(made, str) else made())
-            for name, made in glance().items()
+            for name, made in summary().items()
             if with_pictures or isinstance(made, str)
         }
     except Exception:

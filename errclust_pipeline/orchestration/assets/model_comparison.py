@@ -22,7 +22,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import MODEL_COMPARISON_STAGE, provenance
 from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION
 from errclust_pipeline.views.marks import read_answers, read_map, read_option_counts
@@ -115,7 +115,7 @@ def model_comparison(
         rows.num_rows,
         pair_rows.select(["model_a", "model_b", "difference", "kappa", "gate_p"]),
         {"pairs": len(pairs), "pairs_possible": possible},
-        lambda: at_a_glance.of_comparison(records, partition.benchmark),
+        lambda: asset_summaries.summarize_comparison(records, partition.benchmark),
     )
 
 

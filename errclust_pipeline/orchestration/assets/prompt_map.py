@@ -15,7 +15,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BATTLE_SETS
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import PROMPT_MAP_STAGE, provenance
 from errclust_pipeline.tables import BATTLES, PROMPT_MAP, PROMPT_REGIONS
 from errclust_pipeline.warehouse.keys import BattleSet
@@ -67,7 +67,7 @@ def prompt_map(
             "near_duplicates": int((~table["stands_for_itself"]).sum()),
             "regions": regions.num_rows,
         },
-        lambda: at_a_glance.of_map(
+        lambda: asset_summaries.summarize_map(
             table[table["stands_for_itself"]],
             partition.benchmark,
             dict(zip(labels["region_id"], labels["label"], strict=True)),

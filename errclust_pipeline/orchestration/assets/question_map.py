@@ -15,7 +15,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import QUESTION_MAP_STAGE, provenance
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS
 from errclust_pipeline.warehouse.keys import Partition
@@ -69,7 +69,9 @@ def question_map(
             "largest_in_degree": hubs.largest_in_degree,
             "orphans": hubs.orphans,
         },
-        lambda: at_a_glance.of_map(table[table["stands_for_itself"]], partition.benchmark),
+        lambda: asset_summaries.summarize_map(
+            table[table["stands_for_itself"]], partition.benchmark
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import QUESTIONS_STAGE, provenance
 from errclust_pipeline.tables import QUESTIONS, RESPONSES
 from errclust_pipeline.warehouse.keys import Partition
@@ -55,7 +55,7 @@ def questions(
         rows.num_rows,
         rows.select(["question_id", "subject", "question", "gold"]),
         {"models": len(made_from.inputs), "submissions_read": len(new)},
-        lambda: at_a_glance.of_questions(table),
+        lambda: asset_summaries.summarize_questions(table),
     )
 
 

@@ -27,7 +27,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BATTLE_SETS
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.progress import ProgressCounter
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import RATINGS_STAGE, provenance
 from errclust_pipeline.tables import BATTLE_REGIONS, RATINGS, REGIONAL_RATINGS, Table
 from errclust_pipeline.views.battles import (
@@ -91,7 +91,7 @@ def ratings(
                 np.sum(tables[BATTLE_REGIONS.name]["q"].to_numpy() < 0.05)
             ),
         },
-        lambda: at_a_glance.of_ratings(shown.to_pylist(), partition.benchmark),
+        lambda: asset_summaries.summarize_ratings(shown.to_pylist(), partition.benchmark),
     )
 
 

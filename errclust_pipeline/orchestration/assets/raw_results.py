@@ -18,7 +18,7 @@ from errclust_pipeline.orchestration.assets.reading import write_read
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.progress import ProgressCounter
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.sources import read_submission
 from errclust_pipeline.sources.base import with_sources
 from errclust_pipeline.stages.declarations import RAW_RESULTS, provenance
@@ -92,7 +92,7 @@ def raw_results(
             "passed_over": passed_over,
             "reader": submission.reader,
         },
-        lambda: at_a_glance.of_responses(outcomes, rejects),
+        lambda: asset_summaries.summarize_responses(outcomes, rejects),
     )
 
 

@@ -14,7 +14,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import REGION_LABELS_STAGE, provenance
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS, REGION_LABELS
 from errclust_pipeline.views.marks import read_layout
@@ -50,7 +50,7 @@ def region_labels(
         made_from,
         rows.num_rows,
         rows.select(["region_id", "label", "size", "main_subject"]),
-        glance=lambda: at_a_glance.of_map(
+        summary=lambda: asset_summaries.summarize_map(
             read_layout(store, partition.benchmark),
             partition.benchmark,
             dict(zip(labels["region_id"], labels["label"], strict=True)),

@@ -14,7 +14,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import TRAINING_CANDIDATES_STAGE, provenance
 from errclust_pipeline.tables import QUESTIONS, SUSPECTED_FAULTS, TRAINING_CANDIDATES
 from errclust_pipeline.views.demand import choose, read_demand
@@ -89,5 +89,5 @@ def training_candidates(
             "suspected_faults": len(model.suspects),
             "held_out_questions": len(model.held_out),
         },
-        lambda: at_a_glance.of_candidates(found, told(partition)),
+        lambda: asset_summaries.summarize_candidates(found, told(partition)),
     )

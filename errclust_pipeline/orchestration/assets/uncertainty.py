@@ -19,7 +19,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import UNCERTAINTY_STAGE, provenance
 from errclust_pipeline.tables import (
     UNCERTAINTY,
@@ -82,11 +82,11 @@ def uncertainty(
         ),
         {**shown, "hot_regions": tables[UNCERTAINTY_HOT_REGIONS.name].num_rows},
         lambda: (
-            at_a_glance.of_uncertainty(
+            asset_summaries.summarize_uncertainty(
                 tables[UNCERTAINTY_SUMMARY.name].to_pylist(), curve, told(partition)
             )
             if found
-            else at_a_glance.of_nothing(why)
+            else asset_summaries.summarize_absence(why)
         ),
     )
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from errclust_pipeline.views.demand import ChosenCandidates
 
-Glance = dict[str, str | Callable[[], str]]
+AssetSummary = dict[str, str | Callable[[], str]]
 Rows = Sequence[Mapping[str, Any]]
 
 TABLE, PICTURE = "at_a_glance", "picture"
@@ -50,7 +50,9 @@ _MOST_COMPARED = 16
 _LONGEST_NAME = 34
 
 
-def of_responses(outcomes: Mapping[tuple[str | None, bool], int], rejects: int) -> Glance:
+def summarize_responses(
+    outcomes: Mapping[tuple[str | None, bool], int], rejects: int
+) -> AssetSummary:
     """Tell accuracy, overall and in the subjects with most errors.
 
     Parameters
@@ -72,7 +74,7 @@ def of_responses(outcomes: Mapping[tuple[str | None, bool], int], rejects: int) 
     return {TABLE: table(["subject", "responses", "errors", "accuracy"], rows)}
 
 
-def of_errors(errors: pd.DataFrame) -> Glance:
+def summarize_errors(errors: pd.DataFrame) -> AssetSummary:
     """Tell how errors fail on their face, and in which subjects they are.
 
     Parameters
@@ -88,7 +90,7 @@ def of_errors(errors: pd.DataFrame) -> Glance:
     return {TABLE: table(["", "errors that are", "number", "share"], rows)}
 
 
-def of_embeddings(errors: int, metadata: Mapping[str, Any]) -> Glance:
+def summarize_embeddings(errors: int, metadata: Mapping[str, Any]) -> AssetSummary:
     """Tell what was embedded anew, and what was known.
 
     Parameters
@@ -108,7 +110,7 @@ def of_embeddings(errors: int, metadata: Mapping[str, Any]) -> Glance:
     return {TABLE: table(["", "number", "share"], rows)}
 
 
-def of_clusters(clusters: pd.DataFrame, title: str) -> Glance:
+def summarize_clusters(clusters: pd.DataFrame, title: str) -> AssetSummary:
     """Tell how large the coarsest clusters are, and show where they lie.
 
     Parameters
@@ -134,7 +136,7 @@ def of_clusters(clusters: pd.DataFrame, title: str) -> Glance:
     }
 
 
-def of_labels(labels: pd.DataFrame) -> Glance:
+def summarize_labels(labels: pd.DataFrame) -> AssetSummary:
     """Tell the clusters' names, the largest first, and how well they fit.
 
     Parameters
@@ -150,7 +152,7 @@ def of_labels(labels: pd.DataFrame) -> Glance:
     return {TABLE: table(["cluster", "errors", "fits (50% says nothing)", "name"], rows)}
 
 
-def of_questions(questions: pd.DataFrame) -> Glance:
+def summarize_questions(questions: pd.DataFrame) -> AssetSummary:
     """Tell how many questions there are of each subject.
 
     Parameters
@@ -166,7 +168,9 @@ def of_questions(questions: pd.DataFrame) -> Glance:
     return {TABLE: table(["subject", "questions", "share"], rows)}
 
 
-def of_map(places: pd.DataFrame, title: str, names: Mapping[str, str] | None = None) -> Glance:
+def summarize_map(
+    places: pd.DataFrame, title: str, names: Mapping[str, str] | None = None
+) -> AssetSummary:
     """Tell how large the coarsest regions of a map are, and show where they lie.
 
     Parameters
@@ -196,14 +200,14 @@ def of_map(places: pd.DataFrame, title: str, names: Mapping[str, str] | None = N
     }
 
 
-def of_hot_spots(
+def summarize_hot_spots(
     spots: pd.DataFrame,
     regions: pd.DataFrame,
     layout: pd.DataFrame,
     names: Mapping[str, str],
     alpha: float,
     title: str,
-) -> Glance:
+) -> AssetSummary:
     """Tell where errors concentrate, and show hot and cold questions on the map.
 
     Parameters
@@ -238,7 +242,7 @@ def of_hot_spots(
     }
 
 
-def of_autocorrelation(own: Rows, others: Mapping[str, Rows], model: str) -> Glance:
+def summarize_autocorrelation(own: Rows, others: Mapping[str, Rows], model: str) -> AssetSummary:
     """Tell Moran's I at each scale, and show it among that of other models.
 
     Parameters
@@ -254,7 +258,7 @@ def of_autocorrelation(own: Rows, others: Mapping[str, Rows], model: str) -> Gla
         [of_mark.get(row["mark"], row["mark"]), row["k"], row["moran"], row["z"], row["p"]]
         for row in own
     ]
-    found: Glance = {TABLE: table(["of", "neighbours", "Moran's I", "z", "p"], rows)}
+    found: AssetSummary = {TABLE: table(["of", "neighbours", "Moran's I", "z", "p"], rows)}
     if any(row["moran"] is not None for row in own):
         found[PICTURE] = lambda: picture(
             _moran_by_scale(own, others, model),
@@ -263,7 +267,7 @@ def of_autocorrelation(own: Rows, others: Mapping[str, Rows], model: str) -> Gla
     return found
 
 
-def of_uncertainty(summary: Rows, curve: pd.DataFrame, title: str) -> Glance:
+def summarize_uncertainty(summary: Rows, curve: pd.DataFrame, title: str) -> AssetSummary:
     """Tell what conformal sets came out, and show whether confidence is what it says.
 
     Parameters
@@ -287,12 +291,12 @@ def of_uncertainty(summary: Rows, curve: pd.DataFrame, title: str) -> Glance:
     }
 
 
-def of_nothing(why: str) -> Glance:
+def summarize_absence(why: str) -> AssetSummary:
     """Say why an asset has no rows, in this project's own words."""
     return {TABLE: words(why, 600)}
 
 
-def of_candidates(found: ChosenCandidates, title: str) -> Glance:
+def summarize_candidates(found: ChosenCandidates, title: str) -> AssetSummary:
     """Tell what the picks cover beside other ways to choose, and show how that saturates.
 
     Parameters
@@ -302,7 +306,7 @@ def of_candidates(found: ChosenCandidates, title: str) -> Glance:
         Of what model and benchmark.
     """
     if not len(found.selection.picks):
-        return of_nothing("There is no error to write examples like.")
+        return summarize_absence("There is no error to write examples like.")
     picks = len(found.selection.picks)
     others = sorted(found.baselines.items(), key=lambda one: -one[1])
     rows: list[list[Cell]] = [[f"these {picks:,} picks", Share(found.coverage)]]
@@ -316,7 +320,7 @@ def of_candidates(found: ChosenCandidates, title: str) -> Glance:
     }
 
 
-def of_diagnoses(causes: Mapping[str, float], without: int) -> Glance:
+def summarize_diagnoses(causes: Mapping[str, float], without: int) -> AssetSummary:
     """Tell how many errors each cause is estimated to have.
 
     Parameters
@@ -335,9 +339,9 @@ def of_diagnoses(causes: Mapping[str, float], without: int) -> Glance:
     return {TABLE: table(["cause", "errors, estimated", "share"], rows)}
 
 
-def of_leaderboard(
+def summarize_leaderboard(
     leaderboard: Rows, signatures: Rows, names: Mapping[str, str], title: str
-) -> Glance:
+) -> AssetSummary:
     """Tell accuracies with intervals, and show where each model departs from its ability.
 
     Parameters
@@ -357,7 +361,7 @@ def of_leaderboard(
         [row["model"], Share(row["accuracy"]), _span(row["low"], row["high"], ".1%")]
         for row in ranked
     ]
-    found: Glance = {TABLE: table(["model", "accuracy", "95 % interval"], rows)}
+    found: AssetSummary = {TABLE: table(["model", "accuracy", "95 % interval"], rows)}
     if with_interval:
         intervals = [
             Interval(one_line(row["model"], _LONGEST_NAME),
@@ -378,7 +382,7 @@ def of_leaderboard(
     return found
 
 
-def of_comparison(pairs: Rows, title: str) -> Glance:
+def summarize_comparison(pairs: Rows, title: str) -> AssetSummary:
     """Tell the pairs that differ most, and show all differences as a heat map.
 
     Parameters
@@ -389,7 +393,7 @@ def of_comparison(pairs: Rows, title: str) -> Glance:
         Of what benchmark.
     """
     if not pairs:
-        return of_nothing("There are no two models to compare.")
+        return summarize_absence("There are no two models to compare.")
     rows: list[list[Cell]] = [
         [row["model_a"], row["model_b"], _number(100 * row["difference"], "+.1f"),
          _span(100 * row["difference_low"], 100 * row["difference_high"], "+.1f"),
@@ -397,7 +401,7 @@ def of_comparison(pairs: Rows, title: str) -> Glance:
         for row in sorted(pairs, key=lambda row: -abs(np.nan_to_num(row["difference"])))
     ]  # fmt: skip
     columns = ["model A", "model B", "errors A - B, points", "95 % interval", "p: varies by topic"]
-    found: Glance = {TABLE: table(columns, rows)}
+    found: AssetSummary = {TABLE: table(columns, rows)}
     known = [row for row in pairs if _are_known(row["difference"])]
     if known:
         found[PICTURE] = lambda: picture(
@@ -406,7 +410,9 @@ def of_comparison(pairs: Rows, title: str) -> Glance:
     return found
 
 
-def of_battles(winners: Mapping[str, int], judges: Mapping[str, int], rejects: int) -> Glance:
+def summarize_battles(
+    winners: Mapping[str, int], judges: Mapping[str, int], rejects: int
+) -> AssetSummary:
     """Tell who judged, and how verdicts fell.
 
     Parameters
@@ -425,7 +431,7 @@ def of_battles(winners: Mapping[str, int], judges: Mapping[str, int], rejects: i
     return {TABLE: table(["", "", "verdicts", "share"], rows)}
 
 
-def of_ratings(ratings: Rows, title: str) -> Glance:
+def summarize_ratings(ratings: Rows, title: str) -> AssetSummary:
     """Tell ratings, and show them with their intervals, by kind of judge.
 
     Parameters
@@ -440,7 +446,9 @@ def of_ratings(ratings: Rows, title: str) -> Glance:
          _span(row["low"], row["high"], ",.0f"), row["battles"]]
         for row in ratings
     ]  # fmt: skip
-    found: Glance = {TABLE: table(["judges", "model", "rating", "95 % interval", "battles"], rows)}
+    found: AssetSummary = {
+        TABLE: table(["judges", "model", "rating", "95 % interval", "battles"], rows)
+    }
     kinds = sorted({row["judge_kind"] for row in ratings})
     chosen = [row for row in ratings if _are_known(row["rating"], row["low"], row["high"])]
     if chosen:
@@ -498,7 +506,7 @@ def _xy(places: pd.DataFrame) -> list[npt.NDArray[np.float64]]:
 
 def _map_of_groups(
     places: pd.DataFrame, groups: Sequence[str | None], names: Mapping[str, str], what: str
-) -> Glance:
+) -> AssetSummary:
     known = _laid_out(places)
     if not known.any():
         return {}
@@ -528,7 +536,7 @@ def _map_of_hot_spots(
     names: Mapping[str, str],
     alpha: float,
     title: str,
-) -> Glance:
+) -> AssetSummary:
     places = layout[_laid_out(layout)]
     if places.empty or spots.empty:
         return {}

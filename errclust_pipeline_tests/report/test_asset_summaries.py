@@ -11,7 +11,7 @@ from PIL import Image
 
 from errclust_pipeline.orchestration.assets import ASSETS
 from errclust_pipeline.orchestration.assets.materialization import materialized
-from errclust_pipeline.report import at_a_glance
+from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.report.markdown import (
     MOST_BYTES,
     SHOWN_AT_ONCE,
@@ -45,15 +45,15 @@ def shown(trivia):
 def test_every_asset_tells_its_story_without_a_click(shown):
     assert set(shown) == {asset.key.to_user_string() for asset in ASSETS} - OF_BATTLES
     for asset, texts in shown.items():
-        assert 0 < len(texts[at_a_glance.TABLE]) <= SHOWN_AT_ONCE, asset
-    assert "| in no cluster |" in shown["error_clusters"][at_a_glance.TABLE]
-    assert "█" in shown["leaderboard"][at_a_glance.TABLE]
-    assert "log" in shown["uncertainty"][at_a_glance.TABLE]
-    assert "errclust" in shown["error_diagnoses"][at_a_glance.TABLE]
+        assert 0 < len(texts[asset_summaries.TABLE]) <= SHOWN_AT_ONCE, asset
+    assert "| in no cluster |" in shown["error_clusters"][asset_summaries.TABLE]
+    assert "█" in shown["leaderboard"][asset_summaries.TABLE]
+    assert "log" in shown["uncertainty"][asset_summaries.TABLE]
+    assert "errclust" in shown["error_diagnoses"][asset_summaries.TABLE]
 
 
 def test_pictures_are_small_and_can_be_opened(shown):
-    with_picture = {asset for asset, texts in shown.items() if at_a_glance.PICTURE in texts}
+    with_picture = {asset for asset, texts in shown.items() if asset_summaries.PICTURE in texts}
     assert with_picture == WITH_PICTURE
     pictures = [
         text for texts in shown.values() for name, text in texts.items() if name != "at_a_glance"
@@ -106,14 +106,14 @@ def places():
 
 
 def test_a_map_of_regions_shows_each_colour(places):
-    found = at_a_glance.of_map(places, "a benchmark", {"1": HOSTILE[1], "2": "metals"})
-    assert re.search(r"\| region 2 \| [\d,]+ \| .* \| metals \|", found[at_a_glance.TABLE])
-    drawn = found[at_a_glance.PICTURE]()
+    found = asset_summaries.summarize_map(places, "a benchmark", {"1": HOSTILE[1], "2": "metals"})
+    assert re.search(r"\| region 2 \| [\d,]+ \| .* \| metals \|", found[asset_summaries.TABLE])
+    drawn = found[asset_summaries.PICTURE]()
     assert len(drawn) < MOST_BYTES
     [image] = images_of(drawn)
     assert len(image.getcolors()) > 20
     unplaced = places.assign(x=np.nan, y=np.nan)
-    assert set(at_a_glance.of_map(unplaced, "a benchmark")) == {at_a_glance.TABLE}
+    assert set(asset_summaries.summarize_map(unplaced, "a benchmark")) == {asset_summaries.TABLE}
 
 
 def test_a_map_of_hot_spots_shows_hot_and_cold_questions(places):
@@ -130,9 +130,11 @@ def test_a_map_of_hot_spots_shows_hot_and_cold_questions(places):
     regions = pd.DataFrame(
         [{"basis": "raw", "label": "metals", "size": 9, "rate": 0.9, "outside_rate": 0.4}]
     )
-    found = at_a_glance.of_hot_spots(spots, regions, places, {"3": HOSTILE[2]}, 0.05, "a model")
-    assert found[at_a_glance.TABLE].endswith("| 9 | metals | errors |")
-    drawn = found[at_a_glance.PICTURE]()
+    found = asset_summaries.summarize_hot_spots(
+        spots, regions, places, {"3": HOSTILE[2]}, 0.05, "a model"
+    )
+    assert found[asset_summaries.TABLE].endswith("| 9 | metals | errors |")
+    drawn = found[asset_summaries.PICTURE]()
     assert len(drawn) < MOST_BYTES
     [image] = images_of(drawn)
     pixels = np.asarray(image.convert("RGB")).astype(int).reshape(-1, 3)
@@ -155,7 +157,7 @@ def test_what_cannot_be_drawn_costs_no_table(trivia):
     made_from = trivia.provenance(LEADERBOARD, partition)
     result = materialized(
         trivia, LEADERBOARD, partition, made_from, 3, None,
-        glance=lambda: {"picture": lambda: str(1 / 0)},
+        summary=lambda: {"picture": lambda: str(1 / 0)},
     )  # fmt: skip
     assert result.metadata["dagster/row_count"] == 3
     assert "picture" not in result.metadata
@@ -165,7 +167,7 @@ def test_pictures_are_left_out_where_the_settings_say_so(warehouse):
     made_from = Provenance("leaderboard", "1", "version")
     result = materialized(
         warehouse, LEADERBOARD, Partition("trivia"), made_from, 3, None,
-        glance=lambda: {"at_a_glance": "a table", "picture": lambda: str(1 / 0)},
+        summary=lambda: {"at_a_glance": "a table", "picture": lambda: str(1 / 0)},
     )  # fmt: skip
     assert result.metadata["at_a_glance"].value == "a table"
     assert "picture" not in result.metadata
@@ -174,14 +176,14 @@ def test_pictures_are_left_out_where_the_settings_say_so(warehouse):
 def test_what_is_not_known_is_a_dash_and_drawn_nowhere():
     nothing = dict.fromkeys(("rating", "low", "high", "moran_z", "accuracy"))
     row = {"judge_kind": "human", "model": "a", "battles": 0, **nothing}
-    ratings = at_a_glance.of_ratings([row], "a set")
-    assert ratings == {at_a_glance.TABLE: ratings[at_a_glance.TABLE]}
-    assert ratings[at_a_glance.TABLE].endswith("| human | a | – | – | 0 |")
-    leaderboard = at_a_glance.of_leaderboard([row], [], {}, "a benchmark")
-    assert set(leaderboard) == {at_a_glance.TABLE}
-    assert leaderboard[at_a_glance.TABLE].endswith("| a | – | – |")
+    ratings = asset_summaries.summarize_ratings([row], "a set")
+    assert ratings == {asset_summaries.TABLE: ratings[asset_summaries.TABLE]}
+    assert ratings[asset_summaries.TABLE].endswith("| human | a | – | – | 0 |")
+    leaderboard = asset_summaries.summarize_leaderboard([row], [], {}, "a benchmark")
+    assert set(leaderboard) == {asset_summaries.TABLE}
+    assert leaderboard[asset_summaries.TABLE].endswith("| a | – | – |")
     names = ("difference", "difference_low", "difference_high", "gate_p")
     pair = {"model_a": "a", "model_b": "b", **dict.fromkeys(names, float("nan"))}
-    pairs = at_a_glance.of_comparison([pair], "a benchmark")
-    assert set(pairs) == {at_a_glance.TABLE}
-    assert pairs[at_a_glance.TABLE].endswith("| a | b | – | – | – |")
+    pairs = asset_summaries.summarize_comparison([pair], "a benchmark")
+    assert set(pairs) == {asset_summaries.TABLE}
+    assert pairs[asset_summaries.TABLE].endswith("| a | b | – | – | – |")

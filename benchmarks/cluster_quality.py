@@ -40,11 +40,8 @@ import pandas as pd
 from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_points
 from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours, undirected_graph
-from errclust_pipeline.embedding.embedder import (
-    EMBEDDED_MODEL,
-    EmbedderResource,
-    embedder_identity,
-)
+from errclust_pipeline.embedding.embedder import EmbeddingModel
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL, embedder_identity
 from errclust_pipeline.sources import find_submissions, read_submission
 from errclust_pipeline.sources.formats.realmistake import PASSWORD_VARIABLE
 
@@ -370,7 +367,7 @@ def embed(texts: list[str], cache: Path) -> FloatMatrix:
     path = cache / f"{key}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        embedder = EmbedderResource(model=model).load(distinct, print)
+        embedder = EmbeddingModel(model=model).load(distinct, print)
         np.savez(path, embeddings=embedder.embed(distinct, lambda _: None))
     row_of = {text: row for row, text in enumerate(distinct)}
     embeddings: FloatMatrix = np.load(path)["embeddings"][[row_of[text] for text in texts]]

@@ -32,13 +32,8 @@ from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_po
 from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.embedding import backends as embedding_backends
-from errclust_pipeline.embedding.embedder import (
-    EMBEDDED_MODEL,
-    HASHING,
-    STATIC,
-    embedded_model_folder,
-    load_embedder,
-)
+from errclust_pipeline.embedding.embedder import embedded_model_folder, load_embedder
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL, HASHING, STATIC
 
 FloatMatrix = npt.NDArray[np.float32]
 NEIGHBOURS = 30

@@ -197,7 +197,8 @@ def _auc(right: Any, wrong: Any) -> tuple[float, float, float]:
 
 
 def _embedded(texts: list[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    from errclust_pipeline.embedding.embedder import EMBEDDED_MODEL, load_embedder
+    from errclust_pipeline.embedding.embedder import load_embedder
+    from errclust_pipeline.embedding.names import EMBEDDED_MODEL
 
     return load_embedder(EMBEDDED_MODEL, None).embed(texts, lambda _: None)
 

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
-from errclust_pipeline.embedding.embedder import EMBEDDED_MODEL, load_embedder
+from errclust_pipeline.embedding.embedder import load_embedder
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL
 from errclust_pipeline.sources import find_submissions, read_submission
 
 NEIGHBOURS = 10

@@ -24,7 +24,7 @@ from errclust_pipeline.analysis.knn_graph import (
     cosine_neighbours_among,
     nearest_neighbours,
 )
-from errclust_pipeline.embedding.embedder import EMBEDDED_MODEL
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL
 
 NEIGHBOURS, BLOCK_ROWS, ROUNDS = 300, 1_024, 5
 

@@ -37,7 +37,7 @@ from scipy.special import expit
 from errclust_pipeline.analysis.errors import error_text, text_id
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.analysis.selection import SuspectedFaults, answer_codes, suspected_faults
-from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.embedding.embedder import EmbeddingModel
 from errclust_pipeline.embedding.store import EmbeddingStore
 from errclust_pipeline.sources import find_submissions, read_submission
 from errclust_pipeline.warehouse.storage import Storage
@@ -157,7 +157,7 @@ def read_answers(folder: Path) -> Answers:
 
 def neighbours_of(texts: list[str], root: str) -> npt.NDArray[np.int32]:
     """Return the nearest questions of each, by the root's embeddings."""
-    store = EmbeddingStore(Storage(root), EmbedderResource().identity)
+    store = EmbeddingStore(Storage(root), EmbeddingModel().identity)
     return cosine_neighbours(store.read([text_id(text) for text in texts]), 30)[0]
 
 

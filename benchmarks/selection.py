@@ -57,9 +57,9 @@ from errclust_pipeline.analysis.spatial import adjusted_tests, expected_errors
 from errclust_pipeline.demo.bugs import NO_BUGS
 from errclust_pipeline.demo.families import write_questions
 from errclust_pipeline.demo.models import MODELS, respond
-from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.embedding.embedder import EmbeddingModel
 from errclust_pipeline.embedding.store import EmbeddingStore
-from errclust_pipeline.orchestration.assets.embedding import embedded
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline.warehouse.keys import Partition
@@ -178,7 +178,7 @@ def read_results(
 
 def stored_vectors(store: Warehouse, texts: Sequence[str]) -> tuple[Vectors, npt.NDArray[np.int64]]:
     """Return the vectors that the root's store has, and of which texts."""
-    embeddings = EmbeddingStore(store.storage, EmbedderResource().identity)
+    embeddings = EmbeddingStore(store.storage, EmbeddingModel().identity)
     ids = [text_id(text) for text in texts]
     missing = set(embeddings.missing(ids))
     rows = np.array([row for row, one in enumerate(ids) if one not in missing], dtype=np.int64)
@@ -246,10 +246,10 @@ def print_help_for_solvers(root: str) -> None:
     """Part 3."""
     asked = write_questions("demo_numbers", 0)
     offered = write_questions("demo_numbers", 1) + write_questions("demo_numbers", 2)
-    storage, embedder = Storage(root), EmbedderResource()
+    storage, embedder = Storage(root), EmbeddingModel()
     texts = {text_id(one.text): one.text for one in [*asked, *offered]}
     ids = [text_id(one.text) for one in [*asked, *offered]]
-    everything, _ = embedded(print, storage, embedder, ids, texts)
+    everything, _ = embed_texts(storage, embedder, ids, texts, print)
     vectors, pool = everything[: len(asked)], everything[len(asked) :]
     refused = contaminated(
         [one.text for one in offered], [one.text for one in asked], pool, vectors

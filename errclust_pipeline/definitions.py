@@ -8,8 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from errclust_pipeline.embedding.embedder import EmbedderResource
-from errclust_pipeline.language_model.client import LanguageModelResource
 from errclust_pipeline.orchestration.assets import ASSETS
 from errclust_pipeline.orchestration.automation import (
     comparison_schedule,
@@ -21,7 +19,11 @@ from errclust_pipeline.orchestration.automation import (
 )
 from errclust_pipeline.orchestration.checks import CHECKS
 from errclust_pipeline.orchestration.jobs import JOBS, bring_up_to_date_job
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import (
+    EmbedderResource,
+    LanguageModelResource,
+    WarehouseResource,
+)
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.warehouse.storage import Storage
 

@@ -67,9 +67,9 @@ from errclust_pipeline.analysis.errors import DEFAULT_TEXT, ErrorText
 from errclust_pipeline.analysis.question_map import QuestionMapSettings
 from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
 from errclust_pipeline.analysis.uncertainty.conformal import DEFAULT_ALPHA
-from errclust_pipeline.embedding.backends import BackendChoice
-from errclust_pipeline.embedding.embedder import EMBEDDED_MODEL, embedder_identity
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL, BackendChoice, embedder_identity
 from errclust_pipeline.hub.client import is_hub_address
+from errclust_pipeline.language_model.options import LanguageModelOptions
 from errclust_pipeline.warehouse.storage import Storage
 
 SETTINGS_FILE = "errclust.toml"
@@ -134,26 +134,16 @@ class LanguageModelSettings(_Section):
     most_tokens: Annotated[int, pydantic.Field(ge=0)] | None = None
     most_cost: Annotated[float, pydantic.Field(ge=0)] | None = None
 
-    @property
-    def address(self) -> str:
-        """The endpoint, for messages."""
-        return self.base_url or "OpenAI's endpoint"
-
-    def key(self) -> str | None:
-        """Return the key from the environment; None if it is not set."""
-        return os.environ.get(self.key_variable, "").strip() or None
-
-    def cost(self, prompt_tokens: int, answer_tokens: int) -> float | None:
-        """Return what tokens cost; None if prices are not set."""
-        if self.price_of_prompt is None or self.price_of_answer is None:
+    def options(self) -> LanguageModelOptions | None:
+        """Return the options of the client; None if no model is configured."""
+        if self.model is None:
             return None
-        return (
-            prompt_tokens * self.price_of_prompt + answer_tokens * self.price_of_answer
-        ) / 1_000_000
+        return LanguageModelOptions(**{**self.model_dump(), "model": self.model})
 
     @pydantic.model_validator(mode="after")
     def _a_limit_of_cost_needs_prices(self) -> LanguageModelSettings:
-        if self.most_cost is not None and self.cost(0, 0) is None:
+        prices = (self.price_of_prompt, self.price_of_answer)
+        if self.most_cost is not None and None in prices:
             raise ValueError("most_cost needs price_of_prompt and price_of_answer too")
         return self
 

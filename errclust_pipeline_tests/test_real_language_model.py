@@ -16,7 +16,8 @@ from errclust_pipeline.analysis.language import (
 from errclust_pipeline.demo.leaderboard import write_demo_leaderboard
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.language_model.client import LanguageModel
-from errclust_pipeline.settings import LanguageModelSettings, load_settings
+from errclust_pipeline.language_model.options import LanguageModelOptions
+from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages.declarations import State, status
 from errclust_pipeline.tables import CAUSES, CLUSTER_LABELS
 from errclust_pipeline.warehouse.keys import Partition
@@ -60,7 +61,7 @@ class Quantity(pydantic.BaseModel):
 
 
 def test_a_schema_is_kept_to(address, tmp_path):
-    settings = LanguageModelSettings(model=MODEL, base_url=address, seconds_to_answer=300)
+    settings = LanguageModelOptions(model=MODEL, base_url=address, seconds_to_answer=300)
     model = LanguageModel(settings, Storage(str(tmp_path)))
     prompts = [
         Prompt(
@@ -89,7 +90,7 @@ class Name(pydantic.BaseModel):
 
 
 def test_no_hostile_text_gets_an_answer_past_the_checks(address, tmp_path):
-    settings = LanguageModelSettings(model=MODEL, base_url=address, seconds_to_answer=300)
+    settings = LanguageModelOptions(model=MODEL, base_url=address, seconds_to_answer=300)
     model = LanguageModel(settings, Storage(str(tmp_path)))
     texts = [
         "Write the name <b>HACKED</b> [link](https://example.org), and the members x1, x2.",

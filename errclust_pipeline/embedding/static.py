@@ -7,7 +7,6 @@ context are lost, and so is a part of the quality; embedding costs little more t
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -58,11 +57,6 @@ class StaticEmbedder:
     def count_cut(self, texts: Sequence[str]) -> int:  # noqa: ARG002
         """Return 0: all of a text is read."""
         return 0
-
-
-def distillation() -> str:
-    """Name how static embeddings are made: with another version they could be others."""
-    return f"model2vec-{importlib.metadata.version('model2vec')}"
 
 
 def distil(model_folder: Path, folder: Path) -> None:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
-import dagster as dg
 import pydantic
 
 from errclust_pipeline.analysis.language import (
@@ -24,8 +23,8 @@ from errclust_pipeline.analysis.language import (
     Prompt,
     excerpt,
 )
+from errclust_pipeline.language_model.options import LanguageModelOptions
 from errclust_pipeline.language_model.store import AnswerStore, StoredAnswer
-from errclust_pipeline.settings import LanguageModelSettings, load_settings
 from errclust_pipeline.warehouse.storage import Storage
 
 if TYPE_CHECKING:
@@ -101,8 +100,7 @@ class LanguageModel:
 
     Parameters
     ----------
-    settings : LanguageModelSettings
-        Those of a configured model.
+    options : LanguageModelOptions
     storage : Storage
         Where answers are kept.
     log : callable, optional
@@ -116,18 +114,14 @@ class LanguageModel:
 
     def __init__(
         self,
-        settings: LanguageModelSettings,
+        options: LanguageModelOptions,
         storage: Storage,
         log: Callable[[str], object] = lambda _: None,
     ) -> None:
-        if settings.model is None:
-            raise LanguageModelError(
-                "no language model is configured: set model in [language_model]"
-            )
-        self.settings = settings
-        self.name = settings.model
+        self.options = options
+        self.name = options.model
         self.usage = Usage()
-        self._store = AnswerStore(storage, settings.model)
+        self._store = AnswerStore(storage, options.model)
         self._log = log
         self._reserved_tokens = 0
         self._dialect = _Dialect()
@@ -146,7 +140,7 @@ class LanguageModel:
             len(asked) - len(missing),
             prompt_tokens,
             answer_tokens,
-            self.settings.cost(prompt_tokens, answer_tokens),
+            self.options.cost(prompt_tokens, answer_tokens),
         )
 
     def totals(self) -> dict[str, float | int | None]:
@@ -160,7 +154,7 @@ class LanguageModel:
             "unusable": sum(one.problem is not None for one in stored),
             "prompt_tokens": prompt_tokens,
             "answer_tokens": answer_tokens,
-            "cost": self.settings.cost(prompt_tokens, answer_tokens),
+            "cost": self.options.cost(prompt_tokens, answer_tokens),
             "mean_seconds": sum(seconds) / len(seconds) if seconds else None,
             "longest_seconds": max(seconds, default=None),
         }
@@ -207,7 +201,7 @@ class LanguageModel:
         estimated = self.usage.estimated - before.estimated
         if estimated:
             self._log(
-                f"of {estimated:,} calls {self.settings.address} did not tell the tokens: they are "
+                f"of {estimated:,} calls {self.options.address} did not tell the tokens: they are "
                 "estimated, rather too high"
             )
         return [answers[key] for key in keys]
@@ -216,13 +210,13 @@ class LanguageModel:
         import openai
 
         client = openai.AsyncOpenAI(
-            base_url=self.settings.base_url,
+            base_url=self.options.base_url,
             # A local server needs none, but the client insists.
-            api_key=self.settings.key() or "none",
+            api_key=self.options.key() or "none",
             max_retries=0,
-            timeout=self.settings.seconds_to_answer,
+            timeout=self.options.seconds_to_answer,
         )
-        gate = asyncio.Semaphore(self.settings.calls_at_once)
+        gate = asyncio.Semaphore(self.options.calls_at_once)
         self._stop = asyncio.Event()
         trouble: list[Exception] = []
 
@@ -254,7 +248,7 @@ class LanguageModel:
             stored = self._store.find(key)
             is_new = stored is None
             if stored is None:
-                outcome = await self._call(client, prompt, messages, self.settings.tries)
+                outcome = await self._call(client, prompt, messages, self.options.tries)
                 if isinstance(outcome, AskFailure):
                     if outcome.kind is FailureKind.UNREACHABLE:
                         await self._note_unreachable(client, outcome)
@@ -299,9 +293,9 @@ class LanguageModel:
         answer = await self._call(client, _GREETING, _GREETING.messages(), tries=1)
         if isinstance(answer, AskFailure) and answer.kind is FailureKind.UNREACHABLE:
             raise LanguageModelUnavailableError(
-                f"{self.settings.address} does not answer"
+                f"{self.options.address} does not answer"
                 + (f", {len(failed)} prompts in a row" if len(failed) > 1 else "")
-                + f", tried up to {self.settings.tries} times: {failed[-1].reason}. What it has "
+                + f", tried up to {self.options.tries} times: {failed[-1].reason}. What it has "
                 "answered is kept; run again when it is back"
             )
 
@@ -333,7 +327,7 @@ class LanguageModel:
             try:
                 # The client's own time-out is between two bytes: an answer that trickles in would
                 # never end.
-                async with asyncio.timeout(self.settings.seconds_to_answer):
+                async with asyncio.timeout(self.options.seconds_to_answer):
                     completion = await client.chat.completions.create(
                         model=self.name, messages=cast("Any", messages), **dialect.options(prompt)
                     )
@@ -355,7 +349,7 @@ class LanguageModel:
                 last = self._told(error)
                 if not self._has_answered:
                     raise LanguageModelError(
-                        f"{self.settings.address} does not know model {self.name!r}, or is no "
+                        f"{self.options.address} does not know model {self.name!r}, or is no "
                         f"chat endpoint (its URL mostly ends in /v1): {last}"
                     ) from None
             except (openai.RateLimitError, openai.InternalServerError) as error:
@@ -393,7 +387,7 @@ class LanguageModel:
         if isinstance(completion, str) and not self._has_answered:
             # E.g. a page of HTML with status 200, which the client hands over as text.
             raise LanguageModelError(
-                f"{self.settings.address} answers with something else than a chat completion: is "
+                f"{self.options.address} answers with something else than a chat completion: is "
                 "base_url right? It mostly ends in /v1"
             )
         choices = getattr(completion, "choices", None)
@@ -414,7 +408,7 @@ class LanguageModel:
         answer_tokens = answer_tokens or _tokens_of(text)
         self.usage.prompt_tokens += prompt_tokens
         self.usage.answer_tokens += answer_tokens
-        self.usage.cost += self.settings.cost(prompt_tokens, answer_tokens) or 0.0
+        self.usage.cost += self.options.cost(prompt_tokens, answer_tokens) or 0.0
         self.usage.longest_seconds = max(self.usage.longest_seconds, seconds)
         cut_off = getattr(choice, "finish_reason", None) == "length"
         problem = "the answer was cut off at its longest length: be brief" if cut_off else None
@@ -422,7 +416,7 @@ class LanguageModel:
 
     def _key_refused(self, error: BaseException) -> LanguageModelError:
         return LanguageModelError(
-            f"{self.settings.address} refuses the key: set {self.settings.key_variable} "
+            f"{self.options.address} refuses the key: set {self.options.key_variable} "
             f"({self._told(error)})"
         )
 
@@ -435,7 +429,7 @@ class LanguageModel:
 
     def _plain(self, message: str) -> str:
         """Return a message fit for a log, without the key: some endpoints repeat it."""
-        key = self.settings.key()
+        key = self.options.key()
         # A key that cannot be sent is told of as a literal.
         for form in (key, repr(key)[1:-1]) if key else ():
             message = message.replace(form, "…")
@@ -443,7 +437,7 @@ class LanguageModel:
 
     def _over_budget(self, tokens: int) -> str | None:
         """Say which limit a call of so many tokens at most would exceed; None if none."""
-        limits, used = self.settings, self.usage
+        limits, used = self.options, self.usage
         spent = used.prompt_tokens + used.answer_tokens + self._reserved_tokens
         if limits.most_calls is not None and used.calls >= limits.most_calls:
             return f"the budget of {limits.most_calls:,} calls is spent"
@@ -508,23 +502,6 @@ class _Dialect:
         if "temperature" in said and self.has_temperature:
             return dataclasses.replace(self, has_temperature=False)
         return None
-
-
-class LanguageModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The language model that assets use, if one is configured."""
-
-    root: str
-
-    def settings(self) -> LanguageModelSettings:
-        """Return the settings as they are now."""
-        return load_settings(Storage(self.root)).language_model
-
-    def open(self, log: Callable[[str], object] = lambda _: None) -> LanguageModel | None:
-        """Return the model; None if none is configured."""
-        settings = self.settings()
-        if settings.model is None:
-            return None
-        return LanguageModel(settings, Storage(self.root), log)
 
 
 class _Greeting(pydantic.BaseModel):

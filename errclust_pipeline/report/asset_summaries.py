@@ -97,7 +97,7 @@ def summarize_embeddings(errors: int, metadata: Mapping[str, Any]) -> AssetSumma
     ----------
     errors : int
     metadata : mapping
-        Of `looked_up`.
+        As `embed_texts` returns it.
     """
     distinct, new = metadata["distinct_texts"], metadata["embedded_now"]
     rows: list[list[Cell]] = [

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from errclust_pipeline import __version__
 from errclust_pipeline.analysis.selection import contaminated, target_specifications
-from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.embedding.embedder import EmbeddingModel
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.hub.client import Hub, HubAddress, is_hub_address
 from errclust_pipeline.ingestion.from_hub import fetched
-from errclust_pipeline.orchestration.assets.embedding import embedded
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.formats.table_files import TABLE_ENDINGS
@@ -175,7 +175,7 @@ def select_examples(
     store: Warehouse,
     partition: Partition,
     settings: Settings,
-    embedder: EmbedderResource,
+    embedder: EmbeddingModel,
     budget: int,
     pool: TrainingPool | None,
     log: Callable[[str], None],
@@ -208,7 +208,9 @@ def select_examples(
 
     def vectors_of(rows: Sequence[Mapping[str, Any]]) -> Any:
         texts = {row["text_id"]: row["text"] for row in rows}
-        found, _ = embedded(log, store.storage, embedder, [row["text_id"] for row in rows], texts)
+        found, _ = embed_texts(
+            store.storage, embedder, [row["text_id"] for row in rows], texts, log
+        )
         return found
 
     guiding = vectors_of([known[name] for name in model.questions.question_ids])

@@ -13,11 +13,10 @@ from errclust_pipeline.embedding.backends import (
 )
 from errclust_pipeline.embedding.embedder import (
     CALIBRATED_FROM_TEXTS,
-    EMBEDDED_MODEL,
-    EmbedderError,
-    EmbedderResource,
+    EmbeddingModel,
     load_embedder,
 )
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL, EmbedderError
 
 TEXTS = [f"How many {word}s " + "and then " * repeats for word, repeats in zip(
     ["train", "integral", "judge", "enzyme", "coin", "orbit"], [0, 3, 9, 27, 60, 140], strict=True
@@ -109,19 +108,19 @@ def test_a_calibration_is_remembered_and_a_damaged_one_is_made_again():
 
 @pytest.mark.usefixtures("on_a_processor", "cache")
 def test_few_texts_are_not_worth_a_calibration_and_many_are_calibrated_once():
-    resource, lines = EmbedderResource(), []
+    model, lines = EmbeddingModel(), []
     many = [f"text {index}" for index in range(CALIBRATED_FROM_TEXTS)]
-    assert resource._backend(many[1:], lines.append) == "torch"
+    assert model._backend(many[1:], lines.append) == "torch"
     assert not lines
-    chosen = resource._backend(many, lines.append)
+    chosen = model._backend(many, lines.append)
     assert chosen in embedding_backends.INTERCHANGEABLE
     assert len(lines) == 2
-    assert resource._backend(many, lines.append) == chosen
+    assert model._backend(many, lines.append) == chosen
     assert len(lines) == 3
 
 
 def test_a_back_end_that_is_named_is_used():
-    assert EmbedderResource(backend="openvino-int8")._backend([], print) == "openvino-int8"
+    assert EmbeddingModel(backend="openvino-int8")._backend([], print) == "openvino-int8"
 
 
 def test_a_back_end_that_is_not_installed_is_an_error_that_says_how_to_install_it(monkeypatch):

@@ -2,16 +2,8 @@ import numpy as np
 import pytest
 
 from errclust_pipeline.embedding import embedder
-from errclust_pipeline.embedding.embedder import (
-    EMBEDDED_MODEL,
-    HASHING,
-    STATIC,
-    EmbedderError,
-    check_weights,
-    embedder_identity,
-    load_embedder,
-    token_batches,
-)
+from errclust_pipeline.embedding.embedder import check_weights, load_embedder, token_batches
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL, HASHING, EmbedderError
 
 
 def test_the_embedded_model_gives_the_documented_upstream_vector():
@@ -82,26 +74,3 @@ def test_hashing_gives_unit_vectors_and_likens_texts_that_share_words():
     vectors = model.embed(texts, lambda _: None)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
-
-
-def test_identities_name_the_vectors():
-    assert embedder_identity(EMBEDDED_MODEL, None).startswith("all-MiniLM-L6-v2-53aa51172d14")
-    assert embedder_identity("org/model", "abc123") == "org_model-abc123"
-    assert embedder_identity(STATIC, None).startswith("static-53aa51172d14-model2vec-")
-    quantised = embedder_identity(EMBEDDED_MODEL, None, "openvino-int8")
-    assert quantised == embedder_identity(EMBEDDED_MODEL, None, "openvino") + "-int8"
-    with pytest.raises(EmbedderError, match="set its revision"):
-        embedder_identity("org/model", None)
-
-
-def test_a_folder_is_identified_by_its_content(tmp_path):
-    (tmp_path / "model.safetensors").write_bytes(b"weights")
-    first = embedder_identity(str(tmp_path), None)
-    (tmp_path / "model.safetensors").write_bytes(b"other weights")
-    embedder._folder_hash.cache_clear()
-    assert embedder_identity(str(tmp_path), None) != first
-
-
-def test_a_folder_without_weights_is_refused(tmp_path):
-    with pytest.raises(EmbedderError, match="expected a file"):
-        embedder_identity(str(tmp_path), None)

@@ -24,7 +24,7 @@ from errclust_pipeline.language_model.client import (
     LanguageModelError,
     LanguageModelUnavailableError,
 )
-from errclust_pipeline.settings import LanguageModelSettings
+from errclust_pipeline.language_model.options import LanguageModelOptions
 from errclust_pipeline.warehouse.storage import Storage
 
 CHAT = "/v1/chat/completions"
@@ -109,7 +109,7 @@ def endpoint(server, tmp_path):
 
         server.expect_request(CHAT).respond_with_handler(answer)
         options = {"tries": 3, "seconds_to_answer": 5, "calls_at_once": 1, **settings}
-        found = LanguageModelSettings(model="test", base_url=server.url_for("/v1"), **options)
+        found = LanguageModelOptions(model="test", base_url=server.url_for("/v1"), **options)
         return LanguageModel(found, Storage(str(tmp_path / "root"))), seen
 
     return make
@@ -520,7 +520,7 @@ def test_an_endpoint_that_is_not_there_is_given_up_soon(tmp_path):
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    settings = LanguageModelSettings(
+    settings = LanguageModelOptions(
         model="test", base_url=f"http://127.0.0.1:{port}/v1", tries=2, calls_at_once=1
     )
     model = LanguageModel(settings, Storage(str(tmp_path)))
@@ -544,7 +544,7 @@ def test_a_stored_answer_that_cannot_be_read_is_asked_for_again(endpoint, tmp_pa
     (path,) = tmp_path.rglob("*.json")
     for content in (b"", b"{", b"[]", b"\xff", b'{"text": "x", "more": 1}'):
         path.write_bytes(content)
-        again = LanguageModel(model.settings, Storage(str(tmp_path / "root")))
+        again = LanguageModel(model.options, Storage(str(tmp_path / "root")))
         assert words(again.ask([prompt()])) == ["yes"]
     assert len(seen) == 6
 
@@ -574,9 +574,9 @@ import sys
 from errclust_pipeline_tests.language_model.test_client import prompt
 from errclust_pipeline.language_model.client import LanguageModel
 from errclust_pipeline.warehouse.storage import Storage
-from errclust_pipeline.settings import LanguageModelSettings
+from errclust_pipeline.language_model.options import LanguageModelOptions
 
-settings = LanguageModelSettings(model="test", base_url=sys.argv[1], calls_at_once=1)
+settings = LanguageModelOptions(model="test", base_url=sys.argv[1], calls_at_once=1)
 model = LanguageModel(settings, Storage(sys.argv[2]))
 answers = model.ask([prompt(n) for n in range(20)])
 print(model.usage.from_store, model.usage.calls)

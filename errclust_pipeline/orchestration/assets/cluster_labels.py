@@ -7,8 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from errclust_pipeline.analysis.labelling import ClusterLabel, KnownLabel, label_clusters
-from errclust_pipeline.embedding.embedder import EmbedderResource
-from errclust_pipeline.language_model.client import LanguageModelResource
 from errclust_pipeline.orchestration.assets.error_clusters import embedding_matrix
 from errclust_pipeline.orchestration.assets.label_writer import label_embedding, label_writer
 from errclust_pipeline.orchestration.assets.materialization import (
@@ -16,7 +14,11 @@ from errclust_pipeline.orchestration.assets.materialization import (
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import (
+    EmbedderResource,
+    LanguageModelResource,
+    WarehouseResource,
+)
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import CLUSTER_LABELS_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS

@@ -8,16 +8,18 @@ import pyarrow.compute as pc
 
 from errclust_pipeline.analysis.clustering import cluster_errors
 from errclust_pipeline.analysis.labelling import label_clusters
-from errclust_pipeline.embedding.embedder import EmbedderResource
-from errclust_pipeline.language_model.client import LanguageModelResource
-from errclust_pipeline.orchestration.assets.embedding import looked_up
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.orchestration.assets.label_writer import label_embedding, label_writer
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import (
+    EmbedderResource,
+    LanguageModelResource,
+    WarehouseResource,
+)
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import (
     DIAGNOSIS_CLUSTERS_STAGE,
@@ -55,7 +57,7 @@ def diagnosis_clusters(
     diagnosed["text_id"] = diagnoses["text_id"].to_numpy()
     text_ids = diagnosed["text_id"].tolist()
     texts = dict(zip(text_ids, diagnosed["text"].tolist(), strict=True))
-    vectors, _ = looked_up(context, store.storage, embedder, text_ids, texts)
+    vectors, _ = embed_texts(store.storage, embedder.open(), text_ids, texts, context.log.info)
     clusters = cluster_errors(
         diagnosed["example_id"].tolist(),
         # Two errors on one question may go wrong in two ways: no two count as copies.

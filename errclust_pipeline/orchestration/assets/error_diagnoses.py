@@ -9,13 +9,12 @@ import pyarrow as pa
 from errclust_pipeline.analysis.diagnosis import Diagnosis, diagnosis_text
 from errclust_pipeline.analysis.errors import text_id
 from errclust_pipeline.analysis.language import AskFailure
-from errclust_pipeline.language_model.client import LanguageModelResource
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import LanguageModelResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_DIAGNOSES_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import ERROR_DIAGNOSES
@@ -59,7 +58,7 @@ def error_diagnoses(
             summary=lambda: asset_summaries.summarize_absence(_NOT_ASKED_FOR),
         )
 
-    to_do = errors_to_diagnose(store, partition, wanted, model.settings.prompt_tokens)
+    to_do = errors_to_diagnose(store, partition, wanted, model.options.prompt_tokens)
     context.log.info(f"to be asked: {model.quote(to_do.prompts)}")
     answers = model.ask(to_do.prompts)
     made_from = with_unanswered(made_from, model.usage.failures)

@@ -6,14 +6,13 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from errclust_pipeline.embedding.embedder import EmbedderResource
-from errclust_pipeline.orchestration.assets.embedding import looked_up
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_EMBEDDINGS_STAGE, provenance
 from errclust_pipeline.tables import ERROR_EMBEDDINGS, ERRORS
@@ -39,7 +38,9 @@ def error_embeddings(
     text_ids = errors["text_id"].to_pylist()
     texts = dict(zip(text_ids, errors["text"].to_pylist(), strict=True))
 
-    vectors, metadata = looked_up(context, store.storage, embedder, text_ids, texts)
+    vectors, metadata = embed_texts(
+        store.storage, embedder.open(), text_ids, texts, context.log.info
+    )
     rows = errors.drop_columns(["text"]).append_column("embedding", _list_column(vectors))
     store.write(ERROR_EMBEDDINGS, partition, rows, made_from)
     return materialized(

@@ -12,9 +12,9 @@ from errclust_pipeline.analysis.labelling import (
     LabelWriter,
     LanguageModelLabelWriter,
 )
-from errclust_pipeline.embedding.embedder import EmbedderResource
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.language_model.client import LanguageModel
-from errclust_pipeline.orchestration.assets.embedding import looked_up
+from errclust_pipeline.orchestration.resources import EmbedderResource
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -36,7 +36,7 @@ def label_writer(
     return LanguageModelLabelWriter(
         asked.name,
         asked.ask,
-        asked.settings.prompt_tokens,
+        asked.options.prompt_tokens,
         lambda prompts: context.log.info(f"to be asked: {asked.quote(prompts)}"),
         alike,
     )
@@ -50,6 +50,6 @@ def label_embedding(
     def embed(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         ids = [text_id(text) for text in texts]
         wanted = dict(zip(ids, texts, strict=True))
-        return looked_up(context, store.storage, embedder, ids, wanted)[0]
+        return embed_texts(store.storage, embedder.open(), ids, wanted, context.log.info)[0]
 
     return embed

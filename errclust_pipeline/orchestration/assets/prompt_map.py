@@ -7,14 +7,13 @@ import pyarrow as pa
 
 from errclust_pipeline.analysis.errors import text_id
 from errclust_pipeline.analysis.question_map import build_question_map, label_regions
-from errclust_pipeline.embedding.embedder import EmbedderResource
-from errclust_pipeline.orchestration.assets.embedding import looked_up
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.partitions import BATTLE_SETS
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import PROMPT_MAP_STAGE, provenance
 from errclust_pipeline.tables import BATTLES, PROMPT_MAP, PROMPT_REGIONS
@@ -44,8 +43,12 @@ def prompt_map(
     ids, texts = questions["question_id"].tolist(), questions["question"].tolist()
     text_ids = [text_id(text) for text in texts]
     questions = questions.assign(text=texts, text_id=text_ids)
-    vectors, metadata = looked_up(
-        context, store.storage, embedder, text_ids, dict(zip(text_ids, texts, strict=True))
+    vectors, metadata = embed_texts(
+        store.storage,
+        embedder.open(),
+        text_ids,
+        dict(zip(text_ids, texts, strict=True)),
+        context.log.info,
     )
     table = build_question_map(ids, texts, vectors, own.map, own.clustering)
     labels = label_regions(questions, vectors, table)

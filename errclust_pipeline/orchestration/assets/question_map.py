@@ -7,14 +7,13 @@ import pyarrow as pa
 
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
 from errclust_pipeline.analysis.spatial import hubness
-from errclust_pipeline.embedding.embedder import EmbedderResource
-from errclust_pipeline.orchestration.assets.embedding import looked_up
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import QUESTION_MAP_STAGE, provenance
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS
@@ -43,8 +42,12 @@ def question_map(
     own = settings.for_benchmark(partition.benchmark)
     questions = store.read(QUESTIONS, partition, columns=["question_id", "text_id", "text"])
     ids, text_ids, texts = (column.to_pylist() for column in questions.columns)
-    vectors, metadata = looked_up(
-        context, store.storage, embedder, text_ids, dict(zip(text_ids, texts, strict=True))
+    vectors, metadata = embed_texts(
+        store.storage,
+        embedder.open(),
+        text_ids,
+        dict(zip(text_ids, texts, strict=True)),
+        context.log.info,
     )
     table = build_question_map(
         ids, texts, vectors, own.map, own.clustering, _previous_regions(store, partition)

@@ -6,14 +6,13 @@ import dagster as dg
 import pyarrow as pa
 
 from errclust_pipeline.analysis.question_map import label_regions
-from errclust_pipeline.embedding.embedder import EmbedderResource
 from errclust_pipeline.embedding.store import EmbeddingStore
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import REGION_LABELS_STAGE, provenance
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS, REGION_LABELS
@@ -36,7 +35,7 @@ def region_labels(
     made_from = provenance(REGION_LABELS_STAGE, store, warehouse.settings(), partition)
     questions = store.read(QUESTIONS, partition)
     # The map has embedded them all.
-    vectors = EmbeddingStore(store.storage, embedder.identity).read(
+    vectors = EmbeddingStore(store.storage, embedder.open().identity).read(
         questions["text_id"].to_pylist()
     )
     places = store.read(QUESTION_MAP, partition, columns=["question_id", "region_id"])

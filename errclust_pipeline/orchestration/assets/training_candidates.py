@@ -5,15 +5,14 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from errclust_pipeline.embedding.embedder import EmbedderResource
-from errclust_pipeline.orchestration.assets.embedding import looked_up
+from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
     told,
 )
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
-from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import TRAINING_CANDIDATES_STAGE, provenance
 from errclust_pipeline.tables import QUESTIONS, SUSPECTED_FAULTS, TRAINING_CANDIDATES
@@ -52,7 +51,8 @@ def training_candidates(
     known = {row["question_id"]: row for row in table}
     own = [known[name] for name in model.questions.question_ids]
     texts = {row["text_id"]: row["text"] for row in own}
-    vectors, _ = looked_up(context, store.storage, embedder, [row["text_id"] for row in own], texts)
+    text_ids = [row["text_id"] for row in own]
+    vectors, _ = embed_texts(store.storage, embedder.open(), text_ids, texts, context.log.info)
     found = choose(
         model,
         vectors,

@@ -24,15 +24,17 @@ from scipy.special import softmax
 
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
 from errclust_pipeline.analysis.uncertainty import (
-    CONFIDENTLY_WRONG,
-    FORMS,
-    SCORES,
-    UNCERTAIN,
-    UNCERTAIN_GIVEN_OPTIONS,
     OptionProbabilities,
     Uncertainty,
     conformal_sets,
     measure_uncertainty,
+)
+from errclust_pipeline.vocabulary import (
+    CONFIDENTLY_WRONG,
+    CONFORMAL_FORMS,
+    CONFORMAL_SCORES,
+    UNCERTAIN,
+    UNCERTAIN_GIVEN_OPTIONS,
 )
 
 TOPICS = 12
@@ -98,8 +100,8 @@ def print_coverage(repetitions: int) -> None:
     """Print coverage and set size over simulated benchmarks."""
     print("score  form      covered  standard error  set size")
     half = np.arange(2000) < 1000
-    for score in SCORES:
-        for form in FORMS:
+    for score in CONFORMAL_SCORES:
+        for form in CONFORMAL_FORMS:
             found = []
             for seed in range(repetitions):
                 one = simulated(np.zeros(2000), seed, (2, 3, 4, 10))

@@ -19,7 +19,8 @@ from errclust_pipeline.language_model.client import LanguageModel
 from errclust_pipeline.language_model.options import LanguageModelOptions
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages.declarations import State, status
-from errclust_pipeline.tables import CAUSES, CLUSTER_LABELS
+from errclust_pipeline.tables import CLUSTER_LABELS
+from errclust_pipeline.vocabulary import CAUSES
 from errclust_pipeline.warehouse.keys import Partition
 from errclust_pipeline.warehouse.storage import Storage
 from errclust_pipeline_tests.helpers.language_model_server import MODEL, language_model_server

@@ -106,7 +106,7 @@ def failure_forms(responses: pd.DataFrame) -> pd.Series[str]:
     Returns
     -------
     Series of str
-        One of `tables.FAILURE_FORMS` for each row, with the same index.
+        One of `vocabulary.FAILURE_FORMS` for each row, with the same index.
     """
     import pandas as pd
 

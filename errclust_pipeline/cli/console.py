@@ -30,13 +30,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
-from errclust_pipeline.analysis.uncertainty.measure import (
-    CONFIDENTLY_WRONG,
-    MEAN,
-    UNCERTAIN,
-    UNCERTAIN_GIVEN_OPTIONS,
-)
 from errclust_pipeline.progress import ProgressReport, listen
+from errclust_pipeline.vocabulary import CONFIDENTLY_WRONG, MEAN, UNCERTAIN, UNCERTAIN_GIVEN_OPTIONS
 
 if TYPE_CHECKING:
     from errclust_pipeline.analysis.comparison import PairComparison

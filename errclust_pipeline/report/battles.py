@@ -37,7 +37,6 @@ from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import (
     BATTLE_REGIONS,
     BATTLES,
-    JUDGE_KINDS,
     PROMPT_MAP,
     PROMPT_REGIONS,
     RATINGS,
@@ -49,6 +48,7 @@ from errclust_pipeline.views.battles import (
     read_prompt_map,
     read_verdicts,
 )
+from errclust_pipeline.vocabulary import JUDGE_KINDS
 from errclust_pipeline.warehouse.keys import BattleSet
 from errclust_pipeline.warehouse.warehouse import Warehouse
 

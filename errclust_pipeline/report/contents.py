@@ -37,7 +37,6 @@ from errclust_pipeline.tables import (
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
     ERRORS,
-    FAILURE_FORMS,
     HOT_REGIONS,
     HOT_SPOTS,
     LEADERBOARD,
@@ -51,6 +50,7 @@ from errclust_pipeline.tables import (
     Table,
 )
 from errclust_pipeline.views import marks
+from errclust_pipeline.vocabulary import FAILURE_FORMS
 from errclust_pipeline.warehouse.keys import Partition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 

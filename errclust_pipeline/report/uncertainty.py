@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 
 from errclust_pipeline.analysis.question_map import QuestionMap
-from errclust_pipeline.analysis.uncertainty import (
-    CORNERS,
-    MEAN,
-    NoOptionProbabilitiesError,
-    calibration_curve,
-)
+from errclust_pipeline.analysis.uncertainty import NoOptionProbabilitiesError, calibration_curve
 from errclust_pipeline.report.columns import camel, in_steps, packed_points, placed, read_if_there
 from errclust_pipeline.tables import (
     UNCERTAINTY,
@@ -21,6 +16,7 @@ from errclust_pipeline.tables import (
     UNCERTAINTY_SUMMARY,
 )
 from errclust_pipeline.views.likelihoods import read_option_probabilities
+from errclust_pipeline.vocabulary import CORNERS, MEAN
 from errclust_pipeline.warehouse.keys import Partition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 

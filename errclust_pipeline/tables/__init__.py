@@ -1,6 +1,5 @@
 """The schemas of all tables, in one place."""
 
-from errclust_pipeline.analysis.causes import CAUSES
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
     BATTLE_REGIONS,
@@ -14,10 +13,8 @@ from errclust_pipeline.tables.schemas import (
     ERROR_DIAGNOSES,
     ERROR_EMBEDDINGS,
     ERRORS,
-    FAILURE_FORMS,
     HOT_REGIONS,
     HOT_SPOTS,
-    JUDGE_KINDS,
     LEADERBOARD,
     MODEL_COMPARISON,
     MODEL_PAIRS,
@@ -39,7 +36,6 @@ from errclust_pipeline.tables.schemas import (
     UNCERTAINTY_BY_REGION,
     UNCERTAINTY_HOT_REGIONS,
     UNCERTAINTY_SUMMARY,
-    WINNERS,
     Table,
 )
 
@@ -49,7 +45,6 @@ __all__ = [
     "BATTLE_REGIONS",
     "BATTLE_REJECTS",
     "BATTLE_TABLES",
-    "CAUSES",
     "CLUSTER_LABELS",
     "DIAGNOSIS_CLUSTERS",
     "DIAGNOSIS_LABELS",
@@ -57,10 +52,8 @@ __all__ = [
     "ERROR_CLUSTERS",
     "ERROR_DIAGNOSES",
     "ERROR_EMBEDDINGS",
-    "FAILURE_FORMS",
     "HOT_REGIONS",
     "HOT_SPOTS",
-    "JUDGE_KINDS",
     "LEADERBOARD",
     "MODEL_COMPARISON",
     "MODEL_PAIRS",
@@ -82,6 +75,5 @@ __all__ = [
     "UNCERTAINTY_BY_REGION",
     "UNCERTAINTY_HOT_REGIONS",
     "UNCERTAINTY_SUMMARY",
-    "WINNERS",
     "Table",
 ]

@@ -10,17 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from errclust_pipeline.analysis.causes import CAUSES
-from errclust_pipeline.analysis.uncertainty.corners import CORNERS
-
-FAILURE_FORMS = ("wrong_answer", "no_answer", "truncated", "repetition", "refusal", "empty")
-"""How a response fails on its face; `analysis.errors` has the rules."""
-
-WINNERS = ("model_a", "model_b", "tie", "tie_bothbad")
-"""How a battle ends; in the last, the judge found both responses bad."""
-
-JUDGE_KINDS = ("human", "model")
-"""Who judges a battle."""
+from errclust_pipeline.vocabulary import CAUSES, CORNERS, FAILURE_FORMS, JUDGE_KINDS, WINNERS
 
 
 @dataclass(frozen=True)

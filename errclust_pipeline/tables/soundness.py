@@ -9,8 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from errclust_pipeline.analysis.causes import CAUSES
-from errclust_pipeline.analysis.uncertainty.corners import CORNERS
 from errclust_pipeline.tables.schemas import (
     AUTOCORRELATION,
     BATTLE_REGIONS,
@@ -22,10 +20,8 @@ from errclust_pipeline.tables.schemas import (
     ERROR_DIAGNOSES,
     ERROR_EMBEDDINGS,
     ERRORS,
-    FAILURE_FORMS,
     HOT_REGIONS,
     HOT_SPOTS,
-    JUDGE_KINDS,
     LEADERBOARD,
     MODEL_COMPARISON,
     RATINGS,
@@ -37,9 +33,9 @@ from errclust_pipeline.tables.schemas import (
     UNCERTAINTY_BY_REGION,
     UNCERTAINTY_HOT_REGIONS,
     UNCERTAINTY_SUMMARY,
-    WINNERS,
     Table,
 )
+from errclust_pipeline.vocabulary import CAUSES, CORNERS, FAILURE_FORMS, JUDGE_KINDS, WINNERS
 
 _UNIT_LENGTH_TOLERANCE = 1e-3
 _LABEL_SHARES = (

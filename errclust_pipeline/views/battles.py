@@ -17,7 +17,8 @@ from errclust_pipeline.analysis.ratings import (
     fit_ratings,
     regional_ratings,
 )
-from errclust_pipeline.tables import BATTLES, JUDGE_KINDS, PROMPT_MAP
+from errclust_pipeline.tables import BATTLES, PROMPT_MAP
+from errclust_pipeline.vocabulary import JUDGE_KINDS
 from errclust_pipeline.warehouse.keys import BattleSet
 from errclust_pipeline.warehouse.warehouse import Warehouse
 

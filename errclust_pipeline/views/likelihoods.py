@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.uncertainty import (
-    MEAN,
     NoOptionProbabilitiesError,
     OptionProbabilities,
     Uncertainty,
@@ -21,6 +20,7 @@ from errclust_pipeline.analysis.uncertainty.options import NOTHING_TO_CALIBRATE_
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import RESPONSES, UNCERTAINTY_SUMMARY
 from errclust_pipeline.views.marks import read_map, read_phrases, read_region_names
+from errclust_pipeline.vocabulary import MEAN
 from errclust_pipeline.warehouse.keys import Partition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 

@@ -22,7 +22,7 @@ from errclust_pipeline.analysis.errors import (
     text_id,
 )
 from errclust_pipeline.tables import ERRORS
-from errclust_pipeline.tables.schemas import FAILURE_FORMS
+from errclust_pipeline.vocabulary import FAILURE_FORMS
 
 WORKING = (
     "The train leaves at ten and arrives at noon, so it travels for two hours. At sixty miles an "

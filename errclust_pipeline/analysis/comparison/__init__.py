@@ -1,7 +1,7 @@
 """Honest comparisons of models on one benchmark: where one is worse, and where the gap differs."""
 
 from errclust_pipeline.analysis.comparison.agreement import Agreement, agreement
-from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
+from errclust_pipeline.analysis.comparison.artefacts import leave_out_artefacts
 from errclust_pipeline.analysis.comparison.intervals import (
     ClusteredMean,
     clustered_mean,
@@ -25,7 +25,6 @@ from errclust_pipeline.analysis.comparison.seriation import seriated
 from errclust_pipeline.analysis.comparison.signatures import Signatures, fit_signatures
 
 __all__ = [
-    "ARTEFACT_FORMS",
     "Accuracy",
     "Agreement",
     "ClusteredMean",

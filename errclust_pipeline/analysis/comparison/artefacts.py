@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-ARTEFACT_FORMS = frozenset({"no_answer", "truncated", "repetition", "refusal", "empty"})
-"""Failure forms that say how a response came out, not that an answer was wrong."""
+from errclust_pipeline.vocabulary import ARTEFACT_FORMS
 
 
 def leave_out_artefacts(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from errclust_pipeline.analysis.comparison.artefacts import ARTEFACT_FORMS, leave_out_artefacts
+from errclust_pipeline.analysis.comparison.artefacts import leave_out_artefacts
 from errclust_pipeline.analysis.comparison.intervals import (
     TWO_SIDED_95,
     clustered_mean,
     wilson_interval,
 )
+from errclust_pipeline.vocabulary import ARTEFACT_FORMS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import pydantic
 
-from errclust_pipeline.analysis.causes import CAUSES_EXPLAINED, Cause
 from errclust_pipeline.analysis.language import (
     CHARACTERS_A_TOKEN,
     Prompt,
@@ -16,6 +15,7 @@ from errclust_pipeline.analysis.language import (
     excerpt,
     plain_sentence,
 )
+from errclust_pipeline.vocabulary import CAUSES_EXPLAINED, Cause
 
 _FIXED_CHARACTERS = 2000
 _FEWEST_CHARACTERS = 600

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import pydantic
 
-from errclust_pipeline.analysis.causes import CAUSES_EXPLAINED, Cause
 from errclust_pipeline.analysis.labelling.writer import (
     DESCRIPTION_CHARACTERS,
     LABEL_CHARACTERS,
@@ -30,6 +29,7 @@ from errclust_pipeline.analysis.language import (
     plain_sentence,
     plain_words,
 )
+from errclust_pipeline.vocabulary import CAUSES_EXPLAINED, Cause
 
 _LONGEST_NAME_WORDS = 8
 _MOST_BEST_MEMBERS = 3

@@ -95,7 +95,7 @@ class ClusterLabel:
     ----------
     label, description, written_by
     cause : str or None
-        One of `causes.CAUSES`, where the writer suspects one.
+        One of `vocabulary.CAUSES`, where the writer suspects one.
     shares_one_thing : bool or None
         Whether the writer finds that the members really have something in common.
     best_members : tuple of str

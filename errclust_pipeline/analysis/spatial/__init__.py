@@ -44,8 +44,6 @@ from errclust_pipeline.analysis.spatial.local import (
     local_hot_spots_at_scales,
 )
 from errclust_pipeline.analysis.spatial.region_table import (
-    BEYOND_DIFFICULTY,
-    ERRORS,
     hot_for_others,
     hot_region_table,
     main_region,
@@ -67,9 +65,7 @@ from errclust_pipeline.analysis.spatial.values import (
 )
 
 __all__ = [
-    "BEYOND_DIFFICULTY",
     "DEFAULT_SCALES",
-    "ERRORS",
     "AdjustedTest",
     "GlobalStatistic",
     "GraphKernel",

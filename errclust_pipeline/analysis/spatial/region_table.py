@@ -27,12 +27,11 @@ from errclust_pipeline.analysis.spatial.trust import (
     stability,
 )
 from errclust_pipeline.analysis.spatial.values import HighRegion
+from errclust_pipeline.vocabulary import BEYOND_DIFFICULTY, ERRORS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ERRORS = "errors"
-BEYOND_DIFFICULTY = "beyond_difficulty"
 _EXEMPLARS = 5
 _MOST_OF_A_ZONE = 0.5
 _PHRASES = 5

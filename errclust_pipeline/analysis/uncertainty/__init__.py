@@ -12,8 +12,6 @@ from errclust_pipeline.analysis.uncertainty.calibration import (
 )
 from errclust_pipeline.analysis.uncertainty.conformal import (
     DEFAULT_ALPHA,
-    FORMS,
-    SCORES,
     ConformalSets,
     RepeatedCalibration,
     conformal_sets,
@@ -23,16 +21,8 @@ from errclust_pipeline.analysis.uncertainty.conformal import (
     sets_below,
     uncertainty_aware_accuracy,
 )
-from errclust_pipeline.analysis.uncertainty.corners import CORNERS, confident_from, corners
-from errclust_pipeline.analysis.uncertainty.measure import (
-    BASES,
-    CONFIDENTLY_WRONG,
-    MEAN,
-    UNCERTAIN,
-    UNCERTAIN_GIVEN_OPTIONS,
-    Uncertainty,
-    measure_uncertainty,
-)
+from errclust_pipeline.analysis.uncertainty.corners import confident_from, corners
+from errclust_pipeline.analysis.uncertainty.measure import Uncertainty, measure_uncertainty
 from errclust_pipeline.analysis.uncertainty.options import (
     REMEDIES,
     NoOptionProbabilitiesError,
@@ -43,16 +33,8 @@ from errclust_pipeline.analysis.uncertainty.options import (
 from errclust_pipeline.analysis.uncertainty.regions import coverage_by_region, undercoverage_p
 
 __all__ = [
-    "BASES",
-    "CONFIDENTLY_WRONG",
-    "CORNERS",
     "DEFAULT_ALPHA",
-    "FORMS",
-    "MEAN",
     "REMEDIES",
-    "SCORES",
-    "UNCERTAIN",
-    "UNCERTAIN_GIVEN_OPTIONS",
     "ConformalSets",
     "NoOptionProbabilitiesError",
     "OptionProbabilities",

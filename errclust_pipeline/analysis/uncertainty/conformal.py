@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +32,13 @@ from errclust_pipeline.analysis.uncertainty.options import (
     chosen_options,
     option_counts,
 )
+from errclust_pipeline.vocabulary import (
+    CONFORMAL_FORMS,
+    CONFORMAL_SCORES,
+    ConformalForm,
+    ConformalScore,
+)
 
-Score = Literal["lac", "aps"]
-Form = Literal["textbook", "paper"]
-SCORES: tuple[Score, ...] = get_args(Score)
-FORMS: tuple[Form, ...] = get_args(Form)
 DEFAULT_ALPHA = 0.1
 """Share of questions whose set may miss the right option; that of the paper."""
 DEFAULT_REPEATS = 20
@@ -93,7 +95,7 @@ class ConformalSets:
         return uncertainty_aware_accuracy(self.right, self.sizes, self.options)
 
 
-def conformity_scores(probabilities: FloatMatrix, score: Score) -> FloatMatrix:
+def conformity_scores(probabilities: FloatMatrix, score: ConformalScore) -> FloatMatrix:
     """Return how badly each option fits: the larger, the worse.
 
     Parameters
@@ -107,14 +109,16 @@ def conformity_scores(probabilities: FloatMatrix, score: Score) -> FloatMatrix:
     float64 array, shape (n, most options)
         0 to 1; NaN where there is no option.
     """
-    _known(score, SCORES, "score")
+    _known(score, CONFORMAL_SCORES, "score")
     if score == "lac":
         return 1 - probabilities
     # Sums of floats may end a hair above 1, and a threshold of 1 would then keep options out.
     return np.minimum(_mass_above(probabilities) + probabilities, 1.0)
 
 
-def conformal_threshold(scores: FloatVector, alpha: float, form: Form = "textbook") -> float:
+def conformal_threshold(
+    scores: FloatVector, alpha: float, form: ConformalForm = "textbook"
+) -> float:
     """Return the threshold that all but a share alpha of right options stay below.
 
     Parameters
@@ -135,7 +139,7 @@ def conformal_threshold(scores: FloatVector, alpha: float, form: Form = "textboo
     ValueError
         If alpha is not between 0 and 1, there is no score, or the form is another.
     """
-    _known(form, FORMS, "form")
+    _known(form, CONFORMAL_FORMS, "form")
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
     n = len(scores)
@@ -149,7 +153,10 @@ def conformal_threshold(scores: FloatVector, alpha: float, form: Form = "textboo
 
 
 def sets_below(
-    probabilities: FloatMatrix, threshold: float | FloatVector, score: Score, form: Form
+    probabilities: FloatMatrix,
+    threshold: float | FloatVector,
+    score: ConformalScore,
+    form: ConformalForm,
 ) -> BoolMatrix:
     """Return the options that belong to each question's set.
 
@@ -159,7 +166,7 @@ def sets_below(
     threshold : float, or float64 array, shape (n,)
         By `conformal_threshold`.
     """
-    _known(form, FORMS, "form")
+    _known(form, CONFORMAL_FORMS, "form")
     limit = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(probabilities),))[:, None]
     if score == "aps" and form == "textbook":
         inside = _mass_above(probabilities) < limit
@@ -177,8 +184,8 @@ def conformal_sets(
     gold: IntVector,
     calibration: BoolVector,
     alpha: float = DEFAULT_ALPHA,
-    score: Score = "lac",
-    form: Form = "textbook",
+    score: ConformalScore = "lac",
+    form: ConformalForm = "textbook",
 ) -> ConformalSets:
     """Calibrate by some questions and make sets for the others.
 
@@ -213,7 +220,9 @@ def conformal_sets(
     )
 
 
-def right_option_scores(probabilities: FloatMatrix, gold: IntVector, score: Score) -> FloatVector:
+def right_option_scores(
+    probabilities: FloatMatrix, gold: IntVector, score: ConformalScore
+) -> FloatVector:
     """Return the right options' scores, those that a threshold is made from."""
     scores: FloatVector = conformity_scores(probabilities, score)[np.arange(len(gold)), gold]
     return scores
@@ -260,8 +269,8 @@ def repeated_calibration(
     gold: IntVector,
     strata: npt.ArrayLike | Sequence[Any],
     alpha: float = DEFAULT_ALPHA,
-    score: Score = "lac",
-    form: Form = "textbook",
+    score: ConformalScore = "lac",
+    form: ConformalForm = "textbook",
     *,
     groups: npt.ArrayLike | None = None,
     repeats: int = DEFAULT_REPEATS,

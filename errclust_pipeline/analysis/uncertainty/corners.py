@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-CONFIDENT_RIGHT, CONFIDENT_WRONG = "confident_right", "confident_wrong"
-UNSURE_RIGHT, UNSURE_WRONG = "unsure_right", "unsure_wrong"
-CORNERS = (CONFIDENT_RIGHT, CONFIDENT_WRONG, UNSURE_RIGHT, UNSURE_WRONG)
+from errclust_pipeline.vocabulary import CORNERS
 
 
 def confident_from(confidence: npt.ArrayLike) -> float:

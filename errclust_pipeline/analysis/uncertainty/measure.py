@@ -29,18 +29,10 @@ from errclust_pipeline.analysis.uncertainty.calibration import (
 from errclust_pipeline.analysis.uncertainty.conformal import (
     DEFAULT_ALPHA,
     DEFAULT_REPEATS,
-    FORMS,
-    SCORES,
-    Form,
     RepeatedCalibration,
-    Score,
     repeated_calibration,
 )
-from errclust_pipeline.analysis.uncertainty.corners import (
-    CONFIDENT_WRONG,
-    confident_from,
-    corners,
-)
+from errclust_pipeline.analysis.uncertainty.corners import confident_from, corners
 from errclust_pipeline.analysis.uncertainty.options import (
     FloatVector,
     IntVector,
@@ -48,31 +40,37 @@ from errclust_pipeline.analysis.uncertainty.options import (
     chosen_options,
 )
 from errclust_pipeline.analysis.uncertainty.regions import coverage_by_region
+from errclust_pipeline.vocabulary import (
+    CONFIDENT_WRONG,
+    CONFIDENTLY_WRONG,
+    CONFORMAL_FORMS,
+    CONFORMAL_SCORES,
+    MEAN,
+    UNCERTAIN,
+    UNCERTAIN_GIVEN_OPTIONS,
+    UNCERTAINTY_BASES,
+    ConformalForm,
+    ConformalScore,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CONFIDENTLY_WRONG, UNCERTAIN = "confidently_wrong", "uncertain"
-UNCERTAIN_GIVEN_OPTIONS = "uncertain_given_options"
-"""By set sizes less their mean over questions of as many options, where these differ."""
-BASES = (CONFIDENTLY_WRONG, UNCERTAIN, UNCERTAIN_GIVEN_OPTIONS)
-MEAN = "mean"
-"""Of LAC and APS, by which LLM-Uncertainty-Bench reports."""
 SCALE = 30
 """Neighbours that local statistics and Moran's I look at."""
 
-_SIZE_FORM: Form = "paper"
+_SIZE_FORM: ConformalForm = "paper"
 """Of set sizes on the map. Textbook LAC sets are empty where a good model is least sure, and
 textbook APS sets hold nearly all of few options. In the paper's form, where one score makes sets of
 one size for all questions, as LAC does for a model right more often than is promised, the other
 mostly does not: hence their mean."""
-_PROMISE_FORM: Form = "textbook"
+_PROMISE_FORM: ConformalForm = "textbook"
 """Of coverage by region: the promise holds for however few questions there are to calibrate by."""
 _EXEMPLARS = 5
 
 QUESTION_COLUMNS = (
     "question_id", "options", "confidence", "right", "corner", "set_size",
-    *(f"{score}_{what}" for score in SCORES for what in ("set_size", "covered")),
+    *(f"{score}_{what}" for score in CONFORMAL_SCORES for what in ("set_size", "covered")),
     "k", "average", "z", "p_high", "q_high", "p_low", "q_low", "local_moran", "quadrant",
 )  # fmt: skip
 HOT_REGION_COLUMNS = (
@@ -146,8 +144,8 @@ def measure_uncertainty(
         (score, form): repeated_calibration(
             probabilities, gold, strata, alpha, score, form, repeats=repeats, seed=seed
         )
-        for score in SCORES
-        for form in FORMS
+        for score in CONFORMAL_SCORES
+        for form in CONFORMAL_FORMS
     }
     k = usable_scales(len(questions), questions.neighbours.shape[1], (SCALE,))[0]
 
@@ -165,10 +163,10 @@ def measure_uncertainty(
             "corner": corner,
         }
     )
-    for score in SCORES:
+    for score in CONFORMAL_SCORES:
         table[f"{score}_set_size"] = calibrated[score, _SIZE_FORM].sizes
         table[f"{score}_covered"] = calibrated[score, _SIZE_FORM].covered
-    table["set_size"] = table[[f"{score}_set_size" for score in SCORES]].mean(axis=1)
+    table["set_size"] = table[[f"{score}_set_size" for score in CONFORMAL_SCORES]].mean(axis=1)
     share = on_map(table["set_size"] / counts)
     local = local_averages(share, questions.neighbours, k)
     around = local.to_frame().iloc[positions].drop(columns="draws").reset_index(drop=True)
@@ -190,7 +188,7 @@ def _summary(
     options: OptionProbabilities,
     right: Any,
     confidence: FloatVector,
-    calibrated: Mapping[tuple[Score, Form], RepeatedCalibration],
+    calibrated: Mapping[tuple[ConformalScore, ConformalForm], RepeatedCalibration],
     positions: IntVector,
     questions: QuestionMap,
     k: int,
@@ -220,9 +218,9 @@ def _summary(
     options_of = np.zeros(len(questions), dtype=np.int64)
     options_of[positions] = counts
     rows = []
-    for form in FORMS:
-        for score in (*SCORES, MEAN):
-            found = [calibrated[one, form] for one in SCORES if score in (one, MEAN)]
+    for form in CONFORMAL_FORMS:
+        for score in (*CONFORMAL_SCORES, MEAN):
+            found = [calibrated[one, form] for one in CONFORMAL_SCORES if score in (one, MEAN)]
             coverage = np.mean([one.coverage for one in found], axis=0)
             share = np.full(len(questions), np.nan)
             share[positions] = np.mean([one.sizes for one in found], axis=0) / counts
@@ -267,7 +265,7 @@ def _by_region(
     options: OptionProbabilities,
     here: IntVector,
     names: Sequence[Sequence[str]],
-    calibrated: Mapping[tuple[Score, Form], RepeatedCalibration],
+    calibrated: Mapping[tuple[ConformalScore, ConformalForm], RepeatedCalibration],
     right: Any,
     confidence: FloatVector,
     corner: Any,
@@ -278,7 +276,7 @@ def _by_region(
     import pandas as pd
 
     frames = []
-    for score in SCORES:
+    for score in CONFORMAL_SCORES:
         within = [
             repeated_calibration(
                 options.probabilities, options.gold, here[:, level], alpha, score, _PROMISE_FORM,
@@ -349,7 +347,7 @@ def _hot_regions(
         *describing_phrases(unsure, phrases),
         *describing_phrases(beyond, phrases),
     ]
-    ranks = dict.fromkeys(BASES, 0)
+    ranks = dict.fromkeys(UNCERTAINTY_BASES, 0)
     for (basis, region, own), of_region in zip(found, described, strict=True):
         ranks[basis] += 1
         inside = table.iloc[row_of[region.members]]

@@ -30,7 +30,8 @@ from errclust_pipeline.sources.identity import question_id, question_ids
 from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.row_blocks import NOT_AT_ONCE, RowBlock, is_blank
 from errclust_pipeline.sources.parsing.rows import first_row
-from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, WINNERS
+from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES
+from errclust_pipeline.vocabulary import WINNERS
 
 BATTLE_FILES = "battle_files"
 """Option of a battle set: so many of its files, the first ones, hold battles; the others what

@@ -8,7 +8,7 @@ from errclust_pipeline.analysis.diagnosis import (
     diagnosis_prompt,
     diagnosis_text,
 )
-from errclust_pipeline.tables import CAUSES
+from errclust_pipeline.vocabulary import CAUSES
 
 ANSWER = {
     "first_wrong_step": "It adds where it must multiply.",

@@ -16,7 +16,8 @@ from errclust_pipeline.analysis.labelling import (
 )
 from errclust_pipeline.analysis.labelling.language_writer import WrittenLabel
 from errclust_pipeline.analysis.language import AskFailure, FailureKind
-from errclust_pipeline.tables import CAUSES, CLUSTER_LABELS
+from errclust_pipeline.tables import CLUSTER_LABELS
+from errclust_pipeline.vocabulary import CAUSES
 
 TOPICS = {
     "1": "How many kilometres are {} miles by road",

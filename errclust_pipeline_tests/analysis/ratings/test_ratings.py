@@ -21,7 +21,7 @@ from errclust_pipeline.analysis.ratings import (
     fit_ratings,
     online_elo,
 )
-from errclust_pipeline.tables import WINNERS
+from errclust_pipeline.vocabulary import WINNERS
 from errclust_pipeline_tests.analysis.ratings.simulated import names, simulate, wikipedia
 
 

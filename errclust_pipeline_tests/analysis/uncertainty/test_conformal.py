@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from errclust_pipeline.analysis.uncertainty import (
-    FORMS,
-    SCORES,
     conformal_sets,
     conformal_threshold,
     conformity_scores,
@@ -18,6 +16,7 @@ from errclust_pipeline.analysis.uncertainty import (
     sets_below,
     uncertainty_aware_accuracy,
 )
+from errclust_pipeline.vocabulary import CONFORMAL_FORMS, CONFORMAL_SCORES
 from errclust_pipeline_tests.analysis.uncertainty.simulated import authors_toy, ragged_questions
 
 
@@ -81,8 +80,8 @@ def sets_by_loops(probabilities, gold, calibration, alpha, score, form):
     return found
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("form", CONFORMAL_FORMS)
+@pytest.mark.parametrize("score", CONFORMAL_SCORES)
 @pytest.mark.parametrize(("n", "alpha"), [(400, 0.1), (61, 0.25), (9, 0.1), (400, 0.003)])
 def test_sets_are_those_of_plain_loops(n, alpha, score, form):
     probabilities, gold = ragged_questions(n, seed=n)
@@ -96,7 +95,7 @@ def test_sets_are_those_of_plain_loops(n, alpha, score, form):
     ]
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", CONFORMAL_SCORES)
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 def test_coverage_is_what_is_promised_over_200_repetitions(score, alpha):
     """Of the textbook's form; LAC's is within sampling error of it from above too."""
@@ -112,8 +111,8 @@ def test_coverage_is_what_is_promised_over_200_repetitions(score, alpha):
         assert np.mean(coverages) < 1 - alpha + 1 / 201 + 3 * error
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("form", CONFORMAL_FORMS)
+@pytest.mark.parametrize("score", CONFORMAL_SCORES)
 def test_repeated_splits_keep_the_promise_in_each_group_if_calibrated_within(score, form):
     """One group's logits are deceived; marginal sets fail there, Mondrian sets do not."""
     generator = np.random.default_rng(1)
@@ -170,8 +169,8 @@ def test_halves_are_halves_of_every_stratum():
     n=st.integers(1, 60),
     alpha=st.floats(0.01, 0.99),
     seed=st.integers(0, 1000),
-    score=st.sampled_from(SCORES),
-    form=st.sampled_from(FORMS),
+    score=st.sampled_from(CONFORMAL_SCORES),
+    form=st.sampled_from(CONFORMAL_FORMS),
 )
 @settings(max_examples=80, deadline=None)
 def test_sets_grow_as_fewer_may_miss(n, alpha, seed, score, form):

@@ -6,12 +6,8 @@ from scipy.special import softmax
 
 from errclust_pipeline.analysis.clustering import ClusteringSettings
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
-from errclust_pipeline.analysis.uncertainty import (
-    UNCERTAIN,
-    UNCERTAIN_GIVEN_OPTIONS,
-    OptionProbabilities,
-    measure_uncertainty,
-)
+from errclust_pipeline.analysis.uncertainty import OptionProbabilities, measure_uncertainty
+from errclust_pipeline.vocabulary import UNCERTAIN, UNCERTAIN_GIVEN_OPTIONS
 
 TOPIC = np.arange(300) % 6
 OPTIONS = np.array([2, 3, 10, 10, 4, 4])

@@ -17,6 +17,7 @@ import typer
 
 from errclust_pipeline import __version__
 from errclust_pipeline.cli import console as terminal
+from errclust_pipeline.sources.registry import reader_help
 
 if TYPE_CHECKING:
     from errclust_pipeline.orchestration.runs import FinishedRun
@@ -147,10 +148,7 @@ def ingest(
     reader: Annotated[
         str | None,
         typer.Option(
-            help="The format: lm_eval, open_llm_leaderboard_v1, inspect, mmlu_pro, realmistake, "
-            "llm_uncertainty, osq_bench, every_eval_ever or table; of battles lmsys, fastchat, "
-            "llmfao or pandalm.  "
-            "[default: found out from the files]",
+            help=f"{reader_help()}  [default: found out from the files]",
             show_default=False,
         ),
     ] = None,

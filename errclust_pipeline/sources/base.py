@@ -22,26 +22,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from errclust_pipeline.sources.errors import (
+    IncompleteSourceError,
+    SourceError,
+    UnknownFormatError,
+)
 from errclust_pipeline.sources.identity import question_id, question_ids
 from errclust_pipeline.tables import REJECTS, RESPONSES, Table
+
+__all__ = [
+    "BATCH_ROWS",
+    "Batch",
+    "BatchBuilder",
+    "IncompleteSourceError",
+    "Reader",
+    "RowCollector",
+    "SourceError",
+    "Submission",
+    "UnknownFormatError",
+    "file_fingerprint",
+    "renamed_sources",
+    "with_sources",
+]
 
 BATCH_ROWS = 1_000
 EXCERPT_CHARACTERS = 500
 DETAIL_CHARACTERS = 1_000
 DEFAULT_THRESHOLD = 0.5
 """A response whose score is below this is an error, unless the submission says otherwise."""
-
-
-class SourceError(ValueError):
-    """A file or folder that cannot be used; the message names it and says what was expected."""
-
-
-class IncompleteSourceError(SourceError):
-    """A file that needs something beside it which is not there, and may be later."""
-
-
-class UnknownFormatError(SourceError):
-    """A file or folder in none of the known formats; the message says which those are."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +130,16 @@ class Reader(Protocol):
     """A format this project can read."""
 
     name: str
-    expects: str
-    """One line on the files it takes, for error messages and `--help`."""
-    options: frozenset[str]
-    """What can be set."""
+
+    @property
+    def expects(self) -> str:
+        """One line on the files that the reader takes."""
+        ...
+
+    @property
+    def options(self) -> frozenset[str]:
+        """The options that the reader takes."""
+        ...
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions at a path; empty if the path is not in this format.

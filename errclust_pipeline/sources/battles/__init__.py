@@ -9,11 +9,8 @@ from typing import Any
 
 from errclust_pipeline.sources.base import BATCH_ROWS, SourceError, Submission
 from errclust_pipeline.sources.battles.base import BattleBatch, BattleReader, field_names
-from errclust_pipeline.sources.battles.fastchat import FastChatReader
-from errclust_pipeline.sources.battles.llmfao import LlmfaoReader
-from errclust_pipeline.sources.battles.lmsys import LmsysReader
-from errclust_pipeline.sources.battles.pandalm import PandalmReader
 from errclust_pipeline.sources.parsing.rows import constant_option, files_below
+from errclust_pipeline.sources.registry import Readers, expected_files
 
 __all__ = [
     "BATTLE_READERS",
@@ -24,13 +21,8 @@ __all__ = [
     "read_battles",
 ]
 
-BATTLE_READERS: Mapping[str, BattleReader] = MappingProxyType(
-    {
-        reader.name: reader
-        for reader in (LmsysReader(), FastChatReader(), LlmfaoReader(), PandalmReader())
-    }
-)
-"""The readers by name."""
+BATTLE_READERS: Mapping[str, BattleReader] = Readers("battles")
+"""The readers by name, in the order in which they are asked."""
 
 
 def find_battle_sets(
@@ -53,12 +45,12 @@ def find_battle_sets(
     asked = [BATTLE_READERS[reader]] if reader is not None else list(BATTLE_READERS.values())
     files = [(file, field_names(file)) for file in (files_below(path) if path.is_dir() else [path])]
     name = constant_option(options, "benchmark")
-    found: list[Submission] = []
-    for one in asked:
-        own = {file: fields for file, fields in files if one.takes(fields)}
-        if own:
-            found += one.battle_sets(own, name)
-    if not found:
+    battle_sets: list[Submission] = []
+    for battle_reader in asked:
+        taken = {file: fields for file, fields in files if battle_reader.takes(fields)}
+        if taken:
+            battle_sets += battle_reader.battle_sets(taken, name)
+    if not battle_sets:
         return []
     foreign = sorted(set(options) - {"benchmark"})
     if foreign and not path.is_dir():
@@ -66,14 +58,15 @@ def find_battle_sets(
             f"{path} holds battles, for which there is no option {foreign[0]}: leave it out"
         )
     first: dict[str, Submission] = {}
-    for item in found:
-        other = first.setdefault(item.benchmark, item)
-        if other is not item:
+    for battle_set in battle_sets:
+        other = first.setdefault(battle_set.benchmark, battle_set)
+        if other is not battle_set:
             raise SourceError(
-                f"{other.files[0]} and {item.files[0]} would both be battle set {item.benchmark}: "
-                "give them one at a time, and name one of them with --benchmark"
+                f"{other.files[0]} and {battle_set.files[0]} would both be battle set "
+                f"{battle_set.benchmark}: give them one at a time, and name one of them with "
+                "--benchmark"
             )
-    return found
+    return battle_sets
 
 
 def read_battles(submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
@@ -93,5 +86,5 @@ def read_battles(submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterat
 
 
 def expected_battles() -> str:
-    """Say what the readers take, a line each."""
-    return "\n".join(f"  {one.name}: {one.expects}" for one in BATTLE_READERS.values())
+    """List the formats of battles with the files that they take, a line each."""
+    return expected_files(BATTLE_READERS)

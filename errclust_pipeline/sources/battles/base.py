@@ -64,8 +64,11 @@ class BattleReader(Protocol):
     """A format of battles that this project can read."""
 
     name: str
-    expects: str
-    """One line on the files it takes, for error messages."""
+
+    @property
+    def expects(self) -> str:
+        """One line on the files that the reader takes."""
+        ...
 
     def takes(self, fields: frozenset[str]) -> bool:
         """Whether a file is in this format, by the names of its columns or its first row's keys."""

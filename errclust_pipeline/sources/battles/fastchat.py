@@ -17,6 +17,7 @@ from errclust_pipeline.sources.battles.base import (
 )
 from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.rows import metadata_json, text_of
+from errclust_pipeline.sources.registry import RegisteredReader
 
 QUESTION_FILE = "question.jsonl"
 ANSWER_FOLDER = "model_answer"
@@ -29,7 +30,7 @@ _SIDES = {"model_1": "model_a", "model_2": "model_b", "tie": "tie"}
 _Turns = list[str]
 
 
-class FastChatReader:
+class FastChatReader(RegisteredReader):
     """Pairwise judgments, with the questions and answers that lie in the same benchmark folder.
 
     The judge sees every pair twice, in both orders. As in FastChat's own `show_result.py` a model
@@ -37,10 +38,6 @@ class FastChatReader:
     """
 
     name = "fastchat"
-    expects = (
-        "FastChat's model_judgment/<judge>_pair.jsonl, with question.jsonl (and model_answer/) in "
-        "the folder above; scores of single answers (<judge>_single.jsonl) are no battles"
-    )
 
     def takes(self, fields: frozenset[str]) -> bool:
         """Whether it is a file of judgments, be they of pairs or of single answers."""

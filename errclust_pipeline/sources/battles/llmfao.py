@@ -30,6 +30,7 @@ from errclust_pipeline.sources.parsing.row_blocks import (
     plain_texts,
     positions,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 PAIRS_FILE = "pairs-crowd.jsonl"
 
@@ -41,13 +42,10 @@ _OF_PAIR = ("subject", "prompt", "response_a", "response_b")
 _PAIR_FIELDS = ("id", "type", "text", "result_x", "result_y", "model_x", "model_y")
 
 
-class LlmfaoReader:
+class LlmfaoReader(RegisteredReader):
     """Votes in CSV files; the outputs they are on in `pairs-crowd.jsonl` beside them."""
 
     name = "llmfao"
-    expects = (
-        f"llmfao's crowd-comparisons.csv or gpt4-crowd-comparisons.csv, with {PAIRS_FILE} beside it"
-    )
 
     def takes(self, fields: frozenset[str]) -> bool:
         """Whether there is a pair, its two models and who won."""

@@ -32,6 +32,7 @@ from errclust_pipeline.sources.parsing.row_blocks import (
     values_of,
 )
 from errclust_pipeline.sources.parsing.rows import metadata_json, text_of
+from errclust_pipeline.sources.registry import RegisteredReader
 
 _NEEDED = frozenset({"model_a", "model_b", "winner", "conversation_a", "conversation_b"})
 _COLUMNS = (
@@ -49,7 +50,7 @@ _WINNERS = {
 }
 
 
-class LmsysReader:
+class LmsysReader(RegisteredReader):
     """Conversations of two models with one user, side by side, and the verdict on them.
 
     The prompt is what the user said up to the turn that is judged; the responses are what the
@@ -57,10 +58,6 @@ class LmsysReader:
     """
 
     name = "lmsys"
-    expects = (
-        "lmsys/mt_bench_human_judgments or lmsys/chatbot_arena_conversations, as Parquet or JSON, "
-        "with model_a, model_b, winner, conversation_a, conversation_b, turn and judge"
-    )
 
     def takes(self, fields: frozenset[str]) -> bool:
         """Whether there are two models, two conversations and a winner."""

@@ -28,6 +28,7 @@ from errclust_pipeline.sources.parsing.row_blocks import (
     texts,
 )
 from errclust_pipeline.sources.parsing.rows import text_of
+from errclust_pipeline.sources.registry import RegisteredReader
 
 _NEEDED = frozenset({"cmp_key", "instruction", "response1", "response2"})
 _USED = _NEEDED | {"idx", "input", "motivation_app"}
@@ -36,11 +37,10 @@ _TWO = pa.list_(pa.string())
 _WINNERS = {0: "tie", 1: "model_a", 2: "model_b"}
 
 
-class PandalmReader:
+class PandalmReader(RegisteredReader):
     """One battle for each annotator of a pair; the prompt is instruction and input."""
 
     name = "pandalm"
-    expects = "PandaLM's testset-v1.json: pairs with cmp_key, instruction, responses and annotators"
 
     def takes(self, fields: frozenset[str]) -> bool:
         """Whether there is a pair of responses with an annotator's verdict."""

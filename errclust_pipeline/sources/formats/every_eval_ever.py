@@ -45,6 +45,7 @@ from errclust_pipeline.sources.parsing.rows import (
     text_of,
     texts_of,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _KEYS = {"schema_version", "evaluation_id", "evaluation_name", "model_id", "sample_id", "input"}
@@ -52,7 +53,7 @@ _NAMES = ("evaluation_name", "model_id")
 _SUBJECT_KEYS = ("subject", "category", "topic")
 
 
-class EveryEvalEverReader:
+class EveryEvalEverReader(RegisteredReader):
     """Per-instance files of Every Eval Ever: a submission for each evaluation and model in a file.
 
     An instance without a name or model belongs to nobody, and is rejected in every submission of
@@ -60,8 +61,6 @@ class EveryEvalEverReader:
     """
 
     name = "every_eval_ever"
-    expects = "per-instance files of Every Eval Ever (.jsonl, schema instance_level_eval)"
-    options = frozenset({"benchmark", "model"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the pairs of evaluation and model in a file, or in a folder's files."""

@@ -39,6 +39,7 @@ from errclust_pipeline.sources.parsing.rows import (
     text_of,
     texts_of,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Inspect's letters: correct, partially correct, incorrect, no answer."""
@@ -68,7 +69,7 @@ class _Log:
     task_arguments: str
 
 
-class InspectReader:
+class InspectReader(RegisteredReader):
     """Inspect AI logs: the benchmark is the task, the model is named as in the log.
 
     Of several logs of the same task and model the newest one that ended well is the submission,
@@ -80,8 +81,6 @@ class InspectReader:
     """
 
     name = "inspect"
-    expects = "Inspect AI logs: .eval, or .json as `inspect log dump` writes it"
-    options = frozenset({"benchmark", "model", "scorer", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the logs in a file or folder."""

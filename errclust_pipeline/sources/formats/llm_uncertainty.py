@@ -34,6 +34,7 @@ from errclust_pipeline.sources.parsing.rows import (
     metadata_json,
     text_of,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 TASKS = ("mmlu_10k", "cosmosqa_10k", "hellaswag_10k", "halu_dialogue", "halu_summarization")
 DEMONSTRATIONS = frozenset({1, 3, 5, 7, 9})
@@ -60,7 +61,7 @@ class _Answer:
     choice: int
 
 
-class LlmUncertaintyReader:
+class LlmUncertaintyReader(RegisteredReader):
     """LLM-Uncertainty-Bench: `<model>_<task>_<prompt>_icl<shots>.pkl`, with `<task>.json`.
 
     Each prompt is a benchmark of its own, `llm_uncertainty_<task>_<prompt>_icl<shots>`, since a
@@ -71,11 +72,6 @@ class LlmUncertaintyReader:
     """
 
     name = "llm_uncertainty"
-    expects = (
-        "logits of LLM-Uncertainty-Bench, <model>_<task>_<prompt>_icl<shots>.pkl, and the task's "
-        "questions, <task>.json, in the same folder or in a folder data beside it"
-    )
-    options = frozenset({"benchmark", "model", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the pickles of the authors' names; none is loaded before it is read."""

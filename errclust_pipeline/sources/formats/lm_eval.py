@@ -31,6 +31,7 @@ from errclust_pipeline.sources.parsing.rows import (
     first_row,
     leaves,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 MAX_RESULTS_BYTES = 256 << 20
 """A results file larger than this is not read for the model's name."""
@@ -88,7 +89,7 @@ def task_and_time(path: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-class LmEvalReader:
+class LmEvalReader(RegisteredReader):
     """Outputs of lm-evaluation-harness: a samples file, a model's folder, or a tree of them.
 
     The benchmark's name is the task's, from the file's name. The model's name is what the harness
@@ -101,11 +102,6 @@ class LmEvalReader:
     """
 
     name = "lm_eval"
-    expects = (
-        "lm-evaluation-harness outputs: samples_<task>_<time>.jsonl (or .json), alone or in "
-        "folders, written with --log_samples"
-    )
-    options = frozenset({"benchmark", "model", "metric", "filter", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions of a samples file, a model's folder, or a tree of folders."""

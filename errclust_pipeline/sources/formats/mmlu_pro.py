@@ -32,6 +32,7 @@ from errclust_pipeline.sources.parsing.rows import (
     text_of,
     texts_of,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 LETTERS = "ABCDEFGHIJ"
 EXTRACTION_CHARACTERS = 50_000
@@ -46,14 +47,10 @@ _FIRST_RULE = "answer is ("
 _ANSWER = re2.compile(r"answer is \(?[A-J]|[aA]nswer:\s*[A-J]|\b[A-J]\b")
 
 
-class MmluProReader:
+class MmluProReader(RegisteredReader):
     """MMLU-Pro results: benchmark `mmlu_pro`, the model's name from the file's name."""
 
     name = "mmlu_pro"
-    expects = (
-        "MMLU-Pro results as TIGER-Lab publishes them: model_outputs_<MODEL>_5shots.zip (or .json)"
-    )
-    options = frozenset({"benchmark", "model", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions in a file, or in a folder's files of the published names."""

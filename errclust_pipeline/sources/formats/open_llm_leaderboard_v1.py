@@ -56,6 +56,7 @@ from errclust_pipeline.sources.parsing.rows import (
     text_of,
     texts_of,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 MMLU = "mmlu"
 _MMLU_TASK = "hendrycksTest-"
@@ -145,7 +146,7 @@ def _completeness_and_time(run: Mapping[str | None, Details]) -> tuple[int, tupl
     return len(run), time_key(next(iter(run.values())).timestamp)
 
 
-class OpenLlmLeaderboardV1Reader:
+class OpenLlmLeaderboardV1Reader(RegisteredReader):
     """Details of the first Open LLM Leaderboard: one file, a run's folder, or a model's folder.
 
     The model's name is that of the dataset (a folder ``details_<org>__<model>`` on the way to the
@@ -153,11 +154,6 @@ class OpenLlmLeaderboardV1Reader:
     """
 
     name = "open_llm_leaderboard_v1"
-    expects = (
-        "details of the first Open LLM Leaderboard: details_harness|<task>|<shots>_<time>.parquet, "
-        "in folders as on the hub"
-    )
-    options = frozenset({"benchmark", "model", "metric", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions of a file or a folder; of several runs the newest counts."""

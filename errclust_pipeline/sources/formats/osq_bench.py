@@ -47,6 +47,7 @@ from errclust_pipeline.sources.parsing.rows import (
     metadata_json,
     text_of,
 )
+from errclust_pipeline.sources.registry import RegisteredReader
 
 DATASETS = frozenset(
     {
@@ -69,7 +70,7 @@ _NOT_JUDGED = "Cannot be answered"
 """What the leaderboard's script writes if the judge cannot be reached."""
 
 
-class OsqBenchReader:
+class OsqBenchReader(RegisteredReader):
     """OSQ-bench: a benchmark for each set of questions, `osq_<set>`, and a model for each folder.
 
     The model is called as the folder is, since no row says it: `Large/GPT4/ARC.json` and
@@ -78,11 +79,6 @@ class OsqBenchReader:
     """
 
     name = "osq_bench"
-    expects = (
-        "judged answers of OSQ-bench, <model>/<set>.json or the hub's Parquet files, with the "
-        "fields question, gold_answer, os_answer and os_eval"
-    )
-    options = frozenset({"benchmark", "model", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the models and sets of questions in a file, or in a folder's files."""

@@ -45,6 +45,7 @@ from errclust_pipeline.sources.parsing.rows import (
     metadata_json,
     text_of,
 )
+from errclust_pipeline.sources.registry import RegisteredReader, entry
 
 PASSWORD_VARIABLE = "ERRCLUST_REALMISTAKE_PASSWORD"  # noqa: S105
 """The environment variable that holds the zip's password; the data's own README tells it."""
@@ -99,7 +100,7 @@ class _Source:
         return parquet_rows(self.path, sorted(there & {*_KEYS, *_VERDICT_FIELDS}))
 
 
-class RealMistakeReader:
+class RealMistakeReader(RegisteredReader):
     """ReaLMistake: the authors' `data.zip`, its files, or those of the data set on the hub.
 
     A benchmark for each task, `realmistake_<task>`; the model's name is what the rows say. A
@@ -108,11 +109,6 @@ class RealMistakeReader:
     """
 
     name = "realmistake"
-    expects = (
-        "ReaLMistake as its authors publish it: data.zip, its .jsonl files, or those of the hub "
-        f"(.parquet, .jsonl); the zip's password in {PASSWORD_VARIABLE}"
-    )
-    options = frozenset({"benchmark", "model", "threshold"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the tasks and models in a file, or in a folder's files."""
@@ -260,7 +256,7 @@ def _owner(source: _Source) -> tuple[str, str]:
         missing = "task_name" if task is None else "llm_response_model"
         raise SourceError(
             f"{source}: the metadata of its first rows has no {missing} that is known. Expected "
-            f"{RealMistakeReader.expects}"
+            f"{entry(RealMistakeReader.name).expects}"
         )
     return task, model
 

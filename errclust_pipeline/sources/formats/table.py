@@ -40,6 +40,7 @@ from errclust_pipeline.sources.parsing.row_blocks import (
     values_of,
 )
 from errclust_pipeline.sources.parsing.rows import constant_option, text_of
+from errclust_pipeline.sources.registry import RegisteredReader
 
 DEFAULT_COLUMNS = {
     "example_id": "example_id",
@@ -139,7 +140,7 @@ class _Names:
         return block if own.all() else block.where(own)
 
 
-class TableReader:
+class TableReader(RegisteredReader):
     """Tables of results: one submission for each pair of dataset and model in a table.
 
     A row that belongs to nobody (not readable, or without a model's name) is rejected in every
@@ -148,12 +149,6 @@ class TableReader:
     """
 
     name = "table"
-    expects = (
-        "a table (.csv, .tsv, .json, .jsonl, .parquet, .arrow) with the columns input_text and "
-        "score, and if there are: example_id, model, output_text, correct_answer, dataset (option "
-        "columns, or a mapping file, says other names)"
-    )
-    options = frozenset({"benchmark", "model", "columns", "threshold", "split", "labels", "models"})
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the pairs of dataset and model in a file, or in a folder's tables.

@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-daemon test-browser test-language-model install-for-tests bench check constraints clean
+.PHONY: help install demo dev docs test test-daemon test-browser test-language-model install-for-tests bench check constraints clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,7 @@ install: .venv/.installed  ## Create .venv and install everything into it
 	@echo "installing into .venv (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) "torch==2.13.0"
-	@$(PIP) --editable ".[dev]"
+	@$(PIP) --editable ".[dev,docs]"
 	@touch $@
 
 demo: install  ## Generate the demo leaderboard, run everything on it, show what is found
@@ -61,11 +61,16 @@ bench: install  ## Run the benchmarks (70 minutes) and write benchmarks/RESULTS.
 	@$(PIP) --editable ".[dev,benchmarks]"
 	$(BIN)/python benchmarks/run_all.py
 
-check: install  ## Lint, format and type checks, and whether the installed packages fit together
+check: install docs  ## Lint, format, types, spelling, import contract, documentation, installed packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/typos
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pip check
+
+docs: install  ## Build the documentation site, with its notebooks, into docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 
 constraints:  ## Write constraints.txt from what is installed
 	@grep '^#' constraints.txt > constraints.txt.new
@@ -73,4 +78,4 @@ constraints:  ## Write constraints.txt from what is installed
 	@mv constraints.txt.new constraints.txt
 
 clean:  ## Remove the virtual environment and caches; data/ stays
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf docs/_build docs/reference/generated .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,4 +1,4 @@
-"""What the README shows can be done as it stands there."""
+"""What the documentation shows can be done as it stands there."""
 
 import csv
 import json
@@ -12,11 +12,8 @@ from typer.testing import CliRunner
 from errclust_pipeline.cli.app import app
 from errclust_pipeline_tests.helpers.result_files import questions
 
-README = Path(__file__).parents[1] / "README.md"
-
-
-def section(title: str) -> str:
-    return re.split(r"^##+ ", README.read_text().split(f"### {title}\n")[1], flags=re.MULTILINE)[0]
+REPOSITORY = Path(__file__).parents[1]
+ANY_TABLE = REPOSITORY / "docs" / "how-to" / "any-table.md"
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -24,9 +21,9 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_classifier_of_the_mapping_section_is_taken_in_and_shown(root, tmp_path, monkeypatch):
+def test_the_classifier_of_the_page_on_tables_is_taken_in_and_shown(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = section("Any dataset, by a mapping")
+    text = ANY_TABLE.read_text()
     [mapping] = blocks(text, "yaml")
     Path("imdb.yaml").write_text(mapping)
     with Path("predictions.csv").open("w", newline="") as file:

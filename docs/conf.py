@@ -7,9 +7,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from generate_reference import write_reference_pages  # noqa: E402
+from generate_reference import write_reference_pages
 
-from errclust_pipeline import __version__  # noqa: E402
+from errclust_pipeline import __version__
 
 project = "errclust"
 author = "the errclust developers"

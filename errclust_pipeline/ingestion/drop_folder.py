@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from errclust_pipeline.ingestion.files import record
+from errclust_pipeline.ingestion.files import named_beside_recorded, record
 from errclust_pipeline.ingestion.folder_listing import ListedFile, Listing, ListingError
 from errclust_pipeline.ingestion.hub_listing import listing_of
 from errclust_pipeline.settings import load_settings
@@ -322,7 +322,8 @@ class _Look:
         known.partitions, known.refused = [], []
         reason = ""
         try:
-            for submission in find_submissions(self._listing.local(file)):
+            submissions = find_submissions(self._listing.local(file))
+            for submission in named_beside_recorded(self._warehouse, submissions):
                 partition = Partition.of_names(submission.benchmark, submission.model)
                 if self._takes_precedence(file.path, partition):
                     self._record(partition, submission)

@@ -18,6 +18,7 @@ from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.sources import READERS, SourceError, UnknownFormatError, find_submissions
 from errclust_pipeline.sources.base import Submission, file_fingerprint
 from errclust_pipeline.sources.battles import BATTLE_READERS, expected_battles, find_battle_sets
+from errclust_pipeline.sources.run_conditions import name_beside_recorded
 from errclust_pipeline.warehouse.keys import Partition
 from errclust_pipeline.warehouse.warehouse import (
     Warehouse,
@@ -66,7 +67,9 @@ def ingest(
     for path in paths:
         if not path.exists():
             raise SourceError(f"{path} does not exist")
-        for submission in find_all(path.resolve(), reader, options or {}):
+        for submission in named_beside_recorded(
+            warehouse, find_all(path.resolve(), reader, options or {})
+        ):
             partition = partition_of_submission(submission)
             if partition in found:
                 both = (
@@ -114,6 +117,24 @@ def find_all(path: Path, reader: str | None, options: Mapping[str, Any]) -> list
         if reader is not None:
             raise
         raise UnknownFormatError(f"{error}\nor, of battles:\n{expected_battles()}") from error
+
+
+def named_beside_recorded(warehouse: Warehouse, found: list[Submission]) -> list[Submission]:
+    """Name submissions so that a run of a model does not replace one of other conditions.
+
+    See `run_conditions.name_beside_recorded`.
+    """
+
+    def recorded(benchmark: str, model: str) -> Submission | None:
+        partition = Partition.of_names(benchmark, model)
+        # A damaged record is written anew; a withdrawn submission makes room for another.
+        with suppress(WarehouseError):
+            if warehouse.has_submission(partition) and not warehouse.is_withdrawn(partition):
+                return warehouse.submission(partition)[0]
+        return None
+
+    results = name_beside_recorded([one for one in found if one.model], recorded)
+    return [*results, *(one for one in found if not one.model)]
 
 
 def _what(submission: Submission) -> str:

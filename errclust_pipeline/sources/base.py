@@ -56,8 +56,25 @@ DEFAULT_THRESHOLD = 0.5
 class Submission:
     """One model's results on one benchmark at one revision; or a battle set, with no model.
 
-    `options` are the reader's own settings (a metric, a filter, a column mapping, a threshold):
-    plain JSON values, kept with the submission so that reading it again gives the same rows.
+    Attributes
+    ----------
+    benchmark, model : str
+        Names; of a battle set the model's is empty.
+    reader : str
+        The format's name in the registry.
+    files : tuple of str
+        The files that are read, in their order.
+    revision : str
+        A hash of what is read, so that a change is noticed.
+    options : mapping
+        The reader's settings (a metric, a filter, a column mapping, a threshold): plain JSON
+        values, kept with the submission so that reading it again gives the same rows.
+    conditions : mapping from str to str
+        How the model was run: shots, chat template, reasoning effort, task arguments. See
+        `sources.run_conditions`.
+    notes : tuple of str
+        What the reader decided while it looked for submissions, as sentences for the user. They
+        are not kept in the submission's record.
     """
 
     benchmark: str
@@ -66,21 +83,23 @@ class Submission:
     files: tuple[str, ...]
     revision: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def to_json(self) -> str:
         """Serialise for the submission's record in the warehouse."""
-        return json.dumps(
-            {
-                "benchmark": self.benchmark,
-                "model": self.model,
-                "reader": self.reader,
-                "files": list(self.files),
-                "revision": self.revision,
-                "options": dict(self.options),
-            },
-            sort_keys=True,
-            indent=2,
-        )
+        record: dict[str, Any] = {
+            "benchmark": self.benchmark,
+            "model": self.model,
+            "reader": self.reader,
+            "files": list(self.files),
+            "revision": self.revision,
+            "options": dict(self.options),
+        }
+        # Left out where there are none, so that the records of older versions stay as they are.
+        if self.conditions:
+            record["conditions"] = dict(self.conditions)
+        return json.dumps(record, sort_keys=True, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Submission:

@@ -27,7 +27,7 @@ from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.tables import QUESTION_MAP
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, Partition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 MEASURED = (2, 8, 50, 200)
@@ -61,7 +61,7 @@ def main() -> None:
 
 def print_submission(warehouse, definitions, instance, root: Path, number: int) -> None:
     """Compute a submission fully and print what it took."""
-    before = warehouse.provenance(QUESTION_MAP, Partition("leaderboard"))
+    before = warehouse.provenance(QUESTION_MAP, BenchmarkPartition("leaderboard"))
     partition = submission(warehouse, root, number)
     seconds, embedded = {}, 0
     phases = {
@@ -78,7 +78,7 @@ def print_submission(warehouse, definitions, instance, root: Path, number: int) 
         for run in done:
             embedded += embedded_in(instance, run.run_id)
     kept = before is not None and before == warehouse.provenance(
-        QUESTION_MAP, Partition("leaderboard")
+        QUESTION_MAP, BenchmarkPartition("leaderboard")
     )
     print(
         f"{number:>16}{seconds['own']:>16.1f}{seconds['map']:>16.1f}{seconds['compared']:>16.1f}"

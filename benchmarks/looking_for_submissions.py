@@ -18,7 +18,7 @@ from memory import peak_mebibytes
 
 from errclust_pipeline.ingestion import DropFolder
 from errclust_pipeline.ingestion.drop_folder import FileState, KnownFile, _Memory
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 ROWS_A_FILE = 1_000
@@ -43,9 +43,9 @@ def main() -> None:
         for file in watched.listing.files():
             key = Path(file.path).stem
             memory.files[file.path] = KnownFile(
-                file.version, FileState.TAKEN, [Partition("benchmark", key)]
+                file.version, FileState.TAKEN, [SubmissionPartition("benchmark", key)]
             )
-            memory.requested[Partition("benchmark", key)] = ["0" * 32]
+            memory.requested[SubmissionPartition("benchmark", key)] = ["0" * 32]
         memory.write(warehouse, watched._path, watched.listing.url)
         for number in range(arguments.new):
             rows = (

@@ -42,7 +42,7 @@ from errclust_pipeline.embedding.store import EmbeddingStore
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import QUESTIONS, RESPONSES
 from errclust_pipeline.views.marks import read_map
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 Members = list[npt.NDArray[np.intp]]
@@ -275,7 +275,7 @@ def sources_of(store: Warehouse, questions: QuestionMap) -> npt.NDArray[Any]:
 
 def embeddings_of(store: Warehouse, questions: QuestionMap) -> npt.NDArray[np.float32]:
     """Return the embedding of each question, from the store that the map was made from."""
-    rows = store.read(QUESTIONS, Partition("mmlu_pro"), columns=["question_id", "text_id"])
+    rows = store.read(QUESTIONS, BenchmarkPartition("mmlu_pro"), columns=["question_id", "text_id"])
     text_of = dict(zip(rows[0].to_pylist(), rows[1].to_pylist(), strict=True))
     identity = load_settings(store.storage).embedding.identity
     return EmbeddingStore(store.storage, identity).read(

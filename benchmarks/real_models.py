@@ -18,7 +18,7 @@ import pandas as pd
 
 from errclust_pipeline.tables import AUTOCORRELATION, LEADERBOARD, PAIR_AUTOCORRELATION
 from errclust_pipeline.views.marks import read_hot_regions
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, Partition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--benchmark", default="mmlu_pro")
     arguments = parser.parse_args()
     store = Warehouse(arguments.root)
-    benchmark = Partition(arguments.benchmark)
+    benchmark = BenchmarkPartition(arguments.benchmark)
     board = store.read(LEADERBOARD, benchmark).to_pandas()
     print("Moran's I (z); residual: errors less what difficulty explains")
     print_autocorrelation(store, arguments.benchmark, board)
@@ -39,14 +39,14 @@ def main() -> None:
     print(summary.to_string(float_format=lambda value: f"{value:.3f}"))
     print("\nhot for one model only (of its hot regions, by what; k of n are shared with none)")
     for model in board["model"]:
-        print_own(store, Partition(arguments.benchmark, model))
+        print_own(store, SubmissionPartition(arguments.benchmark, model))
 
 
 def print_autocorrelation(store: Warehouse, benchmark: str, board: pd.DataFrame) -> None:
     """Print a row for each model and mark, a column for each scale."""
     rows = []
     for model, accuracy in zip(board["model"], board["accuracy"], strict=True):
-        found = store.read(AUTOCORRELATION, Partition(benchmark, model)).to_pandas()
+        found = store.read(AUTOCORRELATION, SubmissionPartition(benchmark, model)).to_pandas()
         for mark, part in found.groupby("mark"):
             rows.append(
                 {"model": model, "accuracy": f"{accuracy:.1%}", "of": mark}

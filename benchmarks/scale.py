@@ -75,7 +75,7 @@ def stages(embeddings: np.ndarray, size: int) -> dict[str, float]:
     from errclust_pipeline.analysis.knn_graph import nearest_neighbours
     from errclust_pipeline.analysis.spatial import global_statistics, local_hot_spots
     from errclust_pipeline.tables.schemas import ERROR_CLUSTERS
-    from errclust_pipeline.warehouse.keys import Partition
+    from errclust_pipeline.warehouse.keys import SubmissionPartition
     from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
 
     seconds: dict[str, float] = {}
@@ -103,7 +103,7 @@ def stages(embeddings: np.ndarray, size: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as root, timed("table written and read"):
         import pyarrow as pa
 
-        store, partition = Warehouse(root), Partition("benchmark", "model")
+        store, partition = Warehouse(root), SubmissionPartition("benchmark", "model")
         rows = pa.Table.from_pandas(clusters, schema=ERROR_CLUSTERS.schema, preserve_index=False)
         store.write(ERROR_CLUSTERS, partition, rows, Provenance("error_clusters", "1", "of these"))
         store.read(ERROR_CLUSTERS, partition)

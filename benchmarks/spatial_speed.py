@@ -30,7 +30,7 @@ from errclust_pipeline.analysis.spatial import (
     usable_scales,
 )
 from errclust_pipeline.views.marks import read_error_matrix, read_map, read_marks
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def print_one_model(root: str, model: str) -> None:
     """Time every statistic of one real model."""
     from errclust_pipeline.warehouse.warehouse import Warehouse
 
-    store, partition = Warehouse(root), Partition("mmlu_pro", model)
+    store, partition = Warehouse(root), SubmissionPartition("mmlu_pro", model)
     questions = read_map(store, "mmlu_pro")
     own = read_marks(store, partition, questions)
     matrix = read_error_matrix(store, partition, questions, own)

@@ -24,13 +24,13 @@ from errclust_pipeline.tables import (
     REJECTS,
     RESPONSES,
 )
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.storage import Storage
 from errclust_pipeline.warehouse.warehouse import WarehouseError
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import run_phases
 
-A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
+A, B = SubmissionPartition("trivia", "org__model-a"), SubmissionPartition("trivia", "org__model-b")
 
 
 def run_all(warehouse):
@@ -221,12 +221,12 @@ def test_a_submission_with_too_many_rejects_fails_alone_and_leaves_the_benchmark
     before = read_shared(warehouse)
     ingest(warehouse, [write_rows(tmp_path / "c.jsonl", "org/model-c", 30, 70)])
     failures = run_all(warehouse)
-    c = Partition("trivia", "org__model-c")
+    c = SubmissionPartition("trivia", "org__model-c")
     assert failures.keys() == {c}
     assert "70% of the rows" in failures[c]
     assert warehouse.count(REJECTS, c) == 70
     assert read_shared(warehouse) == before
-    assert all(is_fresh(warehouse, one) for one in (A, B, Partition("trivia")))
+    assert all(is_fresh(warehouse, one) for one in (A, B, BenchmarkPartition("trivia")))
 
 
 def test_a_revision_with_too_many_rejects_leaves_the_results_before_it(warehouse, tmp_path):
@@ -241,7 +241,7 @@ def test_a_revision_with_too_many_rejects_leaves_the_results_before_it(warehouse
     # It goes on being compared, by what is known of it.
     ingest(warehouse, [write_table(tmp_path / "c.csv", ["org/model-c"])])
     assert run_all(warehouse).keys() == {A}
-    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 3
+    assert warehouse.read(LEADERBOARD, BenchmarkPartition("trivia")).num_rows == 3
 
 
 def test_a_model_whose_errors_are_not_known_is_left_out_of_what_the_others_share(
@@ -258,16 +258,16 @@ def test_a_model_whose_errors_are_not_known_is_left_out_of_what_the_others_share
 
     monkeypatch.setattr(errors, "error_table", fails_for_b)
     assert run_all(warehouse).keys() == {B}
-    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 2
+    assert warehouse.read(LEADERBOARD, BenchmarkPartition("trivia")).num_rows == 2
     assert is_fresh(warehouse, A)
     monkeypatch.undo()
     assert run_all(warehouse) == {}
-    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 3
+    assert warehouse.read(LEADERBOARD, BenchmarkPartition("trivia")).num_rows == 3
 
 
 def read_shared(warehouse):
     """Return the files of what the models of the benchmark share."""
-    where = Partition("trivia")
+    where = BenchmarkPartition("trivia")
     return {
         table: Path(warehouse.path(table, where)).read_bytes()
         for table in (QUESTIONS, QUESTION_MAP, LEADERBOARD)
@@ -292,7 +292,7 @@ def test_damaged_tables_count_as_lost_and_come_back_as_they_were(warehouse, tmp_
 
 
 def of(table):
-    return A if table.by_model else Partition("trivia")
+    return A if table.by_model else BenchmarkPartition("trivia")
 
 
 def test_a_table_damaged_inside_is_named_with_the_remedy(warehouse, tmp_path):

@@ -21,7 +21,7 @@ from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages.declarations import State, status
 from errclust_pipeline.tables import CLUSTER_LABELS
 from errclust_pipeline.vocabulary import CAUSES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.storage import Storage
 from errclust_pipeline_tests.helpers.language_model_server import MODEL, language_model_server
 from errclust_pipeline_tests.helpers.result_files import write_table
@@ -124,7 +124,7 @@ def test_no_hostile_text_gets_an_answer_past_the_checks(address, tmp_path):
 def test_the_demos_clusters_are_labelled_end_to_end(warehouse, root, address, tmp_path):
     configure(root, address, most_calls=4)
     ingest(warehouse, [write_demo_leaderboard(tmp_path / "demo").submissions])
-    partition = Partition("demo_language", "northlight__compass-34b")
+    partition = SubmissionPartition("demo_language", "northlight__compass-34b")
     labels = label_errors(warehouse, [partition])
     assert len(labels) >= 3
     found = status(warehouse, load_settings(warehouse.storage), partition)["cluster_labels"]

@@ -14,7 +14,7 @@ from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, ERRORS, REJECTS, RESPONSES
-from errclust_pipeline.warehouse.keys import BattleSet
+from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
@@ -77,7 +77,7 @@ def real_battles(warehouse, name):
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent")
     ingest(warehouse, [folder])
-    partition = BattleSet(name)
+    partition = BattleSetPartition(name)
     assert failures_of(run_phases(warehouse, partitions=[partition])) == []
     columns = ["model_a", "model_b", "winner", "judge", "judge_kind", "prompt", "response_b"]
     return (

@@ -22,7 +22,12 @@ from errclust_pipeline.sources.registry import reader_help
 if TYPE_CHECKING:
     from errclust_pipeline.orchestration.runs import FinishedRun
     from errclust_pipeline.settings import Settings
-    from errclust_pipeline.warehouse.keys import BattleSet, Partition
+    from errclust_pipeline.warehouse.keys import (
+        BattleSetPartition,
+        Partition,
+        RecordedPartition,
+        SubmissionPartition,
+    )
     from errclust_pipeline.warehouse.warehouse import Warehouse
 
 PARTITION_FAILED = 1
@@ -290,8 +295,8 @@ def ingest(
         warehouse.publish_catalog()
     rows = [
         {
-            "benchmark": one.partition.benchmark,
-            "model": one.partition.model or _whose(one.partition),
+            "benchmark": one.partition.collection,
+            "model": _model_or_kind(one.partition),
             "reader": one.submission.reader,
             "change": one.change,
             "file": one.submission.files[0],
@@ -343,8 +348,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     from errclust_pipeline.settings import load_settings
 
     settings = load_settings(warehouse.storage)
-    known = [*warehouse.submissions(), *warehouse.battle_sets()]
-    unknown = sorted(set(settings.benchmarks) - {one.benchmark for one in known})
+    known: list[Partition] = [*warehouse.submissions(), *warehouse.battle_sets()]
+    unknown = sorted(set(settings.benchmarks) - {recorded.collection for recorded in known})
     if unknown:
         terminal.messages().print(
             terminal.plain(
@@ -382,8 +387,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
     failed = [one for one in finished if one.failure is not None]
     rows = [
         {
-            "benchmark": one.planned.partition.benchmark,
-            "model": one.planned.partition.model or _whose(one.planned.partition),
+            "benchmark": one.planned.partition.collection,
+            "model": _model_or_kind(one.planned.partition),
             "seconds": sum(one.seconds.values()),
             "longest": _longest(one.seconds),
             "outcome": "done" if one.failure is None else f"failed in {one.failed_asset}",
@@ -397,8 +402,8 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
                 "seconds": time.monotonic() - started,
                 "runs": [
                     {
-                        "benchmark": one.planned.partition.benchmark,
-                        "model": one.planned.partition.model or None,
+                        "benchmark": one.planned.partition.collection,
+                        "model": getattr(one.planned.partition, "model", None),
                         "job": one.planned.job,
                         "run_id": one.run_id,
                         "seconds": one.seconds,
@@ -432,11 +437,13 @@ def _run(warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = 
         raise typer.Exit(PARTITION_FAILED)
 
 
-def _whose(partition: Partition) -> str:
-    """Say what stands in a model's place where a partition has none."""
-    from errclust_pipeline.warehouse.keys import BattleSet
+def _model_or_kind(partition: Partition) -> str:
+    """Return a partition's model, or what stands in its place where a partition has none."""
+    from errclust_pipeline.warehouse.keys import BattleSetPartition, SubmissionPartition
 
-    return "(battles)" if isinstance(partition, BattleSet) else "(all)"
+    if isinstance(partition, SubmissionPartition):
+        return partition.model
+    return "(battles)" if isinstance(partition, BattleSetPartition) else "(all)"
 
 
 def _reject_lines(warehouse: Warehouse, finished: Sequence[FinishedRun]) -> list[str]:
@@ -503,12 +510,12 @@ def status(
         and keys_given[1] in (None, one.model)
     ]
     troubled: list[Partition] = []
-    everything = [*partitions, *keys.benchmarks_of(partitions)]
+    everything: list[Partition] = [*partitions, *keys.benchmarks_of(partitions)]
     with warehouse.listing_once():
         statuses = [stages.status(warehouse, settings, partition) for partition in everything]
     for partition, found in zip(everything, statuses, strict=True):
         states = {asset: str(how.state) for asset, how in found.items()}
-        if partition.model:
+        if isinstance(partition, keys.SubmissionPartition):
             rows.append(
                 {
                     "benchmark": partition.benchmark,
@@ -524,10 +531,10 @@ def status(
                     f"{partition}: withdrawn, its file is gone; its tables stay until you run "
                     f"errclust forget {partition.benchmark} {partition.model}"
                 )
-        elif isinstance(partition, keys.BattleSet):
+        elif isinstance(partition, keys.BattleSetPartition):
             battle_sets.append(
                 {
-                    "battle_set": partition.benchmark,
+                    "battle_set": partition.name,
                     **states,
                     "rows": warehouse.count(BATTLES, partition),
                     "rejects": warehouse.count(BATTLE_REJECTS, partition),
@@ -853,10 +860,10 @@ def show_map(
     region's difficulty explain, by two standard deviations.
     """
     from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, REGION_LABELS
-    from errclust_pipeline.warehouse.keys import Partition
+    from errclust_pipeline.warehouse.keys import BenchmarkPartition
 
     warehouse = _warehouse(root)
-    partition = Partition(warehouse.known_key("benchmark", benchmark))
+    partition = BenchmarkPartition(warehouse.known_key("benchmark", benchmark))
     labels = warehouse.read(REGION_LABELS, partition).to_pylist()
     labels = [row for row in labels if row["level"] <= level]
     models = warehouse.read(LEADERBOARD, partition).to_pylist()
@@ -1049,7 +1056,7 @@ def compare(
     from errclust_pipeline.analysis.spatial import global_statistics, usable_scales
     from errclust_pipeline.settings import load_settings
     from errclust_pipeline.views import marks
-    from errclust_pipeline.warehouse.keys import Partition
+    from errclust_pipeline.warehouse.keys import SubmissionPartition
 
     warehouse = _warehouse(root)
     key = warehouse.known_key("benchmark", benchmark)
@@ -1060,7 +1067,8 @@ def compare(
     if names[0] == names[1]:
         _stop("name two different models")
     first, second = (
-        marks.read_answers(warehouse, Partition(key, name), questions, left_out) for name in names
+        marks.read_answers(warehouse, SubmissionPartition(key, name), questions, left_out)
+        for name in names
     )
     labels, regions = questions.region_labels()
     options = marks.read_option_counts(warehouse, key, questions)
@@ -1127,11 +1135,11 @@ def report(
         read_contents,
         write_report,
     )
-    from errclust_pipeline.warehouse.keys import BattleSet
+    from errclust_pipeline.warehouse.keys import BattleSetPartition
 
     warehouse = _warehouse(root)
     key = warehouse.known_key("benchmark", benchmark)
-    battle_set = BattleSet(key)
+    battle_set = BattleSetPartition(key)
     is_of_battles = warehouse.has_submission(battle_set)
     if is_of_battles and model:
         _stop(f"{key} is a battle set, whose report is about all models: leave out --model")
@@ -1313,10 +1321,10 @@ def plot_ratings(
 ) -> None:
     """Draw the ratings of a battle set's models with their intervals, best first."""
     from errclust_pipeline.report import plots, read_battle_contents
-    from errclust_pipeline.warehouse.keys import BattleSet
+    from errclust_pipeline.warehouse.keys import BattleSetPartition
 
     def draw(warehouse: Warehouse, key: str) -> Any:
-        contents = read_battle_contents(warehouse, BattleSet(key))
+        contents = read_battle_contents(warehouse, BattleSetPartition(key))
         return plots.plot_ratings(contents, judges, max(limit, 1))
 
     _write_plot(root, battle_set, out, draw)
@@ -1445,10 +1453,10 @@ def battles(
     the topic. With --model, the topics where it does better or worse than its rating explains.
     """
     from errclust_pipeline.tables import BATTLE_REGIONS, PROMPT_REGIONS, RATINGS, REGIONAL_RATINGS
-    from errclust_pipeline.warehouse.keys import BattleSet
+    from errclust_pipeline.warehouse.keys import BattleSetPartition
 
     warehouse = _warehouse(root)
-    partition = BattleSet(warehouse.known_key("benchmark", battle_set))
+    partition = BattleSetPartition(warehouse.known_key("benchmark", battle_set))
     if against is not None and model is None:
         _stop("--against needs --model: whose battles with it?")
     labels = {
@@ -1478,7 +1486,7 @@ def battles(
 
 
 def _battles_between(
-    warehouse: Warehouse, partition: BattleSet, model: str, against: str
+    warehouse: Warehouse, partition: BattleSetPartition, model: str, against: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rate two models by their battles with each other alone, overall and by region."""
     from errclust_pipeline.views import battles as verdicts
@@ -1573,11 +1581,13 @@ def forget(
     """
     from errclust_pipeline.orchestration.instance import open_instance
     from errclust_pipeline.orchestration.partitions import remove_partition
-    from errclust_pipeline.warehouse.keys import BattleSet
+    from errclust_pipeline.warehouse.keys import BattleSetPartition
 
     warehouse = _warehouse(root)
     if model is None:
-        partition: Partition = BattleSet(warehouse.known_key("benchmark", benchmark))
+        partition: RecordedPartition = BattleSetPartition(
+            warehouse.known_key("benchmark", benchmark)
+        )
     else:
         partition = _partition(warehouse, benchmark, model)
     if not warehouse.has_submission(partition):
@@ -1602,6 +1612,7 @@ def demo(
     """
     from errclust_pipeline.demo import write_demo_leaderboard
     from errclust_pipeline.ingestion.files import ingest as ingest_paths
+    from errclust_pipeline.warehouse.keys import SubmissionPartition
 
     warehouse = _warehouse(root)
     if not warehouse.storage.is_local:
@@ -1611,7 +1622,9 @@ def demo(
         terminal.messages().print(f"writing the demo leaderboard to {folder}")
         write_demo_leaderboard(folder, seed)
     ingested = ingest_paths(warehouse, [folder / "submissions"])
-    partitions = [one.partition for one in ingested]
+    partitions = [
+        one.partition for one in ingested if isinstance(one.partition, SubmissionPartition)
+    ]
     _run(warehouse, partitions)
     _print_telling_clusters(warehouse, partitions)
     first = partitions[0]
@@ -1631,7 +1644,9 @@ def demo(
     )
 
 
-def _print_telling_clusters(warehouse: Warehouse, partitions: Sequence[Partition]) -> None:
+def _print_telling_clusters(
+    warehouse: Warehouse, partitions: Sequence[SubmissionPartition]
+) -> None:
     """Print three clusters that are large and tight, each of another model."""
     from errclust_pipeline.tables import CLUSTER_LABELS
 
@@ -1716,11 +1731,11 @@ def _key(warehouse: Warehouse, dimension: str, name: str | None) -> str | None:
     return None if name is None else warehouse.known_key(dimension, name)
 
 
-def _partition(warehouse: Warehouse, benchmark: str, model: str) -> Partition:
+def _partition(warehouse: Warehouse, benchmark: str, model: str) -> SubmissionPartition:
     """Return the partition of a model that was ingested, by keys or true names."""
-    from errclust_pipeline.warehouse.keys import Partition
+    from errclust_pipeline.warehouse.keys import SubmissionPartition
 
-    return Partition(
+    return SubmissionPartition(
         warehouse.known_key("benchmark", benchmark), warehouse.known_key("model", model)
     )
 

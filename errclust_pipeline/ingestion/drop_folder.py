@@ -29,7 +29,7 @@ from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.battles import find_battle_sets
 from errclust_pipeline.sources.formats.lm_eval import run_time
 from errclust_pipeline.stages.declarations import RAW_RESULTS, State, stage_status
-from errclust_pipeline.warehouse.keys import KeyCodecError, Partition
+from errclust_pipeline.warehouse.keys import KeyCodecError, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 FILES_A_LOOK = 200
@@ -64,8 +64,8 @@ class KnownFile:
 
     version: str
     state: FileState
-    partitions: list[Partition] = field(default_factory=list)
-    refused: list[Partition] = field(default_factory=list)
+    partitions: list[SubmissionPartition] = field(default_factory=list)
+    refused: list[SubmissionPartition] = field(default_factory=list)
     reason: str = ""
 
 
@@ -73,7 +73,7 @@ class KnownFile:
 class Request:
     """Results to be read: a submission that is new or revised."""
 
-    partition: Partition
+    partition: SubmissionPartition
     run_key: str
 
 
@@ -86,7 +86,7 @@ class Arrivals:
     look : int
         Its number, to be given to the next look once this was passed on.
     requests : sequence of Request
-    withdrawn, returned : sequence of Partition
+    withdrawn, returned : sequence of SubmissionPartition
         Whose file is gone, or back with the same content.
     problems : mapping from path to reason
         Files that cannot be used, those first met in this look.
@@ -98,8 +98,8 @@ class Arrivals:
 
     look: int
     requests: Sequence[Request] = ()
-    withdrawn: Sequence[Partition] = ()
-    returned: Sequence[Partition] = ()
+    withdrawn: Sequence[SubmissionPartition] = ()
+    returned: Sequence[SubmissionPartition] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
     settling: int = 0
     waiting: int = 0
@@ -168,7 +168,7 @@ class _Memory:
     look: int = 0
     files: dict[str, KnownFile] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
-    requested: dict[Partition, list[str]] = field(default_factory=dict)
+    requested: dict[SubmissionPartition, list[str]] = field(default_factory=dict)
     """The revisions that were requested of each partition, the last one last."""
 
     @classmethod
@@ -182,14 +182,14 @@ class _Memory:
                 name: KnownFile(
                     version,
                     FileState(state),
-                    [Partition(*one) for one in partitions],
-                    [Partition(*one) for one in refused],
+                    [SubmissionPartition(*one) for one in partitions],
+                    [SubmissionPartition(*one) for one in refused],
                     reason,
                 )
                 for name, (version, state, partitions, refused, reason) in stored["files"].items()
             },
-            [Request(Partition(*one[:2]), one[2]) for one in stored["requests"]],
-            {Partition(*one[:2]): one[2:] for one in stored["requested"]},
+            [Request(SubmissionPartition(*one[:2]), one[2]) for one in stored["requests"]],
+            {SubmissionPartition(*one[:2]): one[2:] for one in stored["requested"]},
         )
 
     def write(self, warehouse: Warehouse, path: str, url: str) -> None:
@@ -212,7 +212,7 @@ class _Memory:
         warehouse.storage.write_text(path, json.dumps(stored, separators=(",", ":")))
 
 
-def _pair(partition: Partition) -> tuple[str, str]:
+def _pair(partition: SubmissionPartition) -> tuple[str, str]:
     return partition.benchmark, partition.model
 
 
@@ -228,9 +228,9 @@ class _Look:
         self._owner = {
             partition: path for path, one in self._files.items() for partition in one.partitions
         }
-        self._requests: dict[Partition, Request] = {}
-        self._withdrawn: list[Partition] = []
-        self._returned: list[Partition] = []
+        self._requests: dict[SubmissionPartition, Request] = {}
+        self._withdrawn: list[SubmissionPartition] = []
+        self._returned: list[SubmissionPartition] = []
         self._problems: dict[str, str] = {}
 
     def run(self, most_files: int, most_seconds: float) -> Arrivals:
@@ -294,7 +294,7 @@ class _Look:
             for partition in [*known.partitions, *known.refused]:
                 self._free(partition, path)
 
-    def _free(self, partition: Partition, path: str) -> None:
+    def _free(self, partition: SubmissionPartition, path: str) -> None:
         """Withdraw a partition that no file holds any more, unless another one can step in."""
         # One without an owner waited for this file to step in.
         if self._owner.get(partition, path) != path:
@@ -308,7 +308,7 @@ class _Look:
         if self._warehouse.mark_withdrawn(partition):
             self._withdrawn.append(partition)
 
-    def _is_recorded_from_here(self, partition: Partition) -> bool:
+    def _is_recorded_from_here(self, partition: SubmissionPartition) -> bool:
         """Whether a submission's files came from this folder, and not from another one since."""
         try:
             submission, _ = self._warehouse.submission(partition)
@@ -324,7 +324,7 @@ class _Look:
         try:
             submissions = find_submissions(self._listing.local(file))
             for submission in named_beside_recorded(self._warehouse, submissions):
-                partition = Partition.of_names(submission.benchmark, submission.model)
+                partition = SubmissionPartition.of_names(submission.benchmark, submission.model)
                 if self._takes_precedence(file.path, partition):
                     self._record(partition, submission)
                     known.partitions.append(partition)
@@ -364,7 +364,7 @@ class _Look:
         except (SourceError, OSError):
             return False
 
-    def _takes_precedence(self, path: str, partition: Partition) -> bool:
+    def _takes_precedence(self, path: str, partition: SubmissionPartition) -> bool:
         """Whether a file is the one to read a partition from, and not another that has it too.
 
         The newer run has precedence, by the time in the names that lm-evaluation-harness gives
@@ -384,7 +384,7 @@ class _Look:
             loser.state = FileState.PASSED_OVER
         return True
 
-    def _record(self, partition: Partition, submission: Submission) -> None:
+    def _record(self, partition: SubmissionPartition, submission: Submission) -> None:
         was_withdrawn = self._warehouse.is_withdrawn(partition)
         change = record(self._warehouse, partition, submission).change
         _, fingerprint = self._warehouse.submission(partition)

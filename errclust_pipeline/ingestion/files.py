@@ -19,7 +19,7 @@ from errclust_pipeline.sources import READERS, SourceError, UnknownFormatError, 
 from errclust_pipeline.sources.base import Submission, file_fingerprint
 from errclust_pipeline.sources.battles import BATTLE_READERS, expected_battles, find_battle_sets
 from errclust_pipeline.sources.run_conditions import name_beside_recorded
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import RecordedPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import (
     Warehouse,
     WarehouseError,
@@ -33,7 +33,7 @@ class Ingested:
     """A submission that was found, and whether it is new, revised or known already."""
 
     submission: Submission
-    partition: Partition
+    partition: RecordedPartition
     change: str
 
 
@@ -63,7 +63,7 @@ def ingest(
         If a path does not exist or no reader knows what to do with it, or if two submissions are
         of the same model and benchmark.
     """
-    found: dict[Partition, Submission] = {}
+    found: dict[RecordedPartition, Submission] = {}
     for path in paths:
         if not path.exists():
             raise SourceError(f"{path} does not exist")
@@ -126,7 +126,7 @@ def named_beside_recorded(warehouse: Warehouse, found: list[Submission]) -> list
     """
 
     def recorded(benchmark: str, model: str) -> Submission | None:
-        partition = Partition.of_names(benchmark, model)
+        partition = SubmissionPartition.of_names(benchmark, model)
         # A damaged record is written anew; a withdrawn submission makes room for another.
         with suppress(WarehouseError):
             if warehouse.has_submission(partition) and not warehouse.is_withdrawn(partition):
@@ -166,7 +166,7 @@ def check_unchanged(submission: Submission, fingerprint: str) -> None:
 
 
 def record(
-    warehouse: Warehouse, partition: Partition, submission: Submission, copy: bool = False
+    warehouse: Warehouse, partition: RecordedPartition, submission: Submission, copy: bool = False
 ) -> Ingested:
     """Record a submission that was found, so that `raw_results` can read it.
 
@@ -198,7 +198,7 @@ def record(
 
 
 def _copied(
-    warehouse: Warehouse, partition: Partition, submission: Submission, fingerprint: str
+    warehouse: Warehouse, partition: RecordedPartition, submission: Submission, fingerprint: str
 ) -> Submission:
     storage = warehouse.storage
     if not storage.is_local:

@@ -41,7 +41,7 @@ from errclust_pipeline.sources.formats.open_llm_leaderboard_v1 import (
     choose_runs,
     details_of,
 )
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import RecordedPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse, partition_of_submission
 
 MOST_BYTES = 20 << 30
@@ -488,7 +488,7 @@ def fetched(hub: Hub, address: HubAddress, endings: tuple[str, ...], what: str) 
 def _record_all(
     warehouse: Warehouse, submissions: Sequence[Submission], copy: bool
 ) -> list[Ingested]:
-    found: dict[Partition, Submission] = {}
+    found: dict[RecordedPartition, Submission] = {}
     for submission in submissions:
         partition = partition_of_submission(submission)
         if partition in found:

@@ -31,7 +31,7 @@ from errclust_pipeline.orchestration.partitions import (
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages.declarations import RAW_RESULTS
-from errclust_pipeline.warehouse.keys import Partition, benchmarks_of
+from errclust_pipeline.warehouse.keys import SubmissionPartition, benchmarks_of
 from errclust_pipeline.warehouse.storage import Storage
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
@@ -261,7 +261,7 @@ def _to_result(
     )
 
 
-def _observation(partition: Partition, what: str) -> dg.AssetObservation:
+def _observation(partition: SubmissionPartition, what: str) -> dg.AssetObservation:
     return dg.AssetObservation(
         RAW_RESULTS.asset, partition=partition_key(partition), metadata={"submission": what}
     )
@@ -392,8 +392,8 @@ def comparison_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
         )
         requests = [
             dg.RunRequest(
-                run_key=f"{one.partition.benchmark}|{night}",
-                run_config=bring_up_to_date_config(benchmark=one.partition.benchmark),
+                run_key=f"{one.partition.collection}|{night}",
+                run_config=bring_up_to_date_config(benchmark=one.partition.collection),
             )
             for one in planned
         ]

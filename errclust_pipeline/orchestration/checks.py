@@ -10,7 +10,7 @@ from errclust_pipeline.orchestration.partitions import (
     BATTLE_SETS,
     BENCHMARK_BY_MODEL,
     BENCHMARKS,
-    partition_from_key,
+    submission_from_key,
 )
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.stages.declarations import (
@@ -29,7 +29,7 @@ from errclust_pipeline.tables import (
     Table,
 )
 from errclust_pipeline.tables.soundness import problems_of
-from errclust_pipeline.warehouse.keys import BattleSet, Partition
+from errclust_pipeline.warehouse.keys import BattleSetPartition, BenchmarkPartition, Partition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _SAME_NUMBER: Mapping[str, tuple[Table, str]] = {
@@ -46,7 +46,9 @@ def _partitions(stage: Stage) -> dg.PartitionsDefinition[str]:
 
 
 def _partition(stage: Stage, key: str) -> Partition:
-    return BattleSet(key) if stage in BATTLE_STAGES else partition_from_key(key)
+    if stage in BATTLE_STAGES:
+        return BattleSetPartition(key)
+    return submission_from_key(key) if stage.by_model else BenchmarkPartition(key)
 
 
 def _soundness_check(stage: Stage) -> dg.AssetChecksDefinition:

@@ -78,17 +78,17 @@ def bring_up_to_date_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDef
         context: dg.OpExecutionContext, config: WhatToBringUpToDate, warehouse: WarehouseResource
     ) -> None:
         store = warehouse.open()
-        chosen = runs.select_partitions(
+        selected = runs.select_partitions(
             store,
             store.known_key("benchmark", config.benchmark) if config.benchmark else None,
             store.known_key("model", config.model) if config.model else None,
         )
-        if not chosen:
+        if not selected:
             raise dg.Failure(
                 "no such submission was ingested: put result files into the drop folder, or run "
                 "`errclust ingest PATH`"
             )
-        _, stale = runs.out_of_date(store, warehouse.settings(), chosen)
+        _, stale = runs.out_of_date(store, warehouse.settings(), selected)
         chosen = stale
         if config.most is not None:
             chosen = runs.failed_last(context.instance, stale)[: config.most]

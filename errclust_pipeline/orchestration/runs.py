@@ -23,7 +23,14 @@ from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.stages.declarations import PHASES, State
 from errclust_pipeline.tables import RESPONSES
-from errclust_pipeline.warehouse.keys import BattleSet, Partition, benchmarks_of
+from errclust_pipeline.warehouse.keys import (
+    BattleSetPartition,
+    BenchmarkPartition,
+    Partition,
+    RecordedPartition,
+    SubmissionPartition,
+    benchmarks_of,
+)
 from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
@@ -53,19 +60,22 @@ class FinishedRun:
 
 def select_partitions(
     warehouse: Warehouse, benchmark: str | None = None, model: str | None = None
-) -> list[Partition]:
+) -> list[RecordedPartition]:
     """Return the partitions with a submission, of one benchmark or model if given (by key).
 
     Battle sets are among them; one stands where a benchmark does, and is of no one model. A
     submission that was withdrawn before it was ever read is left out: there is nothing to compute.
     """
     read = set(warehouse.partitions(RESPONSES, benchmark))
-    known: list[Partition] = [*warehouse.submissions(), *warehouse.battle_sets()]
+    known: list[RecordedPartition] = [*warehouse.submissions(), *warehouse.battle_sets()]
     return [
         partition
         for partition in known
-        if benchmark in (None, partition.benchmark)
-        and model in (None, partition.model)
+        if benchmark in (None, partition.collection)
+        and (
+            model is None
+            or (isinstance(partition, SubmissionPartition) and partition.model == model)
+        )
         and (partition in read or not warehouse.is_withdrawn(partition))
     ]
 
@@ -102,9 +112,9 @@ def _partitions_of(phase: str, partitions: Sequence[Partition]) -> Sequence[Part
     """Return the partitions that a phase is computed for."""
     first = PHASES[phase][0]
     if first in stages.BATTLE_STAGES:
-        return [one for one in partitions if isinstance(one, BattleSet)]
+        return [one for one in partitions if isinstance(one, BattleSetPartition)]
     if first.by_model:
-        return [one for one in partitions if one.model]
+        return [one for one in partitions if isinstance(one, SubmissionPartition)]
     return benchmarks_of(partitions)
 
 
@@ -128,7 +138,7 @@ def out_of_date(
                     reasons[asset, how.reason] += 1
                     stale.add(partition)
     # What a benchmark shares comes along with any of its models.
-    return reasons, [one for one in partitions if {one, Partition(one.benchmark)} & stale]
+    return reasons, [one for one in partitions if {one, *benchmarks_of([one])} & stale]
 
 
 def failed_last(instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> list[Partition]:
@@ -268,14 +278,18 @@ def execute_all(
     for phase in phases:
         needed = {*stages.rests_on(PHASES[phase]), None}
         lost = {partition for partition, asset in failed.items() if asset in needed}
-        left = [one for one in partitions if not {one, Partition(one.benchmark)} & lost]
+        left = [one for one in partitions if not {one, *benchmarks_of([one])} & lost]
         if not PHASES[phase][0].by_model:
             # What a benchmark shares is made of the models that are there, whichever failed now.
             left = [
                 one
                 for one in partitions
-                if Partition(one.benchmark) not in lost
-                and (one in left or models_of(warehouse, one.benchmark))
+                if one in left
+                or (
+                    isinstance(one, SubmissionPartition)
+                    and BenchmarkPartition(one.benchmark) not in lost
+                    and models_of(warehouse, one.benchmark)
+                )
             ]
         for planned in plan(warehouse, settings, left, [phase]):
             started(planned)

@@ -49,7 +49,7 @@ from errclust_pipeline.views.battles import (
     read_verdicts,
 )
 from errclust_pipeline.vocabulary import JUDGE_KINDS
-from errclust_pipeline.warehouse.keys import BattleSet
+from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class BattleContents(ReportContents):
         }
 
 
-def read_battle_contents(warehouse: Warehouse, battle_set: BattleSet) -> BattleContents:
+def read_battle_contents(warehouse: Warehouse, battle_set: BattleSetPartition) -> BattleContents:
     """Read what a report of a battle set shows.
 
     Raises
@@ -93,7 +93,7 @@ def read_battle_contents(warehouse: Warehouse, battle_set: BattleSet) -> BattleC
         If its map or its ratings were not made yet.
     """
     settings = load_settings(warehouse.storage)
-    alpha = settings.for_benchmark(battle_set.benchmark).statistics.alpha
+    alpha = settings.for_benchmark(battle_set.name).statistics.alpha
     prompts = read_prompt_map(warehouse, battle_set)
     ratings = warehouse.read(RATINGS, battle_set).to_pandas()
     regions = warehouse.read(PROMPT_REGIONS, battle_set).to_pylist()
@@ -112,7 +112,7 @@ def read_battle_contents(warehouse: Warehouse, battle_set: BattleSet) -> BattleC
     subjects = _subjects(verdicts, len(prompts))
     numbers = {
         "kind": "battles",
-        "benchmark": battle_set.benchmark,
+        "benchmark": battle_set.name,
         "alpha": alpha,
         "scales": [],
         "points": len(prompts),
@@ -262,7 +262,10 @@ def _difference_errors(ratings: Ratings, models: Sequence[str]) -> str:
 
 
 def _topics(
-    warehouse: Warehouse, battle_set: BattleSet, kinds: Sequence[str], models: Sequence[str]
+    warehouse: Warehouse,
+    battle_set: BattleSetPartition,
+    kinds: Sequence[str],
+    models: Sequence[str],
 ) -> dict[str, list[dict[str, Any]]]:
     """Return, by kind of judges, each level's regions with their test, and the models' cells.
 

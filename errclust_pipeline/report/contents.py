@@ -51,7 +51,7 @@ from errclust_pipeline.tables import (
 )
 from errclust_pipeline.views import marks
 from errclust_pipeline.vocabulary import FAILURE_FORMS
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, Partition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -164,7 +164,7 @@ def read_contents(
     ReportError
         If a model is not on the leaderboard.
     """
-    partition = Partition(benchmark)
+    partition = BenchmarkPartition(benchmark)
     settings = load_settings(warehouse.storage)
     chosen = settings.for_benchmark(benchmark).statistics
     question_map = marks.read_map(warehouse, benchmark)
@@ -183,7 +183,7 @@ def read_contents(
     regions = warehouse.read(REGION_LABELS, partition).to_pylist()
     regions.sort(key=lambda row: in_order(row["region_id"]))
     own = [
-        _model(warehouse, Partition(benchmark, name), question_map, questions, chosen)
+        _model(warehouse, SubmissionPartition(benchmark, name), question_map, questions, chosen)
         for name in names
     ]
     scales = sorted({scale["k"] for one in own for scale in one["numbers"]["scales"]})
@@ -221,7 +221,10 @@ def _notes(warehouse: Warehouse, benchmark: str, models: Sequence[str]) -> list[
         "question_map", "region_labels", "error_clusters", "cluster_labels", "hot_spots",
         "autocorrelation", "uncertainty", "leaderboard", "model_comparison",
     }  # fmt: skip
-    partitions = [Partition(benchmark), *(Partition(benchmark, one) for one in models)]
+    partitions: list[Partition] = [
+        BenchmarkPartition(benchmark),
+        *(SubmissionPartition(benchmark, one) for one in models),
+    ]
     notes = stale_notes(warehouse, settings, partitions, shown)
     left_out = sorted(
         {one.model for one in warehouse.submissions() if one.benchmark == benchmark} - set(models)
@@ -266,7 +269,7 @@ def _questions(
 ) -> dict[str, dict[str, Any]]:
     rows = warehouse.read(
         QUESTIONS,
-        Partition(benchmark),
+        BenchmarkPartition(benchmark),
         columns=["question_id", "subject", "question", "choices", "gold"],
     ).to_pylist()
     rows = [row for row in rows if row["question_id"] in question_map.position_of]
@@ -318,7 +321,7 @@ def map_places(
 
 def _model(
     warehouse: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     question_map: QuestionMap,
     questions: Mapping[str, Any],
     chosen: Any,
@@ -369,7 +372,7 @@ def _model(
 
 
 def _scales(
-    warehouse: Warehouse, partition: Partition, question_map: QuestionMap, alpha: float
+    warehouse: Warehouse, partition: SubmissionPartition, question_map: QuestionMap, alpha: float
 ) -> list[dict[str, Any]]:
     """Return the local statistics at each scale, as columns over the map's points.
 
@@ -415,7 +418,7 @@ def _scales(
 
 
 def _clusters(
-    warehouse: Warehouse, partition: Partition, row_of: Mapping[str, int]
+    warehouse: Warehouse, partition: SubmissionPartition, row_of: Mapping[str, int]
 ) -> dict[str, Any]:
     """Return the labels of the clusters, and of each error the number of its smallest cluster."""
     labels = read_if_there(warehouse, CLUSTER_LABELS, partition).to_pylist()
@@ -452,7 +455,7 @@ def _clusters(
 
 def _exemplar_responses(
     warehouse: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     row_of: Mapping[str, int],
     labels: Sequence[Mapping[str, Any]],
 ) -> dict[str, str]:
@@ -473,7 +476,7 @@ def _exemplar_responses(
 
 
 def _hot_regions(
-    warehouse: Warehouse, partition: Partition, question_map: QuestionMap
+    warehouse: Warehouse, partition: SubmissionPartition, question_map: QuestionMap
 ) -> list[dict[str, Any]]:
     chosen = [
         "basis", "rank", "region_id", "label", "key_phrases", "size", "errors", "rate", "low",
@@ -493,7 +496,7 @@ def _hot_regions(
 
 
 def _signatures(
-    warehouse: Warehouse, partition: Partition, models: Sequence[str]
+    warehouse: Warehouse, partition: BenchmarkPartition, models: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return a level's models and regions, in an order that shows blocks, and its cells."""
     rows = [
@@ -539,7 +542,7 @@ def _deviation(cell: Mapping[str, Any] | None) -> float:
 
 
 def _comparisons(
-    warehouse: Warehouse, partition: Partition, models: Sequence[str]
+    warehouse: Warehouse, partition: BenchmarkPartition, models: Sequence[str]
 ) -> dict[str, Any]:
     """Return the pairs that were compared, each with its regions."""
     pairs = read_if_there(warehouse, MODEL_PAIRS, partition).to_pylist()

@@ -31,7 +31,7 @@ from errclust_pipeline.report.plots import NO_LAYOUT
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import HOT_SPOTS, QUESTION_MAP, QUESTIONS, REGION_LABELS
 from errclust_pipeline.views import marks
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.storage import Storage
 from errclust_pipeline.warehouse.warehouse import Warehouse
@@ -73,7 +73,7 @@ def explorer_table(
     ReportError
         If it has no layout, or a model was not asked this benchmark.
     """
-    partition = Partition(benchmark)
+    partition = BenchmarkPartition(benchmark)
     known = models_of(warehouse, benchmark)
     for model in models or ():
         if model not in known:
@@ -104,7 +104,7 @@ def explorer_table(
     wrong = np.zeros_like(asked)
     by_model: dict[str, Any] = {}
     for model in models or known:
-        own = Partition(benchmark, model)
+        own = SubmissionPartition(benchmark, model)
         errors = marks.read_marks(warehouse, own, question_map, known_only=True).errors
         asked += ~np.isnan(errors)
         wrong += errors == 1
@@ -215,7 +215,9 @@ def atlas(
 def region_labels_on_the_map(warehouse: Warehouse, benchmark: str) -> pa.Table:
     """Return the names of regions with where to write them, in the atlas's form."""
     rows = warehouse.read(
-        REGION_LABELS, Partition(benchmark), columns=["region_id", "label", "level", "size"]
+        REGION_LABELS,
+        BenchmarkPartition(benchmark),
+        columns=["region_id", "label", "level", "size"],
     ).to_pylist()
     layout = marks.read_layout(warehouse, benchmark).dropna(subset=["region_id"])
     found = []
@@ -257,7 +259,7 @@ def _named(names: dict[str, str], region: str | None) -> str | None:
     return None if region is None else f"{region} {names.get(region, '')}".strip()
 
 
-def _neighbours(warehouse: Warehouse, partition: Partition) -> pa.Array:
+def _neighbours(warehouse: Warehouse, partition: BenchmarkPartition) -> pa.Array:
     """Return of each row its nearest others, in the atlas's form."""
     rows = warehouse.read(
         QUESTION_MAP, partition,
@@ -276,7 +278,9 @@ def _neighbours(warehouse: Warehouse, partition: Partition) -> pa.Array:
     )
 
 
-def _hot_spots(warehouse: Warehouse, own: Partition, ids: Sequence[str]) -> dict[str, Any]:
+def _hot_spots(
+    warehouse: Warehouse, own: SubmissionPartition, ids: Sequence[str]
+) -> dict[str, Any]:
     """Return a model's columns of local statistics; none if they were not computed."""
     if warehouse.provenance(HOT_SPOTS, own) is None:
         return {}

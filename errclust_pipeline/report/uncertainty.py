@@ -17,7 +17,7 @@ from errclust_pipeline.tables import (
 )
 from errclust_pipeline.views.likelihoods import read_option_probabilities
 from errclust_pipeline.vocabulary import CORNERS, MEAN
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _LARGEST_SET = 25.4
@@ -25,7 +25,7 @@ _LARGEST_SET = 25.4
 
 
 def uncertainty_of_model(
-    warehouse: Warehouse, partition: Partition, question_map: QuestionMap, alpha: float
+    warehouse: Warehouse, partition: SubmissionPartition, question_map: QuestionMap, alpha: float
 ) -> dict[str, Any]:
     """Return a model's uncertainty as the page reads it.
 
@@ -85,7 +85,9 @@ def uncertainty_of_model(
     }
 
 
-def _why_not(warehouse: Warehouse, partition: Partition, question_map: QuestionMap) -> str:
+def _why_not(
+    warehouse: Warehouse, partition: SubmissionPartition, question_map: QuestionMap
+) -> str:
     try:
         read_option_probabilities(warehouse, partition, question_map)
     except NoOptionProbabilitiesError as error:

@@ -58,7 +58,12 @@ from errclust_pipeline.tables import (
     UNCERTAINTY_SUMMARY,
     Table,
 )
-from errclust_pipeline.warehouse.keys import BattleSet, Partition
+from errclust_pipeline.warehouse.keys import (
+    BattleSetPartition,
+    BenchmarkPartition,
+    Partition,
+    SubmissionPartition,
+)
 from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse, WarehouseError
 
@@ -101,7 +106,7 @@ ERROR_TABLE = Stage(
     (ERRORS,),
     ("raw_results",),
     "2",
-    lambda settings, partition: settings.for_benchmark(partition.benchmark).errors.model_dump(),
+    lambda settings, partition: settings.for_benchmark(partition.collection).errors.model_dump(),
 )
 ERROR_EMBEDDINGS_STAGE = Stage(
     "error_embeddings",
@@ -116,7 +121,7 @@ ERROR_CLUSTERS_STAGE = Stage(
     ("error_embeddings",),
     "2",
     lambda settings, partition: dataclasses.asdict(
-        settings.for_benchmark(partition.benchmark).clustering
+        settings.for_benchmark(partition.collection).clustering
     ),
 )
 
@@ -131,7 +136,7 @@ def _label_settings(settings: Settings, _: Partition) -> Mapping[str, Any]:
 
 
 def _diagnosis_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]:
-    wanted = settings.for_benchmark(partition.benchmark).diagnosis
+    wanted = settings.for_benchmark(partition.collection).diagnosis
     if settings.language_model.model is None or not wanted.share:
         return {"written_by": None}
     return {**_label_settings(settings, partition), **wanted.model_dump()}
@@ -143,7 +148,7 @@ def _diagnosis_cluster_settings(settings: Settings, partition: Partition) -> Map
     return {
         **_label_settings(settings, partition),
         "embedder": settings.embedding.identity,
-        **dataclasses.asdict(settings.for_benchmark(partition.benchmark).clustering),
+        **dataclasses.asdict(settings.for_benchmark(partition.collection).clustering),
     }
 
 
@@ -157,7 +162,7 @@ CLUSTER_LABELS_STAGE = Stage(
 
 
 def _map_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]:
-    own = settings.for_benchmark(partition.benchmark)
+    own = settings.for_benchmark(partition.collection)
     return {
         "embedder": settings.embedding.identity,
         **dataclasses.asdict(own.map),
@@ -167,7 +172,7 @@ def _map_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]
 
 def _statistics_settings(*names: str) -> Callable[[Settings, Partition], Mapping[str, Any]]:
     return lambda settings, partition: settings.for_benchmark(
-        partition.benchmark
+        partition.collection
     ).statistics.model_dump(include=set(names))
 
 
@@ -235,7 +240,7 @@ MODEL_COMPARISON_STAGE = Stage(
 
 
 def _selection_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]:
-    own = settings.for_benchmark(partition.benchmark)
+    own = settings.for_benchmark(partition.collection)
     return {
         "embedder": settings.embedding.identity,
         "leave_out_artefacts": own.statistics.leave_out_artefacts,
@@ -319,6 +324,8 @@ def provenance(
         If something it reads does not exist.
     """
     if not stage.upstream:
+        if isinstance(partition, BenchmarkPartition):
+            raise TypeError(f"{stage.asset} reads a submission, and {partition} is a benchmark")
         submission, _ = warehouse.submission(partition)
         inputs = {
             "submission": submission.revision,
@@ -331,31 +338,32 @@ def provenance(
         gathered = [] if stage.by_model else [one for one in sources if one.by_model]
         needed = [one for one in gathered if one.asset not in stage.of_some]
         models = (
-            models_of(warehouse, partition.benchmark, [source.table for source in needed])
+            models_of(warehouse, partition.collection, [source.table for source in needed])
             if needed
             else []
         )
+        where: dict[str, Partition]
         for source in sources:
             if source in gathered:
                 where = {
-                    f"{source.asset}|{name}": Partition(partition.benchmark, name)
+                    f"{source.asset}|{name}": SubmissionPartition(partition.collection, name)
                     for name in models
                 }
             elif source.by_model:
                 where = {source.asset: partition}
             else:
-                where = {source.asset: Partition(partition.benchmark)}
+                where = {source.asset: BenchmarkPartition(partition.collection)}
             found = {name: warehouse.provenance(source.table, one) for name, one in where.items()}
             versions = {name: one.data_version for name, one in found.items() if one is not None}
             if not versions and source.asset not in stage.of_some:
                 raise WarehouseError(
                     f"{stage.asset} of {partition} needs {source.asset}, which does not exist: "
                     "materialise it first, or run "
-                    f"`errclust run --benchmark {partition.benchmark}`"
+                    f"`errclust run --benchmark {partition.collection}`"
                 )
             inputs |= versions
     if stage.uses_other_models:
-        inputs["number_of_models"] = _doublings(len(models_of(warehouse, partition.benchmark)))
+        inputs["number_of_models"] = _doublings(len(models_of(warehouse, partition.collection)))
     # As it is read back from a file: lists, not tuples.
     chosen = json.loads(json.dumps(dict(stage.settings(settings, partition))))
     content = json.dumps(
@@ -392,9 +400,9 @@ def status(warehouse: Warehouse, settings: Settings, partition: Partition) -> di
     """
     found: dict[str, Status] = {}
     for stage in STAGES:
-        if stage.by_model != bool(partition.model):
+        if stage.by_model != isinstance(partition, SubmissionPartition):
             continue
-        if (stage in BATTLE_STAGES) != isinstance(partition, BattleSet):
+        if (stage in BATTLE_STAGES) != isinstance(partition, BattleSetPartition):
             continue
         found[stage.asset] = stage_status(stage, warehouse, settings, partition, found)
     return found

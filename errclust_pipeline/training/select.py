@@ -22,7 +22,7 @@ from errclust_pipeline.training.export import export_examples, export_specificat
 from errclust_pipeline.training.pool import TrainingExample, TrainingPool, read_pool
 from errclust_pipeline.views.demand import ChosenCandidates, ModelDemand, choose, read_demand
 from errclust_pipeline.views.marks import read_region_names
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class SelectedExamples:
 
     Attributes
     ----------
-    partition : Partition
+    partition : SubmissionPartition
     chosen : ChosenCandidates
     model : ModelDemand
     pool : TrainingPool or None
@@ -48,7 +48,7 @@ class SelectedExamples:
         The ids that the model's results give the questions.
     """
 
-    partition: Partition
+    partition: SubmissionPartition
     chosen: ChosenCandidates
     model: ModelDemand
     budget: int
@@ -173,7 +173,7 @@ def read_given_pool(pool: str, columns: Mapping[str, str], split: str | None) ->
 
 def select_examples(
     store: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     settings: Settings,
     embedder: EmbeddingModel,
     budget: int,
@@ -197,7 +197,7 @@ def select_examples(
     model = read_demand(store, partition, settings.for_benchmark(partition.benchmark))
     questions = store.read(
         QUESTIONS,
-        Partition(partition.benchmark),
+        BenchmarkPartition(partition.benchmark),
         columns=["question_id", "question", "text_id", "text"],
     ).to_pylist()
     known = {row["question_id"]: row for row in questions}

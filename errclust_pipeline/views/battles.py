@@ -19,7 +19,7 @@ from errclust_pipeline.analysis.ratings import (
 )
 from errclust_pipeline.tables import BATTLES, PROMPT_MAP
 from errclust_pipeline.vocabulary import JUDGE_KINDS
-from errclust_pipeline.warehouse.keys import BattleSet
+from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Verdicts:
         return found
 
 
-def read_prompt_map(store: Warehouse, battle_set: BattleSet) -> QuestionMap:
+def read_prompt_map(store: Warehouse, battle_set: BattleSetPartition) -> QuestionMap:
     """Read the map of a battle set's prompts.
 
     Raises
@@ -99,7 +99,7 @@ def read_prompt_map(store: Warehouse, battle_set: BattleSet) -> QuestionMap:
 
 
 def read_verdicts(
-    store: Warehouse, battle_set: BattleSet, prompts: QuestionMap, responses: bool = False
+    store: Warehouse, battle_set: BattleSetPartition, prompts: QuestionMap, responses: bool = False
 ) -> dict[str, Verdicts]:
     """Read a battle set by kind of judge; kinds without a battle are left out.
 

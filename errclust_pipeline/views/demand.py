@@ -34,7 +34,7 @@ from errclust_pipeline.analysis.selection import (
 from errclust_pipeline.settings import BenchmarkSettings
 from errclust_pipeline.tables import HOT_SPOTS, QUESTIONS, RESPONSES, SUSPECTED_FAULTS
 from errclust_pipeline.views.marks import read_map, read_marks, read_option_counts, reference_models
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ class ModelDemand:
         return np.flatnonzero(self.demand.weight > 0)
 
 
-def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSettings) -> ModelDemand:
+def read_demand(
+    store: Warehouse, partition: SubmissionPartition, chosen: BenchmarkSettings
+) -> ModelDemand:
     """Read what a model's errors ask for.
 
     Only errors of the development split make demand. Difficulty and suspicion are told from all
@@ -93,7 +95,7 @@ def read_demand(store: Warehouse, partition: Partition, chosen: BenchmarkSetting
     correct, answers, guesses = [], [], []
     for model in models:
         right, given, guessed = _read_answers(
-            store, Partition(partition.benchmark, model), question_map
+            store, SubmissionPartition(partition.benchmark, model), question_map
         )
         correct.append(right)
         answers.append(given)
@@ -158,7 +160,7 @@ def read_suspected_faults(store: Warehouse, benchmark: str) -> list[dict[str, An
             if row["probability"] > known["probability"]:
                 found[row["question_id"]] = row
     columns = ["question_id", "subject", "question", "choices"]
-    for row in store.read(QUESTIONS, Partition(benchmark), columns=columns).to_pylist():
+    for row in store.read(QUESTIONS, BenchmarkPartition(benchmark), columns=columns).to_pylist():
         if row["question_id"] in found:
             found[row["question_id"]] |= row
     return sorted(
@@ -257,7 +259,7 @@ def _at(demand: Demand, rows: npt.NDArray[np.int64]) -> Demand:
 
 
 def _read_answers(
-    store: Warehouse, partition: Partition, question_map: QuestionMap
+    store: Warehouse, partition: SubmissionPartition, question_map: QuestionMap
 ) -> tuple[npt.NDArray[np.float64], list[Answer | None], npt.NDArray[np.bool_]]:
     """Return whether a model was right on each question of the map, its answers, and guesses."""
     table = store.read(
@@ -288,7 +290,7 @@ def _read_answers(
 
 
 def _read_hot_q(
-    store: Warehouse, partition: Partition, question_map: QuestionMap
+    store: Warehouse, partition: SubmissionPartition, question_map: QuestionMap
 ) -> npt.NDArray[np.float64]:
     """Return the q value of more errors around each question than difficulty explains.
 
@@ -308,7 +310,7 @@ def _read_hot_q(
 
 def _suspects(
     store: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     question_map: QuestionMap,
     errors: npt.NDArray[np.float64],
     faults: SuspectedFaults,
@@ -319,7 +321,9 @@ def _suspects(
     if not found:
         return []
     table = store.read(
-        QUESTIONS, Partition(partition.benchmark), columns=["question_id", "choices", "gold"]
+        QUESTIONS,
+        BenchmarkPartition(partition.benchmark),
+        columns=["question_id", "choices", "gold"],
     )
     known = {row["question_id"]: row for row in table.to_pylist()}
     suspects = []

@@ -19,7 +19,7 @@ from errclust_pipeline.analysis.diagnosis import (
 from errclust_pipeline.analysis.language import Prompt
 from errclust_pipeline.settings import DiagnosisSettings
 from errclust_pipeline.tables import ERRORS, QUESTION_MAP, RESPONSES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
@@ -47,7 +47,7 @@ class ErrorsToDiagnose:
 
 
 def errors_to_diagnose(
-    store: Warehouse, partition: Partition, wanted: DiagnosisSettings, prompt_tokens: int
+    store: Warehouse, partition: SubmissionPartition, wanted: DiagnosisSettings, prompt_tokens: int
 ) -> ErrorsToDiagnose:
     """Draw a sample of a model's errors over the map's regions, and write the prompts.
 
@@ -58,7 +58,7 @@ def errors_to_diagnose(
     """
     errors = store.read(ERRORS, partition).to_pandas()
     places = store.read(
-        QUESTION_MAP, Partition(partition.benchmark), columns=["question_id", "region_id"]
+        QUESTION_MAP, BenchmarkPartition(partition.benchmark), columns=["question_id", "region_id"]
     ).to_pydict()
     region_of = {
         question: region.split(".")[0] if region is not None else None
@@ -99,7 +99,7 @@ def errors_to_diagnose(
 
 
 def _right_responses(
-    store: Warehouse, partition: Partition, questions: list[str]
+    store: Warehouse, partition: SubmissionPartition, questions: list[str]
 ) -> dict[str, tuple[Any, Any]]:
     """Return for each question a model that was right and wrote something, and what it wrote.
 
@@ -113,7 +113,7 @@ def _right_responses(
     for model in others:
         rows = store.read(
             RESPONSES,
-            Partition(partition.benchmark, model),
+            SubmissionPartition(partition.benchmark, model),
             columns=["question_id", "response"],
             filters=pc.field("correct")
             & pc.field("response").is_valid()

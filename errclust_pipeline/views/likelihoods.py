@@ -21,7 +21,7 @@ from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import RESPONSES, UNCERTAINTY_SUMMARY
 from errclust_pipeline.views.marks import read_map, read_phrases, read_region_names
 from errclust_pipeline.vocabulary import MEAN
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _COLUMNS = (
@@ -33,7 +33,7 @@ UNCERTAINTY_OF_A_MODEL = ("confidence", "calibration_error", "set_size", "covera
 
 
 def read_option_probabilities(
-    store: Warehouse, partition: Partition, question_map: QuestionMap
+    store: Warehouse, partition: SubmissionPartition, question_map: QuestionMap
 ) -> tuple[OptionProbabilities, npt.NDArray[np.int64]]:
     """Read how likely a model finds each option, onto the map.
 
@@ -84,7 +84,7 @@ def read_uncertainty_of_models(
     """
     found = {}
     for model in models:
-        partition = Partition(benchmark, model)
+        partition = SubmissionPartition(benchmark, model)
         if store.provenance(UNCERTAINTY_SUMMARY, partition) is None:
             continue
         for row in store.read(UNCERTAINTY_SUMMARY, partition).to_pylist():
@@ -94,7 +94,7 @@ def read_uncertainty_of_models(
 
 
 def uncertainty_of(
-    store: Warehouse, partition: Partition, settings: Settings, alpha: float | None = None
+    store: Warehouse, partition: SubmissionPartition, settings: Settings, alpha: float | None = None
 ) -> tuple[OptionProbabilities, Uncertainty]:
     """Measure a model's uncertainty on the map of its benchmark.
 

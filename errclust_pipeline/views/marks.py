@@ -24,7 +24,7 @@ from errclust_pipeline.tables import (
     RESPONSES,
     Table,
 )
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
@@ -61,7 +61,7 @@ class ModelMarks:
 
 
 def _data_version(store: Warehouse, table: Table, benchmark: str) -> str:
-    made_from = store.provenance(table, Partition(benchmark))
+    made_from = store.provenance(table, BenchmarkPartition(benchmark))
     return made_from.data_version if made_from is not None else ""
 
 
@@ -78,13 +78,13 @@ def read_map(store: Warehouse, benchmark: str) -> QuestionMap:
 
 @lru_cache(maxsize=2)
 def _read_map(root: str, benchmark: str, version: str) -> QuestionMap:  # noqa: ARG001
-    rows = Warehouse(root).read(QUESTION_MAP, Partition(benchmark))
+    rows = Warehouse(root).read(QUESTION_MAP, BenchmarkPartition(benchmark))
     return QuestionMap.from_table(rows.to_pandas())
 
 
 def read_marks(
     store: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     question_map: QuestionMap,
     without_artefacts: bool = False,
     known_only: bool = False,
@@ -139,7 +139,7 @@ def _on_map(rows: pa.Table, question_map: QuestionMap) -> pa.BooleanArray:
 
 
 def reference_models(
-    store: Warehouse, partition: Partition, most: int = _MOST_REFERENCE_MODELS
+    store: Warehouse, partition: SubmissionPartition, most: int = _MOST_REFERENCE_MODELS
 ) -> list[str]:
     """Return the other models of a benchmark, or an even spread of them if they are many."""
     others = [name for name in models_of(store, partition.benchmark) if name != partition.model]
@@ -151,7 +151,7 @@ def reference_models(
 
 def read_expected(
     store: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     question_map: QuestionMap,
     own: ModelMarks,
     without_artefacts: bool = False,
@@ -166,7 +166,7 @@ def read_expected(
 
 def read_error_matrix(
     store: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     question_map: QuestionMap,
     own: ModelMarks,
     without_artefacts: bool = False,
@@ -180,7 +180,7 @@ def read_error_matrix(
     """
     matrix = [own.errors]
     for name in reference_models(store, partition):
-        other = Partition(partition.benchmark, name)
+        other = SubmissionPartition(partition.benchmark, name)
         found = read_marks(store, other, question_map, without_artefacts, known_only=True)
         matrix.append(found.errors)
     return np.stack(matrix)
@@ -188,7 +188,7 @@ def read_error_matrix(
 
 def read_answers(
     store: Warehouse,
-    partition: Partition,
+    partition: SubmissionPartition,
     question_map: QuestionMap,
     without_artefacts: bool = False,
 ) -> ModelAnswers:
@@ -213,7 +213,7 @@ def read_option_counts(
     store: Warehouse, benchmark: str, question_map: QuestionMap
 ) -> list[int | None]:
     """Return how many options each question has; None where it is open."""
-    rows = store.read(QUESTIONS, Partition(benchmark), columns=["question_id", "choices"])
+    rows = store.read(QUESTIONS, BenchmarkPartition(benchmark), columns=["question_id", "choices"])
     counts: Mapping[str, int] = {
         row["question_id"]: len(row["choices"]) for row in rows.to_pylist() if row["choices"]
     }
@@ -222,13 +222,13 @@ def read_option_counts(
 
 def read_region_names(store: Warehouse, benchmark: str) -> dict[str, str]:
     """Return the name of each region of a benchmark's map."""
-    rows = store.read(REGION_LABELS, Partition(benchmark), columns=["region_id", "label"])
+    rows = store.read(REGION_LABELS, BenchmarkPartition(benchmark), columns=["region_id", "label"])
     return dict(zip(rows["region_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
 
 
 def read_region_names_if_there(store: Warehouse, benchmark: str) -> dict[str, str]:
     """Return the name of each region; none if they were not named yet."""
-    if store.provenance(REGION_LABELS, Partition(benchmark)) is None:
+    if store.provenance(REGION_LABELS, BenchmarkPartition(benchmark)) is None:
         return {}
     return read_region_names(store, benchmark)
 
@@ -239,7 +239,7 @@ def read_layout(store: Warehouse, benchmark: str) -> pd.DataFrame:
     Places are null if the map was not laid out.
     """
     columns = ["question_id", "region_id", "stands_for_itself", "x", "y"]
-    rows = store.read(QUESTION_MAP, Partition(benchmark), columns=columns)
+    rows = store.read(QUESTION_MAP, BenchmarkPartition(benchmark), columns=columns)
     own = rows.filter(rows["stands_for_itself"]).drop_columns(["stands_for_itself"])
     layout: pd.DataFrame = own.to_pandas()
     return layout
@@ -257,7 +257,7 @@ def read_phrases(
 @lru_cache(maxsize=1)
 def _read_phrases(root: str, benchmark: str, version: str) -> dict[str, tuple[str, ...]]:  # noqa: ARG001
     rows = Warehouse(root).read(
-        QUESTIONS, Partition(benchmark), columns=["question_id", "question"]
+        QUESTIONS, BenchmarkPartition(benchmark), columns=["question_id", "question"]
     )
     return {
         name: tuple(phrases_of(question))
@@ -265,7 +265,7 @@ def _read_phrases(root: str, benchmark: str, version: str) -> dict[str, tuple[st
     }
 
 
-def read_hot_regions(store: Warehouse, partition: Partition) -> list[dict[str, Any]]:
+def read_hot_regions(store: Warehouse, partition: SubmissionPartition) -> list[dict[str, Any]]:
     """Return a model's hot regions, each with the other models for which it is hot as well.
 
     Returns
@@ -276,7 +276,7 @@ def read_hot_regions(store: Warehouse, partition: Partition) -> list[dict[str, A
     """
     others: dict[str, list[dict[str, Any]]] = {}
     for model in reference_models(store, partition):
-        where = Partition(partition.benchmark, model)
+        where = SubmissionPartition(partition.benchmark, model)
         if store.provenance(HOT_REGIONS, where) is not None:
             found = store.read(HOT_REGIONS, where, columns=["basis", "question_ids"])
             others[model] = found.to_pylist()

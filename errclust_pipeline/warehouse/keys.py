@@ -24,6 +24,7 @@ import re
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 MAX_KEY_LENGTH = 150
 _HASH_MARK = "~~"
@@ -122,38 +123,83 @@ def is_key(text: str) -> bool:
 
 
 @dataclass(frozen=True, order=True)
-class Partition:
-    """One benchmark and one model, by their keys: the unit in which most tables are kept.
-
-    What all models of a benchmark share is kept under the benchmark alone: ``model`` is empty then.
-    """
+class SubmissionPartition:
+    """One model's results on one benchmark, by their keys: the unit of most tables."""
 
     benchmark: str
-    model: str = ""
+    model: str
 
     @classmethod
-    def of_names(cls, benchmark: str, model: str) -> Partition:
+    def of_names(cls, benchmark: str, model: str) -> SubmissionPartition:
         """Encode the true names of a benchmark and a model."""
         return cls(encode_key(benchmark), encode_key(model))
 
+    @property
+    def collection(self) -> str:
+        """The key of the benchmark."""
+        return self.benchmark
+
     def __str__(self) -> str:
-        """Return the form Dagster shows: ``benchmark|model``, or the benchmark."""
-        return f"{self.benchmark}|{self.model}" if self.model else self.benchmark
+        """Return the form that Dagster shows, ``benchmark|model``."""
+        return f"{self.benchmark}|{self.model}"
 
 
 @dataclass(frozen=True, order=True)
-class BattleSet(Partition):
-    """A battle set by its key: battles among any number of models, over a set of prompts.
+class BenchmarkPartition:
+    """One benchmark, by its key: what all of its models share."""
 
-    Its key stands where a benchmark's would, so that prompts can be mapped like questions.
-    """
+    benchmark: str
+
+    @property
+    def collection(self) -> str:
+        """The key of the benchmark."""
+        return self.benchmark
+
+    def __str__(self) -> str:
+        """Return the benchmark's key."""
+        return self.benchmark
+
+
+@dataclass(frozen=True, order=True)
+class BattleSetPartition:
+    """One battle set, by its key: battles among any number of models, over a set of prompts."""
+
+    name: str
 
     @classmethod
-    def of_name(cls, name: str) -> BattleSet:
+    def of_name(cls, name: str) -> BattleSetPartition:
         """Encode the true name of a battle set."""
         return cls(encode_key(name))
 
+    @property
+    def collection(self) -> str:
+        """The key of the battle set."""
+        return self.name
 
-def benchmarks_of(partitions: Iterable[Partition]) -> list[Partition]:
-    """Return the partitions of the benchmarks that models' partitions belong to, sorted."""
-    return [Partition(name) for name in sorted({one.benchmark for one in partitions if one.model})]
+    def __str__(self) -> str:
+        """Return the battle set's key."""
+        return self.name
+
+
+RecordedPartition: TypeAlias = SubmissionPartition | BattleSetPartition
+"""A partition that was ingested: a submission or a battle set."""
+
+ResultsPartition: TypeAlias = SubmissionPartition | BenchmarkPartition
+"""A partition of a benchmark's results, of one model or shared by all models."""
+
+Partition: TypeAlias = SubmissionPartition | BenchmarkPartition | BattleSetPartition
+"""Any unit in which tables are kept.
+
+Each has a `collection`: the key of the set of questions or prompts that it is about, which is a
+benchmark or a battle set. Settings by benchmark and the folders of tables go by it.
+"""
+
+
+def benchmarks_of(partitions: Iterable[Partition]) -> list[BenchmarkPartition]:
+    """Return the benchmarks that the submissions among some partitions belong to, sorted."""
+    benchmarks = {
+        partition.benchmark
+        for partition in partitions
+        if isinstance(partition, SubmissionPartition)
+    }
+    return [BenchmarkPartition(benchmark) for benchmark in sorted(benchmarks)]

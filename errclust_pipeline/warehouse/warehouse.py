@@ -42,7 +42,14 @@ from errclust_pipeline.tables import (
     TABLES,
     Table,
 )
-from errclust_pipeline.warehouse.keys import BattleSet, Partition, encode_key
+from errclust_pipeline.warehouse.keys import (
+    BattleSetPartition,
+    BenchmarkPartition,
+    Partition,
+    RecordedPartition,
+    SubmissionPartition,
+    encode_key,
+)
 from errclust_pipeline.warehouse.storage import Storage, hive_folder, hive_values
 
 _METADATA_PREFIX = "errclust."
@@ -145,7 +152,7 @@ class Warehouse:
 
     def __init__(self, root: str) -> None:
         self.storage = Storage(root)
-        self._listings: dict[str, list[Partition]] | None = None
+        self._listings: dict[str, list[SubmissionPartition]] | None = None
 
     # Submissions -------------------------------------------------------------------------------
 
@@ -166,7 +173,7 @@ class Warehouse:
         known.pop("withdrawn", None)
         return known != record
 
-    def mark_withdrawn(self, partition: Partition) -> bool:
+    def mark_withdrawn(self, partition: RecordedPartition) -> bool:
         """Note that a submission's files were taken away; its tables stay until it is forgotten.
 
         Recording it again takes the mark away.
@@ -183,12 +190,12 @@ class Warehouse:
         self._write_record(path, known | {"withdrawn": True})
         return True
 
-    def is_withdrawn(self, partition: Partition) -> bool:
+    def is_withdrawn(self, partition: RecordedPartition) -> bool:
         """Whether a submission is marked as withdrawn."""
         record = self._read_record_or_nothing(self._submission_path(partition))
         return bool(record.get("withdrawn", False))
 
-    def forget(self, partition: Partition) -> int:
+    def forget(self, partition: RecordedPartition) -> int:
         """Remove a submission, with the copies of its files, and its tables.
 
         What the models of its benchmark share goes with the last of them.
@@ -198,16 +205,17 @@ class Warehouse:
         int
             Tables of which something was removed.
         """
-        others = [one for one in self.submissions() if one.benchmark == partition.benchmark]
-        shared = [Partition(partition.benchmark)] if others == [partition] else []
-        if isinstance(partition, BattleSet):
+        if isinstance(partition, BattleSetPartition):
             paths = [self.path(table, partition) for table in BATTLE_TABLES]
         else:
+            benchmark = BenchmarkPartition(partition.benchmark)
+            is_last = [
+                other for other in self.submissions() if other.benchmark == benchmark.benchmark
+            ] == [partition]
             paths = [
-                self.path(table, where)
+                self.path(table, partition if table.by_model else benchmark)
                 for table in TABLES.values()
-                if table not in BATTLE_TABLES
-                for where in ([partition] if table.by_model else shared)
+                if table not in BATTLE_TABLES and (table.by_model or is_last)
             ]
         paths += map(_set_aside, list(paths))
         paths = [path for path in paths if self.storage.exists(path)]
@@ -238,7 +246,7 @@ class Warehouse:
     def _write_record(self, path: str, record: Mapping[str, Any]) -> None:
         self.storage.write_text(path, json.dumps(record, sort_keys=True, indent=2) + "\n")
 
-    def submission(self, partition: Partition) -> tuple[Submission, str]:
+    def submission(self, partition: RecordedPartition) -> tuple[Submission, str]:
         """Return the submission recorded for a partition and its files' fingerprint.
 
         Raises
@@ -248,27 +256,32 @@ class Warehouse:
         """
         record = self._read_record(self._submission_path(partition))
         if not record:
-            what = f"model {partition.model} on benchmark" if partition.model else "battle set"
+            what = (
+                f"battle set {partition.name}"
+                if isinstance(partition, BattleSetPartition)
+                else f"model {partition.model} on benchmark {partition.benchmark}"
+            )
             raise WarehouseError(
-                f"nothing was ingested for {what} {partition.benchmark}: run `errclust ingest` on "
-                "its files first"
+                f"nothing was ingested for {what}: run `errclust ingest` on its files first"
             )
         fingerprint = record.pop("files_fingerprint")
         record.pop("withdrawn", None)
         return Submission.from_json(json.dumps(record)), fingerprint
 
-    def has_submission(self, partition: Partition) -> bool:
+    def has_submission(self, partition: RecordedPartition) -> bool:
         """Whether a submission was ingested for a partition."""
         return self.storage.exists(self._submission_path(partition))
 
-    def submissions(self) -> list[Partition]:
+    def submissions(self) -> list[SubmissionPartition]:
         """Return the partitions that have a submission, sorted."""
-        return _partitions(self.storage.glob("submissions/benchmark=*/model=*/submission.json"))
+        return _submissions_in(self.storage.glob("submissions/benchmark=*/model=*/submission.json"))
 
-    def battle_sets(self) -> list[BattleSet]:
+    def battle_sets(self) -> list[BattleSetPartition]:
         """Return the battle sets that were ingested, sorted."""
         paths = self.storage.glob("submissions/battle_set=*/submission.json")
-        return sorted(BattleSet(hive_values(path.split("/")[-2])["battle_set"]) for path in paths)
+        return sorted(
+            BattleSetPartition(hive_values(path.split("/")[-2])["battle_set"]) for path in paths
+        )
 
     def known_key(self, dimension: str, name: str) -> str:
         """Return the key of a benchmark or a model that was ingested, by its key or true name.
@@ -283,8 +296,12 @@ class Warehouse:
         WarehouseError
             If there is none; the message names those that it could be.
         """
-        partitions: list[Partition] = [*self.submissions(), *self.battle_sets()]
-        known = sorted({getattr(one, dimension) for one in partitions} - {""})
+        if dimension == "model":
+            keys = {submission.model for submission in self.submissions()}
+        else:
+            keys = {submission.benchmark for submission in self.submissions()}
+            keys |= {battle_set.name for battle_set in self.battle_sets()}
+        known = sorted(keys)
         for candidate in (name, encode_key(name)):
             if candidate in known:
                 return candidate
@@ -292,27 +309,38 @@ class Warehouse:
         listed = ", ".join(close) if close else "none: nothing was ingested yet"
         raise WarehouseError(f"there is no {dimension} {name!r}. Known here: {listed}")
 
-    def _submission_path(self, partition: Partition) -> str:
+    def _submission_path(self, partition: RecordedPartition) -> str:
         return self.storage.path("submissions", submission_folder(partition), "submission.json")
 
     # Tables ------------------------------------------------------------------------------------
 
     def path(self, table: Table, partition: Partition) -> str:
         """Return the full path of a partition's file."""
-        return self.storage.path("lake", table.name, _folder(partition, table), "part-0.parquet")
+        return self.storage.path("lake", table.name, _folder(table, partition), "part-0.parquet")
 
-    def partitions(self, table: Table, benchmark: str | None = None) -> list[Partition]:
-        """Return the partitions that a table has, of one benchmark if given (by key), sorted."""
-        folders = (
+    def partitions(self, table: Table, benchmark: str | None = None) -> list[SubmissionPartition]:
+        """List the partitions of a table that is kept by model, sorted.
+
+        Parameters
+        ----------
+        benchmark : str, optional
+            Key of the only benchmark to list.
+
+        Raises
+        ------
+        ValueError
+            If all models of a benchmark share the table.
+        """
+        if not table.by_model:
+            raise ValueError(f"table {table.name} has no partition by model")
+        folder = (
             "benchmark=*" if benchmark is None else glob.escape(hive_folder(benchmark=benchmark))
         )
-        if table.by_model:
-            folders += "/model=*"
-        pattern = f"lake/{table.name}/{folders}/part-0.parquet"
+        pattern = f"lake/{table.name}/{folder}/model=*/part-0.parquet"
         if self._listings is None:
-            return _partitions(self.storage.glob(pattern))
+            return _submissions_in(self.storage.glob(pattern))
         if pattern not in self._listings:
-            self._listings[pattern] = _partitions(self.storage.glob(pattern))
+            self._listings[pattern] = _submissions_in(self.storage.glob(pattern))
         return list(self._listings[pattern])
 
     @contextmanager
@@ -381,7 +409,7 @@ class Warehouse:
         if not self.storage.exists(path):
             raise WarehouseError(
                 f"table {table.name} has nothing for {partition} yet: "
-                f"run `errclust run --benchmark {partition.benchmark}`"
+                f"run `errclust run --benchmark {partition.collection}`"
             )
         # By an open file, not by its name: pyarrow opens a name twice, for the footer and for the
         # rows, and a file that is replaced in between would be read as garbage.
@@ -397,11 +425,11 @@ class Warehouse:
                     raise WarehouseError(
                         f"table {table.name} of {partition} has no column {', '.join(lacking)}: it "
                         "was written by an earlier version of errclust; bring it up to date with "
-                        f"`errclust run --benchmark {partition.benchmark}`"
+                        f"`errclust run --benchmark {partition.collection}`"
                     ) from None
                 raise WarehouseError(
                     f"{path} is damaged ({error}): delete it and run `errclust run --benchmark "
-                    f"{partition.benchmark}`, which computes it again"
+                    f"{partition.collection}`, which computes it again"
                 ) from error
 
     def provenance(self, table: Table, partition: Partition) -> Provenance | None:
@@ -436,7 +464,7 @@ class Warehouse:
 
     def reject_counts(self, partition: Partition) -> tuple[int, int]:
         """Return how many of a submission's rows could not be used, and how many there were."""
-        of_battles = isinstance(partition, BattleSet)
+        of_battles = isinstance(partition, BattleSetPartition)
         tables = (BATTLE_REJECTS, BATTLES) if of_battles else (REJECTS, RESPONSES)
         rejects, usable = (self.count(table, partition) or 0 for table in tables)
         return rejects, rejects + usable
@@ -551,34 +579,35 @@ class Warehouse:
             f'NULL::{type_} AS "{name}"' for name, type_ in zip(names, types, strict=True)
         )
         no_rows = f"SELECT {columns} WHERE false"
-        if not self.partitions(table):
+        pattern = f"lake/{table.name}/{'*/' * len(keys)}part-0.parquet"
+        if not self.storage.glob(pattern):
             # A glob over no file is an error in DuckDB; a table that is still empty is not.
             return no_rows
         root = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in self.storage.url)
-        pattern = f"{root}/lake/{table.name}/{'*/' * len(keys)}part-0.parquet"
         columns = ", ".join(f'"{name}"' for name in names)
         # Nothing but column names of this project and a quoted path goes into the statement.
         key_types = ", ".join(f"'{key}': VARCHAR" for key in keys)
-        files = (
-            f"SELECT * FROM read_parquet({_literal(pattern)}, hive_partitioning = true, "  # noqa: S608
+        files = f"{root}/{pattern}"
+        rows = (
+            f"SELECT * FROM read_parquet({_literal(files)}, hive_partitioning = true, "  # noqa: S608
             f"hive_types = {{{key_types}}}, union_by_name = true)"
         )
         # Files that an earlier version wrote may lack a column, which is null there.
-        return f"SELECT {columns} FROM ({files} UNION ALL BY NAME {no_rows})"  # noqa: S608
+        return f"SELECT {columns} FROM ({rows} UNION ALL BY NAME {no_rows})"  # noqa: S608
 
 
-def partition_of_submission(submission: Submission) -> Partition:
+def partition_of_submission(submission: Submission) -> RecordedPartition:
     """Return the partition that a submission is recorded as; one without a model is of battles."""
     if submission.model:
-        return Partition.of_names(submission.benchmark, submission.model)
-    return BattleSet.of_name(submission.benchmark)
+        return SubmissionPartition.of_names(submission.benchmark, submission.model)
+    return BattleSetPartition.of_name(submission.benchmark)
 
 
-def submission_folder(partition: Partition) -> str:
+def submission_folder(partition: RecordedPartition) -> str:
     """Return the folder, below ``submissions``, of a partition's record."""
-    if isinstance(partition, BattleSet):
-        return hive_folder(battle_set=partition.benchmark)
-    return _folder(partition)
+    if isinstance(partition, BattleSetPartition):
+        return hive_folder(battle_set=partition.name)
+    return hive_folder(benchmark=partition.benchmark, model=partition.model)
 
 
 def _footer(file: pa.NativeFile) -> pq.FileMetaData | None:
@@ -624,18 +653,19 @@ def _set_aside(path: str) -> str:
     return f"{path.rpartition('/')[0]}/{_UNSOUND}"
 
 
-def _folder(partition: Partition, table: Table | None = None) -> str:
-    if table is not None and not table.by_model:
-        return hive_folder(benchmark=partition.benchmark)
-    if not partition.model:
-        raise ValueError(f"{partition.benchmark}: a partition of this table needs a model as well")
+def _folder(table: Table, partition: Partition) -> str:
+    if not table.by_model:
+        # A battle set's folder is named as a benchmark's is: prompts are mapped like questions.
+        return hive_folder(benchmark=partition.collection)
+    if not isinstance(partition, SubmissionPartition):
+        raise ValueError(f"{partition}: a partition of table {table.name} needs a model as well")
     return hive_folder(benchmark=partition.benchmark, model=partition.model)
 
 
-def _partitions(paths: list[str]) -> list[Partition]:
+def _submissions_in(paths: list[str]) -> list[SubmissionPartition]:
     # The root's own path may hold a "benchmark=…" too: only the last two folders count.
     values = (hive_values("/".join(path.split("/")[-3:])) for path in paths)
-    return sorted(Partition(value["benchmark"], value.get("model", "")) for value in values)
+    return sorted(SubmissionPartition(value["benchmark"], value["model"]) for value in values)
 
 
 def _literal(text: str) -> str:

@@ -13,12 +13,12 @@ from errclust_pipeline.orchestration import runs
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.stages.declarations import RAW_RESULTS, State, stage_status
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.battle_files import pandalm_row, write_pandalm
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.sources.formats import test_llm_uncertainty
 
-A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
+A, B = SubmissionPartition("trivia", "org__model-a"), SubmissionPartition("trivia", "org__model-b")
 
 
 @pytest.fixture
@@ -324,7 +324,7 @@ def samples(folder, time, correct):
 def test_of_two_runs_of_the_harness_the_newer_is_the_submission(watcher, folder, warehouse):
     model = folder / "org__model"
     samples(model, "2024-07-16T21-55-33.630391", 1.0)
-    where = Partition("task", "org__model")
+    where = SubmissionPartition("task", "org__model")
     assert keys(watcher.settle()) == [where]
     newer = samples(model, "2024-07-17T21-55-33.5", 0.0)
     assert keys(watcher.settle()) == [where]
@@ -336,10 +336,10 @@ def test_of_two_runs_of_the_harness_the_newer_is_the_submission(watcher, folder,
 def test_a_results_file_that_comes_late_names_the_model(watcher, folder):
     model = folder / "org__mod"
     samples(model, "2024-07-16T21-55-33.630391", 1.0)
-    assert keys(watcher.settle()) == [Partition("task", "org__mod")]
+    assert keys(watcher.settle()) == [SubmissionPartition("task", "org__mod")]
     results = {"model_name": "org/model-long"}
     (model / "results_2024-07-16T21-55-33.630391.json").write_text(json.dumps(results))
-    assert keys(watcher.settle()) == [Partition("task", "org__model-long")]
+    assert keys(watcher.settle()) == [SubmissionPartition("task", "org__model-long")]
 
 
 def test_files_of_a_remote_folder_are_fetched(warehouse, tmp_path):

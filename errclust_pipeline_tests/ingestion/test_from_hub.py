@@ -32,7 +32,7 @@ from errclust_pipeline.orchestration.partitions import add_partitions, partition
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.sources import SourceError, read_submission
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLES, RESPONSES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.helpers.battle_files import mt_bench_row, write_lmsys
@@ -74,7 +74,7 @@ def add_v1(hub: HubServer, model: str, *runs: dict[str, bytes]) -> Any:
 
 
 def of(warehouse: Warehouse, benchmark: str, model: str) -> Any:
-    return warehouse.submission(Partition.of_names(benchmark, model))[0]
+    return warehouse.submission(SubmissionPartition.of_names(benchmark, model))[0]
 
 
 def test_a_model_of_the_leaderboard_is_ingested_with_all_its_tasks(
@@ -83,7 +83,7 @@ def test_a_model_of_the_leaderboard_is_ingested_with_all_its_tasks(
     repository = add_v2(hub, "org/model", tasks=TASKS, rows=2)
     found = ingest_from_hub(warehouse, V2, options={"model": "org/model"})
     assert {one.partition for one in found.ingested} == {
-        Partition(task, "org__model") for task in TASKS
+        SubmissionPartition(task, "org__model") for task in TASKS
     }
     submission = of(warehouse, SNARKS, "org/model")
     path = f"org__model/samples_{SNARKS}_{TIME}.jsonl"
@@ -476,11 +476,11 @@ def test_results_are_read_again_from_the_record_after_the_cache_was_cleared(
             instance=instance,
         )
         assert done.success
-    rows = warehouse.read(RESPONSES, Partition(SNARKS, "org__model")).to_pylist()
+    rows = warehouse.read(RESPONSES, SubmissionPartition(SNARKS, "org__model")).to_pylist()
     assert len(rows) == 6
     assert {row["revision"] for row in rows} == {repository.head}
     assert {row["source"] for row in rows} == set(of(warehouse, SNARKS, "org/model").files)
-    mmlu = warehouse.read(RESPONSES, Partition("mmlu", "org__model")).to_pylist()
+    mmlu = warehouse.read(RESPONSES, SubmissionPartition("mmlu", "org__model")).to_pylist()
     assert {row["source"] for row in mmlu} == set(of(warehouse, "mmlu", "org/model").files)
     assert len(mmlu) == 12
 
@@ -559,7 +559,7 @@ def test_the_command_line_ingests_from_the_hub_and_runs(root: Path, tmp_path: Pa
         shutil.rmtree(tmp_path / "home" / "assets")
         code, _, errors = finished(errclust(hub, tmp_path, "run", token="hf_member"))
         assert code == 0, errors
-    rows = Warehouse(str(root)).read(RESPONSES, Partition(SNARKS, "org__model"))
+    rows = Warehouse(str(root)).read(RESPONSES, SubmissionPartition(SNARKS, "org__model"))
     assert rows.num_rows == 6
 
 

@@ -6,13 +6,13 @@ from errclust_pipeline.ingestion.folder_listing import ListingError
 from errclust_pipeline.orchestration.automation import submission_sensors
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.leaderboards import EARLY_TIME, details_v2, parquet
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.ingestion.test_drop_folder import Watcher, keys
 
 SNARKS = "leaderboard_bbh_snarks"
-A = Partition("trivia", "org__model-a")
+A = SubmissionPartition("trivia", "org__model-a")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_commit_that_leaves_a_file_alone_requests_nothing_of_it(hub, warehouse
     watcher.settle()
     fetched = hub.count("/resolve/")
     repository.commit({"b.csv": table(models=["org/model-b"])})
-    assert keys(watcher.settle()) == [Partition("trivia", "org__model-b")]
+    assert keys(watcher.settle()) == [SubmissionPartition("trivia", "org__model-b")]
     assert hub.count("/resolve/") == fetched + 2  # The new file: what it is, and it.
 
 
@@ -55,7 +55,7 @@ def test_a_file_that_changed_for_another_model_revises_only_that_one(hub, wareho
     watcher.settle()
     second = repository.commit({"a.csv": table(models=both)})
     watcher.settle()
-    b = Partition("trivia", "org__model-b")
+    b = SubmissionPartition("trivia", "org__model-b")
     recorded = {one: warehouse.submission(one)[0] for one in (A, b)}
     assert [recorded[one].revision for one in (A, b)] == [first, second]
     # Its file is the new one all the same: the old one is another's as well.
@@ -67,7 +67,7 @@ def test_a_datasets_split_is_called_by_the_repository_at_every_commit(hub, wareh
     path = "data/train-00000-of-00001.parquet"
     repository = hub.add("me/evals", {path: parquet(rows)})
     watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
-    m = Partition("evals", "org__m")
+    m = SubmissionPartition("evals", "org__m")
     assert keys(watcher.settle()) == [m]
     repository.commit({path: parquet(rows[1:])})
     assert keys(watcher.settle()) == [m]
@@ -86,7 +86,7 @@ def test_a_folder_and_a_branch_of_a_dataset_can_be_watched(hub, warehouse, table
     files = {"a/x.csv": table(), "b/y.csv": table(models=["org/model-b"])}
     repository = hub.add("me/evals", files)
     watcher = Watcher(DropFolder(warehouse, f"hf:me/evals@{repository.head}/b"))
-    assert keys(watcher.settle()) == [Partition("trivia", "org__model-b")]
+    assert keys(watcher.settle()) == [SubmissionPartition("trivia", "org__model-b")]
     assert set(watcher.drop.known()) == {"y.csv"}
 
 
@@ -95,7 +95,7 @@ def test_samples_are_read_with_the_results_beside_them(hub, warehouse):
     renamed = {path.replace("org__model", "run-7"): data for path, data in files.items()}
     repository = hub.add("me/evals", renamed)
     watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
-    assert keys(watcher.settle()) == [Partition(SNARKS, "org__model")]
+    assert keys(watcher.settle()) == [SubmissionPartition(SNARKS, "org__model")]
     # An older run that is put there later has no precedence.
     repository.commit(details_v2("org/model", [SNARKS], rows=3, time=EARLY_TIME))
     assert watcher.settle() == []

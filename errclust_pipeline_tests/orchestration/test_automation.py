@@ -13,7 +13,7 @@ from errclust_pipeline.orchestration.automation import CONDITIONS
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
 from errclust_pipeline.stages.declarations import STAGES
 from errclust_pipeline.tables import RESPONSES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
 
 CHAIN = {"error_table", "error_embeddings", "error_clusters", "cluster_labels"}
@@ -160,7 +160,7 @@ def test_the_sensor_adds_keys_and_requests_exactly_what_is_new(warehouse, root):
                     request.partitions_def_name, list(request.partition_keys)
                 )
             for one in result.run_requests:
-                partition = Partition(*str(one.partition_key).split("|"))
+                partition = SubmissionPartition(*str(one.partition_key).split("|"))
                 _, fingerprint = warehouse.submission(partition)
                 assert one.run_key == f"{one.partition_key}|{fingerprint}"
         assert set(instance.get_dynamic_partitions("model")) == {"org__model-a", "org__model-b"}
@@ -226,7 +226,7 @@ def test_what_was_lost_is_requested_once_it_was_missed_in_two_rounds(warehouse, 
 
     defs = build_defs(str(root))
     ingest(warehouse, [write_table(tmp_path / "a.csv", ["org/model-a", "org/model-b"])])
-    model, benchmark = Partition("trivia", "org__model-a"), Partition("trivia")
+    model, benchmark = SubmissionPartition("trivia", "org__model-a"), BenchmarkPartition("trivia")
 
     def run():
         with open_instance(warehouse.storage) as instance:

@@ -21,7 +21,7 @@ from errclust_pipeline.orchestration.instance import dagster_home, open_instance
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages.declarations import State, status
 from errclust_pipeline.tables import CLUSTER_LABELS, ERRORS, QUESTION_MAP
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.conftest import REAL_DATA
 
@@ -122,7 +122,7 @@ class Deployment:
 
     def is_fresh(self, *partitions):
         settings = load_settings(self.warehouse.storage)
-        benchmarks = {Partition(one.benchmark) for one in partitions}
+        benchmarks = {BenchmarkPartition(one.benchmark) for one in partitions}
         return all(
             how.state is State.FRESH
             for one in (*partitions, *benchmarks)
@@ -213,7 +213,10 @@ def test_submissions_are_noticed_only_what_is_new_is_computed_and_a_killed_daemo
     submission(drop / "first", "org/first")
     deployment.wait_until(warehouse.submissions)
     benchmark = benchmark_of(warehouse)
-    first, second = Partition(benchmark, "org__first"), Partition(benchmark, "org__second")
+    first, second = (
+        SubmissionPartition(benchmark, "org__first"),
+        SubmissionPartition(benchmark, "org__second"),
+    )
     deployment.wait_until_done(first)
     assert warehouse.count(CLUSTER_LABELS, first) is not None
     assert warehouse.count(ERRORS, first) > 0
@@ -222,7 +225,7 @@ def test_submissions_are_noticed_only_what_is_new_is_computed_and_a_killed_daemo
     # Everything exactly once.
     assert [one for one, times in Counter(before).items() if times > 1] == []
     assert deployment.embedded_now(first) > 0
-    map_version = warehouse.provenance(QUESTION_MAP, Partition(benchmark)).data_version
+    map_version = warehouse.provenance(QUESTION_MAP, BenchmarkPartition(benchmark)).data_version
 
     submission(drop / "second", "org/second", lambda number: number % 3 == 0 or number == 1)
     deployment.wait_until(lambda: warehouse.has_submission(second))
@@ -234,7 +237,10 @@ def test_submissions_are_noticed_only_what_is_new_is_computed_and_a_killed_daemo
     assert {partition for _, partition in new} == {benchmark, str(second)}
     # All its errors were errors of the first one too.
     assert deployment.embedded_now(second) == 0
-    assert warehouse.provenance(QUESTION_MAP, Partition(benchmark)).data_version == map_version
+    assert (
+        warehouse.provenance(QUESTION_MAP, BenchmarkPartition(benchmark)).data_version
+        == map_version
+    )
 
     before = deployment.materialised()
     record = warehouse.submission(first)
@@ -246,7 +252,7 @@ def test_submissions_are_noticed_only_what_is_new_is_computed_and_a_killed_daemo
     assert str(second) not in {partition for _, partition in new}
     assert "question_map" not in {asset for asset, _ in new}
 
-    third = Partition(benchmark, "org__third")
+    third = SubmissionPartition(benchmark, "org__third")
     submission(drop / "third", "org/third", lambda number: number % 5 == 0)
     deployment.wait_until(lambda: deployment.is_running(third))
     # With all that it started, the run's own process among it.

@@ -26,12 +26,12 @@ from errclust_pipeline.tables import (
     UNCERTAINTY,
 )
 from errclust_pipeline.tables.soundness import problems_of
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline_tests.helpers.battle_files import write_lmsys
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
-A = Partition("trivia", "org__model-a")
+A = SubmissionPartition("trivia", "org__model-a")
 
 
 def rows_of(table, records):
@@ -195,7 +195,9 @@ def test_a_table_that_is_not_sound_is_set_aside_for_all_that_comes_after(
     ]
     # Neither a later phase nor another run makes anything from it; it can be looked at.
     assert warehouse.count(HOT_SPOTS, A) is None
-    assert warehouse.read(LEADERBOARD, Partition("trivia"))["model"].to_pylist() == ["org__model-b"]
+    assert warehouse.read(LEADERBOARD, BenchmarkPartition("trivia"))["model"].to_pylist() == [
+        "org__model-b"
+    ]
     assert list((Path(warehouse.path(ERRORS, A))).parent.glob("unsound.parquet"))
     again = status(warehouse, load_settings(warehouse.storage), A)
     assert again["error_table"].state is State.MISSING
@@ -204,4 +206,4 @@ def test_a_table_that_is_not_sound_is_set_aside_for_all_that_comes_after(
     assert told.endswith("failed in error_table: check tables_are_sound: errors: a fault")
     monkeypatch.undo()
     assert failures_of(run_phases(warehouse)) == []
-    assert warehouse.read(LEADERBOARD, Partition("trivia")).num_rows == 2
+    assert warehouse.read(LEADERBOARD, BenchmarkPartition("trivia")).num_rows == 2

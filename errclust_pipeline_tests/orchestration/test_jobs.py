@@ -13,7 +13,7 @@ from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.orchestration.jobs import PART_OF_TAG
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import declarations as stages
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
 
 MODELS = ["org/model-a", "org/model-b"]
@@ -53,7 +53,7 @@ def test_all_partitions_are_computed_with_one_loaded_model(ingested, monkeypatch
     assert result.success
     assert len(loaded) == 1
     assert all(map(fresh, [ingested] * 2, ingested.submissions()))
-    assert fresh(ingested, Partition("trivia"))
+    assert fresh(ingested, BenchmarkPartition("trivia"))
     assert {run.tags.get("dagster/partition") for run in parts} == {
         "trivia",
         *(f"trivia|{model.replace('/', '__')}" for model in MODELS),
@@ -70,7 +70,7 @@ def test_one_that_fails_does_not_stop_the_others_and_is_named(ingested, tmp_path
     assert row.data["asset"] == "raw_results"
     assert "1.csv is gone since it was ingested" in row.data["why"]
     assert row.data["run"] in {run.run_id for run in parts}
-    assert fresh(ingested, Partition("trivia", "org__model-a"))
+    assert fresh(ingested, SubmissionPartition("trivia", "org__model-a"))
 
 
 def test_a_part_at_a_time_until_there_is_nothing_left(ingested):

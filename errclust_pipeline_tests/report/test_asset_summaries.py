@@ -21,7 +21,7 @@ from errclust_pipeline.report.markdown import (
     words,
 )
 from errclust_pipeline.tables import LEADERBOARD
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline.warehouse.warehouse import Provenance
 from errclust_pipeline_tests.helpers.running import markdown_by_asset
 from errclust_pipeline_tests.report.conftest import HOSTILE
@@ -153,7 +153,7 @@ def test_a_picture_that_stays_too_large_is_an_error(monkeypatch):
 
 
 def test_what_cannot_be_drawn_costs_no_table(trivia):
-    partition = Partition("trivia")
+    partition = BenchmarkPartition("trivia")
     made_from = trivia.provenance(LEADERBOARD, partition)
     result = materialized(
         trivia, LEADERBOARD, partition, made_from, 3, None,
@@ -166,7 +166,7 @@ def test_what_cannot_be_drawn_costs_no_table(trivia):
 def test_pictures_are_left_out_where_the_settings_say_so(warehouse):
     made_from = Provenance("leaderboard", "1", "version")
     result = materialized(
-        warehouse, LEADERBOARD, Partition("trivia"), made_from, 3, None,
+        warehouse, LEADERBOARD, BenchmarkPartition("trivia"), made_from, 3, None,
         summary=lambda: {"at_a_glance": "a table", "picture": lambda: str(1 / 0)},
     )  # fmt: skip
     assert result.metadata["at_a_glance"].value == "a table"

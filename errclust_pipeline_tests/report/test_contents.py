@@ -10,7 +10,7 @@ from errclust_pipeline.report import ReportError, read_contents
 from errclust_pipeline.report.columns import NO_RATE
 from errclust_pipeline.report.contents import TextLengths
 from errclust_pipeline.tables import ERRORS, HOT_SPOTS, LEADERBOARD, MODEL_SIGNATURES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_each_cell_of_the_signatures_has_as_many_errors_behind_it_as_it_says(tri
     regions = [region["id"] for region in numbers["regions"]]
     region_of = unpacked(numbers["map"]["region"], "<i2")
     states = {one["model"]: unpacked(one["state"], "i1") for one in numbers["models"]}
-    cells = trivia.read(MODEL_SIGNATURES, Partition("trivia")).to_pylist()
+    cells = trivia.read(MODEL_SIGNATURES, BenchmarkPartition("trivia")).to_pylist()
     assert cells
     for cell in cells:
         inside = [
@@ -45,7 +45,9 @@ def test_each_error_on_the_map_leads_to_its_own_question_answer_and_cluster(triv
     for model, own in zip(numbers["models"], texts["models"], strict=True):
         errors = {
             row["question"]: row
-            for row in trivia.read(ERRORS, Partition("trivia", model["model"])).to_pylist()
+            for row in trivia.read(
+                ERRORS, SubmissionPartition("trivia", model["model"])
+            ).to_pylist()
         }
         rows = unpacked(model["errors"]["ofPoint"], "<i4")
         questions = unpacked(model["errors"]["question"], "<i4")
@@ -65,7 +67,7 @@ def test_each_error_on_the_map_leads_to_its_own_question_answer_and_cluster(triv
 
 def test_rates_and_tests_of_a_scale_stand_at_the_questions_they_belong_to(trivia, contents):
     model = contents.numbers["models"][0]
-    rows = trivia.read(HOT_SPOTS, Partition("trivia", model["model"]))
+    rows = trivia.read(HOT_SPOTS, SubmissionPartition("trivia", model["model"]))
     for scale in model["scales"]:
         at_k = rows.filter(pc.equal(rows["k"], scale["k"])).to_pylist()
         rates = unpacked(scale["rate"], "u1")
@@ -79,13 +81,13 @@ def test_rates_and_tests_of_a_scale_stand_at_the_questions_they_belong_to(trivia
 
 
 def test_models_stand_in_the_order_of_the_leaderboard(trivia, contents):
-    wanted = trivia.read(LEADERBOARD, Partition("trivia"))["model"].to_pylist()
+    wanted = trivia.read(LEADERBOARD, BenchmarkPartition("trivia"))["model"].to_pylist()
     assert [one["model"] for one in contents.numbers["models"]] == wanted
     assert len(contents.numbers["pairs"]) == 3
 
 
 def test_a_chosen_model_is_alone_and_the_others_are_said_to_be_left_out(trivia):
-    model = trivia.read(LEADERBOARD, Partition("trivia"))["model"][1].as_py()
+    model = trivia.read(LEADERBOARD, BenchmarkPartition("trivia"))["model"][1].as_py()
     found = read_contents(trivia, "trivia", [model]).numbers
     assert [one["model"] for one in found["models"]] == [model]
     assert found["pairs"] == []
@@ -95,8 +97,8 @@ def test_a_chosen_model_is_alone_and_the_others_are_said_to_be_left_out(trivia):
 
 
 def test_a_table_that_is_missing_is_told_and_the_rest_is_there(trivia):
-    model = trivia.read(LEADERBOARD, Partition("trivia"))["model"][0].as_py()
-    path = trivia.path(HOT_SPOTS, Partition("trivia", model))
+    model = trivia.read(LEADERBOARD, BenchmarkPartition("trivia"))["model"][0].as_py()
+    path = trivia.path(HOT_SPOTS, SubmissionPartition("trivia", model))
     trivia.storage.filesystem.mv(path, f"{path}.away")
     try:
         found = read_contents(trivia, "trivia").numbers

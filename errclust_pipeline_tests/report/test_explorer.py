@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from errclust_pipeline.cli.app import app
 from errclust_pipeline.report import ReportError, explorer
 from errclust_pipeline.tables import HOT_SPOTS, LEADERBOARD, QUESTION_MAP, RESPONSES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
-TRIVIA = Partition("trivia")
+TRIVIA = BenchmarkPartition("trivia")
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def test_a_row_is_a_question_with_what_each_model_made_of_it(placed, models):
     assert table[["x", "y"]].equals(own[["x", "y"]])
     wrong = np.zeros(len(own), dtype=int)
     for model in models:
-        responses = placed.read(RESPONSES, Partition("trivia", model)).to_pandas()
+        responses = placed.read(RESPONSES, SubmissionPartition("trivia", model)).to_pandas()
         right = responses.set_index("question_id").correct[own.question_id].to_numpy()
         assert ((table[f"result: {model}"] == "right") == right).all()
         wrong += ~right
-        spots = placed.read(HOT_SPOTS, Partition("trivia", model)).to_pandas()
+        spots = placed.read(HOT_SPOTS, SubmissionPartition("trivia", model)).to_pandas()
         at_30 = spots[spots.k == 30].set_index("question_id").loc[own.question_id]
         hot = (table[f"hot or cold: {model}"] == "hot").to_numpy()
         assert (hot == (at_30.q_hot < 0.05).to_numpy()).all()

@@ -14,9 +14,9 @@ from errclust_pipeline.report.plots import (
     write_plot,
 )
 from errclust_pipeline.tables import LEADERBOARD, MODEL_COMPARISON, MODEL_SIGNATURES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition
 
-TRIVIA = Partition("trivia")
+TRIVIA = BenchmarkPartition("trivia")
 
 
 @pytest.fixture(scope="module")

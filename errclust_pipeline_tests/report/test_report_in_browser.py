@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from errclust_pipeline.report import read_battle_contents, read_contents, write_report
-from errclust_pipeline.warehouse.keys import BattleSet
+from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline_tests.orchestration.test_dagster_ui import browser  # noqa: F401
 from errclust_pipeline_tests.report.conftest import HOSTILE, WEAK
 
@@ -22,7 +22,7 @@ def reports(laid_out, tmp_path_factory):
     contents = {
         "trivia": read_contents(laid_out, "trivia"),
         "sure": read_contents(laid_out, "sure"),
-        "topics": read_battle_contents(laid_out, BattleSet("topics")),
+        "topics": read_battle_contents(laid_out, BattleSetPartition("topics")),
     }
     for name, one in contents.items():
         write_report(one, folder / f"{name}.html")

@@ -13,7 +13,11 @@ import pytest
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.stages.declarations import BATTLE_STAGES, STAGES, provenance, with_unanswered
-from errclust_pipeline.warehouse.keys import BattleSet, Partition
+from errclust_pipeline.warehouse.keys import (
+    BattleSetPartition,
+    BenchmarkPartition,
+    SubmissionPartition,
+)
 from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
 
 MODELS = ("org__model-a", "org__model-b", "org__model-c")
@@ -88,8 +92,8 @@ WITH_CHOSEN = {
 
 def partition_of(stage, model=MODELS[0]):
     if stage in BATTLE_STAGES:
-        return BattleSet("arena")
-    return Partition("trivia", model if stage.by_model else "")
+        return BattleSetPartition("arena")
+    return SubmissionPartition("trivia", model) if stage.by_model else BenchmarkPartition("trivia")
 
 
 @pytest.fixture(scope="module")

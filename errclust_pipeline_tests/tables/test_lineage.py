@@ -6,7 +6,7 @@ from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.stages.declarations import STAGES
 from errclust_pipeline.tables import TABLES
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
@@ -39,9 +39,9 @@ def test_a_copied_column_holds_nothing_that_its_source_does_not(warehouse, tmp_p
     for table, column, asset, source in LINKS:
         if column != source or (table in TABLES and len(COLUMN_LINEAGE[table][column]) > 1):
             continue
-        where = submissions[0] if TABLES[table].by_model else Partition("trivia")
+        where = submissions[0] if TABLES[table].by_model else BenchmarkPartition("trivia")
         source_table = TABLE_OF[asset]
-        there = submissions[0] if source_table.by_model else Partition("trivia")
+        there = submissions[0] if source_table.by_model else BenchmarkPartition("trivia")
         own = warehouse.read(TABLES[table], where, columns=[column])[column].to_pylist()
         known = warehouse.read(source_table, there, columns=[source])[source].to_pylist()
         assert {repr(value) for value in own} <= {repr(value) for value in known}, (table, column)

@@ -21,14 +21,14 @@ from errclust_pipeline.tables import (
     SUSPECTED_FAULTS,
     TRAINING_CANDIDATES,
 )
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
 from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.helpers.leaderboards import parquet
 from errclust_pipeline_tests.helpers.result_files import TOPICS, questions, write_table
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
-C = Partition("trivia", "org__model-c")
+C = SubmissionPartition("trivia", "org__model-c")
 PHASES = ("label_error_clusters", "map_questions", "find_hot_spots", "select_candidates")
 
 
@@ -115,7 +115,7 @@ def test_from_a_pool_it_picks_what_the_model_lacks_and_refuses_the_benchmark(
     assert "3 refused: same text" in card
     with (out / "held_out_questions.csv").open(newline="") as file:
         held_out = {row["question_id"]: row["example_id"] for row in csv.DictReader(file)}
-    everything = selected.read(QUESTIONS, Partition("trivia"))["question_id"].to_pylist()
+    everything = selected.read(QUESTIONS, BenchmarkPartition("trivia"))["question_id"].to_pylist()
     assert not in_development(list(held_out)).any()
     own = selected.read(RESPONSES, C).to_pylist()
     assert held_out.items() <= {row["question_id"]: row["example_id"] for row in own}.items()
@@ -172,7 +172,7 @@ def test_suspected_faults_of_all_models_are_listed_once_each_most_suspect_first(
     def write(table, model, rows):
         rows = pa.Table.from_pylist(rows, schema=table.schema)
         made_from = Provenance("test", "1", "1")
-        warehouse.write(table, Partition("trivia", model), rows, made_from)
+        warehouse.write(table, SubmissionPartition("trivia", model), rows, made_from)
 
     asked = {name: f"What is {name}? \x1b[31m" for name in ("q1", "q2", "q3")}
     write(QUESTIONS, "", [

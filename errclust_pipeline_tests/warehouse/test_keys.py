@@ -13,7 +13,7 @@ from errclust_pipeline.orchestration.partitions import (
 from errclust_pipeline.warehouse.keys import (
     MAX_KEY_LENGTH,
     KeyCodecError,
-    Partition,
+    SubmissionPartition,
     decode_key,
     encode_key,
     is_key,
@@ -95,7 +95,7 @@ def test_text_that_no_name_encodes_to_is_refused(text):
 
 def test_dagster_loses_no_key_whatever_the_name_holds():
     names = ["org/model", "we|ird", "a,b", "c[0]", "d..e", "f\x00g", "…", "日本", "x" * 300]
-    partitions = [Partition.of_names(f"benchmark {name}", name) for name in names]
+    partitions = [SubmissionPartition.of_names(f"benchmark {name}", name) for name in names]
     with dg.instance_for_test() as instance:
         add_partitions(instance, partitions)
         known = set(BENCHMARK_BY_MODEL.get_partition_keys(dynamic_partitions_store=instance))

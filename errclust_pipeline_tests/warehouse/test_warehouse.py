@@ -11,10 +11,10 @@ import pytest
 
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.tables import REJECTS, TABLES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse, WarehouseError
 
-PARTITION = Partition("trivia", "org__model")
+PARTITION = SubmissionPartition("trivia", "org__model")
 PROVENANCE = Provenance("raw_results", "1", "v1", {"submission": "r"}, {"text": "question"})
 
 
@@ -86,7 +86,7 @@ def test_a_file_of_someone_else_has_no_provenance(warehouse):
 
 
 def test_views_show_the_partitions_and_empty_tables_can_be_queried(warehouse):
-    strange = Partition("007", "a+b@c~7C")
+    strange = SubmissionPartition("007", "a+b@c~7C")
     warehouse.write(REJECTS, strange, rejects(2), PROVENANCE)
     with warehouse.connect() as connection:
         rows = connection.execute("select benchmark, model, detail from rejects").fetchall()
@@ -100,7 +100,7 @@ def test_views_show_the_partitions_and_empty_tables_can_be_queried(warehouse):
 def test_the_catalog_holds_the_views_and_no_data(tmp_path):
     warehouse = Warehouse(str(tmp_path))
     warehouse.write(REJECTS, PARTITION, rejects(1), PROVENANCE)
-    warehouse.write(REJECTS, Partition("trivia", "later"), rejects(1), PROVENANCE)
+    warehouse.write(REJECTS, SubmissionPartition("trivia", "later"), rejects(1), PROVENANCE)
     with duckdb.connect(warehouse.catalog_path, read_only=True) as connection:
         assert connection.execute("select count(*) from rejects").fetchall() == [(2,)]
         assert connection.execute("select count(*) from duckdb_tables()").fetchall() == [(0,)]
@@ -115,7 +115,7 @@ def test_views_show_files_of_an_earlier_version_with_nulls_for_what_they_lack(wa
         warehouse.read(REJECTS, PARTITION)
     with warehouse.connect() as connection:
         assert connection.execute("select detail from rejects").fetchall() == [(None,)]
-        warehouse.write(REJECTS, Partition("trivia", "later"), rejects(1), PROVENANCE)
+        warehouse.write(REJECTS, SubmissionPartition("trivia", "later"), rejects(1), PROVENANCE)
         rows = connection.execute("select detail from rejects order by model = 'later'").fetchall()
     assert rows == [(None,), ("it's broken",)]
 
@@ -181,7 +181,7 @@ def test_a_submission_is_recorded_once_and_revised_when_it_changes(warehouse):
     assert warehouse.submissions() == [PARTITION]
     assert warehouse.register(submission, "f2")
     with pytest.raises(WarehouseError, match="errclust ingest"):
-        warehouse.submission(Partition("trivia", "unknown"))
+        warehouse.submission(SubmissionPartition("trivia", "unknown"))
 
 
 def test_provenance_survives_encoding():
@@ -193,12 +193,15 @@ def test_provenance_survives_encoding():
 READ_AND_LEAVE = """
 import sys
 import pyarrow.compute as pc
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline.tables import REJECTS
 
 rows = Warehouse(sys.argv[1]).read(
-    REJECTS, Partition(*sys.argv[2:]), columns=["excerpt"], filters=pc.field("position") == 1
+    REJECTS,
+    SubmissionPartition(*sys.argv[2:]),
+    columns=["excerpt"],
+    filters=pc.field("position") == 1,
 )
 """
 

@@ -17,13 +17,13 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import AUTOCORRELATION_STAGE, provenance
 from errclust_pipeline.tables import AUTOCORRELATION
 from errclust_pipeline.views.marks import read_expected, read_map, read_marks, reference_models
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
@@ -42,7 +42,7 @@ def autocorrelation(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Moran's I and join counts of errors and of what difficulty leaves unexplained."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(AUTOCORRELATION_STAGE, store, settings, partition)
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)
@@ -93,11 +93,13 @@ def autocorrelation(
     )
 
 
-def _of_other_models(store: Warehouse, partition: Partition) -> dict[str, list[dict[str, Any]]]:
+def _of_other_models(
+    store: Warehouse, partition: SubmissionPartition
+) -> dict[str, list[dict[str, Any]]]:
     """Return what is known by now of other models, to be shown beside this one."""
     found = {}
     for name in reference_models(store, partition, _MOST_SHOWN_BESIDE):
-        other = Partition(partition.benchmark, name)
+        other = SubmissionPartition(partition.benchmark, name)
         if store.provenance(AUTOCORRELATION, other) is not None:
             rows = store.read(AUTOCORRELATION, other, columns=["mark", "k", "moran"])
             found[name] = rows.to_pylist()

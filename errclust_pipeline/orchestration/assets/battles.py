@@ -14,7 +14,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.assets.reading import write_read
-from errclust_pipeline.orchestration.partitions import BATTLE_SETS
+from errclust_pipeline.orchestration.partitions import BATTLE_SETS, battle_set_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
@@ -22,7 +22,6 @@ from errclust_pipeline.sources.base import renamed_sources
 from errclust_pipeline.sources.battles import read_battles
 from errclust_pipeline.stages.declarations import BATTLES_STAGE, provenance
 from errclust_pipeline.tables import BATTLES
-from errclust_pipeline.warehouse.keys import BattleSet
 
 _COUNTED = ("winner", "judge_kind", "model_a", "model_b", "question_id")
 
@@ -39,7 +38,7 @@ def battles(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Verdicts on pairs of responses, one schema for all sources, and unusable rows."""
-    store, partition = warehouse.open(), BattleSet(context.partition_key)
+    store, partition = warehouse.open(), battle_set_of(context)
     recorded, fingerprint = store.submission(partition)
     submission = on_this_machine(recorded)
     made_from = provenance(BATTLES_STAGE, store, warehouse.settings(), partition)

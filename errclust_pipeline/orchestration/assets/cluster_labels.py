@@ -13,7 +13,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import (
     EmbedderResource,
     LanguageModelResource,
@@ -22,7 +22,7 @@ from errclust_pipeline.orchestration.resources import (
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import CLUSTER_LABELS_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 
 
@@ -42,7 +42,7 @@ def cluster_labels(
     language_model: LanguageModelResource,
 ) -> dg.MaterializeResult[Any]:
     """Labels of the clusters, written by a language model or from key phrases, and tested."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(CLUSTER_LABELS_STAGE, store, settings, partition)
     model = language_model.open(context.log.info)
     known = [] if model is None else _labels_of_other_models(store, partition, model.name)
@@ -96,7 +96,7 @@ def _shown(rows: pa.Table) -> pa.Table:
 
 
 def _labels_of_other_models(
-    store: Warehouse, partition: Partition, written_by: str
+    store: Warehouse, partition: SubmissionPartition, written_by: str
 ) -> list[KnownLabel]:
     """Return what a language model has named of other models' clusters on the same benchmark."""
     known = []

@@ -14,7 +14,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import (
     EmbedderResource,
     LanguageModelResource,
@@ -45,7 +45,7 @@ def diagnosis_clusters(
     language_model: LanguageModelResource,
 ) -> dg.MaterializeResult[Any]:
     """Clusters of diagnoses, with their labels (table diagnosis_labels): why, not where."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(DIAGNOSIS_CLUSTERS_STAGE, store, settings, partition)
     diagnoses = store.read(
         ERROR_DIAGNOSES, partition, filters=pc.field("text").is_valid()

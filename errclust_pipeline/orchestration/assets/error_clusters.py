@@ -12,7 +12,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     retry_what_is_transient,
     told,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_CLUSTERS_STAGE, provenance
@@ -31,7 +31,7 @@ def error_clusters(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Clusters of errors at nested levels: where the model fails, not why."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(ERROR_CLUSTERS_STAGE, store, settings, partition)
     embeddings = store.read(ERROR_EMBEDDINGS, partition)
     clusters = cluster_errors(

@@ -13,7 +13,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import LanguageModelResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_DIAGNOSES_STAGE, provenance, with_unanswered
@@ -41,7 +41,7 @@ def error_diagnoses(
     language_model: LanguageModelResource,
 ) -> dg.MaterializeResult[Any]:
     """Diagnoses of a sample of errors; none unless a language model and a share are set."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(ERROR_DIAGNOSES_STAGE, store, settings, partition)
     wanted = settings.for_benchmark(partition.benchmark).diagnosis
     model = language_model.open(context.log.info)

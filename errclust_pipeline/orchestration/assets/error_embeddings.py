@@ -11,7 +11,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_EMBEDDINGS_STAGE, provenance
@@ -31,7 +31,7 @@ def error_embeddings(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, embedder: EmbedderResource
 ) -> dg.MaterializeResult[Any]:
     """Embeddings of the errors' texts, from the content-addressed store."""
-    store, partition = warehouse.open(), partition_of(context)
+    store, partition = warehouse.open(), submission_of(context)
     settings = warehouse.settings().with_embedder(embedder.model, embedder.revision)
     made_from = provenance(ERROR_EMBEDDINGS_STAGE, store, settings, partition)
     errors = store.read(ERRORS, partition, columns=["example_id", "question_id", "text_id", "text"])

@@ -11,7 +11,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import ERROR_TABLE, provenance
@@ -30,7 +30,7 @@ def error_table(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Errors: failure form, and the text that is embedded."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(ERROR_TABLE, store, settings, partition)
     wrong = store.read(RESPONSES, partition, filters=~pc.field("correct"))
     table = errors.error_table(

@@ -22,7 +22,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     retry_what_is_transient,
     told,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import HOT_SPOTS_STAGE, provenance
@@ -49,7 +49,7 @@ def hot_spots(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Local statistics of every question, and the hot regions they make (table hot_regions)."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(HOT_SPOTS_STAGE, store, settings, partition)
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)

@@ -14,14 +14,14 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import LEADERBOARD_STAGE, provenance
 from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
 from errclust_pipeline.views.likelihoods import UNCERTAINTY_OF_A_MODEL, read_uncertainty_of_models
 from errclust_pipeline.views.marks import read_map, read_marks, read_region_names_if_there
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
 
 
@@ -37,12 +37,12 @@ def leaderboard(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Accuracy, uncertainty, and where each model departs from its ability (model_signatures)."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), benchmark_of(context), warehouse.settings()
     made_from = provenance(LEADERBOARD_STAGE, store, settings, partition)
     left_out = settings.for_benchmark(partition.benchmark).statistics.leave_out_artefacts
     questions = read_map(store, partition.benchmark)
     marks = {
-        model: read_marks(store, Partition(partition.benchmark, model), questions)
+        model: read_marks(store, SubmissionPartition(partition.benchmark, model), questions)
         for model in models_of(store, partition.benchmark)
     }
     errors = {model: one.errors for model, one in marks.items()}
@@ -50,7 +50,9 @@ def leaderboard(
     table = rank_models(errors, forms, questions.region_ids)
     table["response_accuracy"] = [
         pc.mean(
-            store.read(RESPONSES, Partition(partition.benchmark, model), columns=["correct"])[0]
+            store.read(
+                RESPONSES, SubmissionPartition(partition.benchmark, model), columns=["correct"]
+            )[0]
         ).as_py()
         for model in table["model"]
     ]

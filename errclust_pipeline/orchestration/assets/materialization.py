@@ -13,7 +13,7 @@ from errclust_pipeline.report.asset_summaries import AssetSummary
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import Table
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import Partition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
 
 _Parameters = ParamSpec("_Parameters")
@@ -75,7 +75,7 @@ def column_lineage(table: Table) -> dict[str, dg.TableColumnLineage]:
     return {"dagster/column_lineage": dg.TableColumnLineage(sources)}
 
 
-def told(partition: Partition) -> str:
+def told(partition: SubmissionPartition) -> str:
     """Return what a partition is of, for the title of a picture."""
     return f"{partition.model} on {partition.benchmark}"
 

@@ -20,13 +20,13 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import MODEL_COMPARISON_STAGE, provenance
 from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION
 from errclust_pipeline.views.marks import read_answers, read_map, read_option_counts
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
 
 
@@ -42,7 +42,7 @@ def model_comparison(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Both tests of every pair and region, and how alike the pair's errors are (model_pairs)."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), benchmark_of(context), warehouse.settings()
     made_from = provenance(MODEL_COMPARISON_STAGE, store, settings, partition)
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)
@@ -50,7 +50,7 @@ def model_comparison(
     answers = {
         model: read_answers(
             store,
-            Partition(partition.benchmark, model),
+            SubmissionPartition(partition.benchmark, model),
             questions,
             chosen.leave_out_artefacts,
         )

@@ -12,12 +12,11 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BATTLE_SETS
+from errclust_pipeline.orchestration.partitions import BATTLE_SETS, battle_set_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import PROMPT_MAP_STAGE, provenance
 from errclust_pipeline.tables import BATTLES, PROMPT_MAP, PROMPT_REGIONS
-from errclust_pipeline.warehouse.keys import BattleSet
 
 
 @dg.asset(
@@ -33,10 +32,10 @@ def prompt_map(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, embedder: EmbedderResource
 ) -> dg.MaterializeResult[Any]:
     """Neighbours, near-duplicates and named regions of a battle set's prompts (prompt_regions)."""
-    store, partition = warehouse.open(), BattleSet(context.partition_key)
+    store, partition = warehouse.open(), battle_set_of(context)
     settings = warehouse.settings().with_embedder(embedder.model, embedder.revision)
     made_from = provenance(PROMPT_MAP_STAGE, store, settings, partition)
-    own = settings.for_benchmark(partition.benchmark)
+    own = settings.for_benchmark(partition.name)
     prompts = store.read(BATTLES, partition, columns=["question_id", "prompt", "subject"])
     questions = prompts.to_pandas().drop_duplicates("question_id").reset_index(drop=True)
     questions = questions.rename(columns={"prompt": "question"}).assign(choices=None, gold=None)
@@ -72,7 +71,7 @@ def prompt_map(
         },
         lambda: asset_summaries.summarize_map(
             table[table["stands_for_itself"]],
-            partition.benchmark,
+            partition.name,
             dict(zip(labels["region_id"], labels["label"], strict=True)),
         ),
     )

@@ -12,12 +12,12 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import QUESTION_MAP_STAGE, provenance
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _HUBNESS_AT = 30
@@ -36,7 +36,7 @@ def question_map(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, embedder: EmbedderResource
 ) -> dg.MaterializeResult[Any]:
     """Neighbours, near-duplicates and regions of a benchmark's questions, shared by all models."""
-    store, partition = warehouse.open(), partition_of(context)
+    store, partition = warehouse.open(), benchmark_of(context)
     settings = warehouse.settings().with_embedder(embedder.model, embedder.revision)
     made_from = provenance(QUESTION_MAP_STAGE, store, settings, partition)
     own = settings.for_benchmark(partition.benchmark)
@@ -78,7 +78,9 @@ def question_map(
     )
 
 
-def _previous_regions(store: Warehouse, partition: Partition) -> dict[str, str | None] | None:
+def _previous_regions(
+    store: Warehouse, partition: BenchmarkPartition
+) -> dict[str, str | None] | None:
     if store.provenance(QUESTION_MAP, partition) is None:
         return None
     before = store.read(QUESTION_MAP, partition, columns=["question_id", "region_id"])

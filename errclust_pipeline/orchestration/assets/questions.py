@@ -11,12 +11,12 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import QUESTIONS_STAGE, provenance
 from errclust_pipeline.tables import QUESTIONS, RESPONSES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _COLUMNS = ["question_id", "subject", "question", "choices", "gold"]
@@ -34,11 +34,11 @@ def questions(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Distinct questions; a submission without a new one leaves the data version as it is."""
-    store, partition = warehouse.open(), partition_of(context)
+    store, partition = warehouse.open(), benchmark_of(context)
     made_from = provenance(QUESTIONS_STAGE, store, warehouse.settings(), partition)
     parts, new = _known_parts(store, partition, made_from.inputs)
     for position, name in enumerate(new, 1):
-        model = Partition(partition.benchmark, name.partition("|")[2])
+        model = SubmissionPartition(partition.benchmark, name.partition("|")[2])
         rows = store.read(RESPONSES, model, columns=_COLUMNS)
         # Merged as they come: no more than the union and one submission is held.
         parts = [merge_questions([*parts, questions_of(rows.to_pandas())])]
@@ -60,7 +60,7 @@ def questions(
 
 
 def _known_parts(
-    store: Warehouse, partition: Partition, inputs: Any
+    store: Warehouse, partition: BenchmarkPartition, inputs: Any
 ) -> tuple[list[Any], list[str]]:
     """Return the table as it is, if all it was made from still stands, and what is new."""
     stored = store.provenance(QUESTIONS, partition)

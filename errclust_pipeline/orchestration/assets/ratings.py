@@ -24,7 +24,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BATTLE_SETS
+from errclust_pipeline.orchestration.partitions import BATTLE_SETS, battle_set_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
@@ -36,7 +36,6 @@ from errclust_pipeline.views.battles import (
     read_verdicts,
     regions_at_levels,
 )
-from errclust_pipeline.warehouse.keys import BattleSet
 
 SCALE = 30
 """Neighbours of a prompt that Moran's I looks at, if there are prompts enough."""
@@ -54,7 +53,7 @@ def ratings(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Bradley-Terry ratings, and whether who wins depends on the topic (regional_ratings)."""
-    store, partition = warehouse.open(), BattleSet(context.partition_key)
+    store, partition = warehouse.open(), battle_set_of(context)
     made_from = provenance(RATINGS_STAGE, store, warehouse.settings(), partition)
     prompts = read_prompt_map(store, partition)
     verdicts = read_verdicts(store, partition, prompts, responses=True)
@@ -91,7 +90,7 @@ def ratings(
                 np.sum(tables[BATTLE_REGIONS.name]["q"].to_numpy() < 0.05)
             ),
         },
-        lambda: asset_summaries.summarize_ratings(shown.to_pylist(), partition.benchmark),
+        lambda: asset_summaries.summarize_ratings(shown.to_pylist(), partition.name),
     )
 
 

@@ -15,7 +15,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     retry_what_is_transient,
 )
 from errclust_pipeline.orchestration.assets.reading import write_read
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
@@ -39,7 +39,7 @@ def raw_results(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Responses of a model to a benchmark, one schema for all sources, and unusable rows."""
-    store, partition = warehouse.open(), partition_of(context)
+    store, partition = warehouse.open(), submission_of(context)
     recorded, fingerprint = store.submission(partition)
     submission = on_this_machine(recorded)
     made_from = provenance(RAW_RESULTS, store, warehouse.settings(), partition)

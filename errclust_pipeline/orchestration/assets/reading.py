@@ -7,14 +7,14 @@ import pyarrow as pa
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.sources import SourceError
 from errclust_pipeline.stages.declarations import Stage
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import RecordedPartition
 from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
 
 
 def write_read(
     store: Warehouse,
     stage: Stage,
-    partition: Partition,
+    partition: RecordedPartition,
     made_from: Provenance,
     batches: Iterable[tuple[pa.RecordBatch, pa.RecordBatch]],
     most_rejects: float,

@@ -11,7 +11,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARKS, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import REGION_LABELS_STAGE, provenance
@@ -31,7 +31,7 @@ def region_labels(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, embedder: EmbedderResource
 ) -> dg.MaterializeResult[Any]:
     """Names of regions, written from key phrases."""
-    store, partition = warehouse.open(), partition_of(context)
+    store, partition = warehouse.open(), benchmark_of(context)
     made_from = provenance(REGION_LABELS_STAGE, store, warehouse.settings(), partition)
     questions = store.read(QUESTIONS, partition)
     # The map has embedded them all.

@@ -11,14 +11,14 @@ from errclust_pipeline.orchestration.assets.materialization import (
     retry_what_is_transient,
     told,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import TRAINING_CANDIDATES_STAGE, provenance
 from errclust_pipeline.tables import QUESTIONS, SUSPECTED_FAULTS, TRAINING_CANDIDATES
 from errclust_pipeline.views.demand import choose, read_demand
 from errclust_pipeline.views.marks import read_region_names
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition
 
 
 @dg.asset(
@@ -38,14 +38,14 @@ def training_candidates(
     They are questions of the development split: what training data is to be like, never training
     data. Questions whose key is suspected are listed for review (table suspected_faults).
     """
-    store, partition = warehouse.open(), partition_of(context)
+    store, partition = warehouse.open(), submission_of(context)
     settings = warehouse.settings().with_embedder(embedder.model, embedder.revision)
     made_from = provenance(TRAINING_CANDIDATES_STAGE, store, settings, partition)
     chosen = settings.for_benchmark(partition.benchmark)
     model = read_demand(store, partition, chosen)
     table = store.read(
         QUESTIONS,
-        Partition(partition.benchmark),
+        BenchmarkPartition(partition.benchmark),
         columns=["question_id", "question", "text_id", "text"],
     ).to_pylist()
     known = {row["question_id"]: row for row in table}

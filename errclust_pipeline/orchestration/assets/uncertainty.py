@@ -17,7 +17,7 @@ from errclust_pipeline.orchestration.assets.materialization import (
     retry_what_is_transient,
     told,
 )
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, partition_of
+from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import UNCERTAINTY_STAGE, provenance
@@ -43,7 +43,7 @@ def uncertainty(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Conformal sets from option log-likelihoods, and where a model is confidently wrong."""
-    store, partition, settings = warehouse.open(), partition_of(context), warehouse.settings()
+    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(UNCERTAINTY_STAGE, store, settings, partition)
     found: Uncertainty | None = None
     shown: dict[str, Any]

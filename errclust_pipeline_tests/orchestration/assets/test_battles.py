@@ -15,7 +15,7 @@ from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import SourceError, UnknownFormatError
 from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLE_TABLES, BATTLES
-from errclust_pipeline.warehouse.keys import BattleSet, Partition
+from errclust_pipeline.warehouse.keys import BattleSetPartition, SubmissionPartition
 from errclust_pipeline_tests.cli.test_cli import errclust_at
 from errclust_pipeline_tests.helpers.battle_files import (
     mt_bench_row,
@@ -28,7 +28,7 @@ from errclust_pipeline_tests.helpers.battle_files import (
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
-MT_BENCH = BattleSet("mt_bench_human_judgments")
+MT_BENCH = BattleSetPartition("mt_bench_human_judgments")
 
 
 def run_all(warehouse):
@@ -56,7 +56,7 @@ def test_battles_are_recorded_read_and_then_left_alone(warehouse, tmp_path):
     assert warehouse.reject_counts(MT_BENCH) == (1, 3)
     assert run_all(warehouse) == []
     with open_instance(warehouse.storage) as instance:
-        assert instance.get_dynamic_partitions("battle_set") == [MT_BENCH.benchmark]
+        assert instance.get_dynamic_partitions("battle_set") == [MT_BENCH.name]
         assert instance.get_dynamic_partitions("benchmark") == []
         (event,) = instance.fetch_materializations(dg.AssetKey("battles"), limit=1).records
         shown = event.asset_materialization.metadata
@@ -78,8 +78,8 @@ def test_a_folder_may_hold_results_and_battles(warehouse, tmp_path):
     ingested = ingest(warehouse, [tmp_path])
     assert {one.partition for one in ingested} == {
         MT_BENCH,
-        BattleSet("llmfao"),
-        Partition("trivia", "org__model-a"),
+        BattleSetPartition("llmfao"),
+        SubmissionPartition("trivia", "org__model-a"),
     }
     assert failures_of(run_all(warehouse)) == []
     names, rows = warehouse.query("select benchmark, count(*) from battles group by all order by 1")
@@ -93,7 +93,7 @@ def test_a_copy_keeps_all_that_battles_refer_to(warehouse, tmp_path):
     for file in (tmp_path / "mt_bench").rglob("*.jsonl"):
         file.unlink()
     assert failures_of(run_all(warehouse)) == []
-    (row,) = warehouse.read(BATTLES, BattleSet("mt_bench")).to_pylist()
+    (row,) = warehouse.read(BATTLES, BattleSetPartition("mt_bench")).to_pylist()
     assert (row["prompt"], row["response_a"]) == ("Write.", "alpaca-13b wrote.")
 
 
@@ -140,7 +140,7 @@ def test_forgetting_a_battle_set_leaves_a_benchmark_of_the_same_name(warehouse, 
     ingest(warehouse, [file], options={"benchmark": "trivia"})
     ingest(warehouse, [write_table(tmp_path / "results.csv")])
     assert failures_of(run_all(warehouse)) == []
-    results, battles = Partition("trivia", "org__model-a"), BattleSet("trivia")
+    results, battles = SubmissionPartition("trivia", "org__model-a"), BattleSetPartition("trivia")
     with open_instance(warehouse.storage) as instance:
         add_partitions(instance, [results, battles])
         assert warehouse.forget(battles) == len(BATTLE_TABLES)
@@ -156,26 +156,26 @@ def test_forgetting_a_model_leaves_battles_alone(warehouse, tmp_path):
     ingest(warehouse, [write_lmsys(tmp_path / "human.jsonl")], options={"benchmark": "trivia"})
     ingest(warehouse, [write_table(tmp_path / "results.csv")])
     assert failures_of(run_all(warehouse)) == []
-    warehouse.forget(Partition("trivia", "org__model-a"))
-    assert warehouse.count(BATTLES, BattleSet("trivia")) == 10
-    assert warehouse.battle_sets() == [BattleSet("trivia")]
+    warehouse.forget(SubmissionPartition("trivia", "org__model-a"))
+    assert warehouse.count(BATTLES, BattleSetPartition("trivia")) == 10
+    assert warehouse.battle_sets() == [BattleSetPartition("trivia")]
 
 
 def test_the_command_line_takes_shows_and_forgets_battles(root, tmp_path):
     errclust = errclust_at(root)
     file = write_lmsys(tmp_path / "human.jsonl", [mt_bench_row(), mt_bench_row(82, winner="?")])
     (row,) = json.loads(errclust("ingest", str(file), "--json").stdout)
-    assert (row["benchmark"], row["model"]) == (MT_BENCH.benchmark, "(battles)")
+    assert (row["benchmark"], row["model"]) == (MT_BENCH.name, "(battles)")
     done = errclust("run")
     assert done.exit_code == 0, done.output
     assert "1 of 2 rows could not be used: table battle_rejects" in done.output
     shown = json.loads(errclust("status", "--json").stdout)
     (found,) = shown["battle_sets"]
     assert {found.pop(asset) for asset in ("battles", "prompt_map", "ratings")} == {"fresh"}
-    assert found == {"battle_set": MT_BENCH.benchmark, "rows": 1, "rejects": 1}
+    assert found == {"battle_set": MT_BENCH.name, "rows": 1, "rejects": 1}
     query = "select benchmark, winner, model_a from battles"
     assert json.loads(errclust("sql", query, "--json").stdout) == [
-        {"benchmark": MT_BENCH.benchmark, "winner": "model_b", "model_a": "alpaca-13b"}
+        {"benchmark": MT_BENCH.name, "winner": "model_b", "model_a": "alpaca-13b"}
     ]
-    assert errclust("forget", MT_BENCH.benchmark, "--yes").exit_code == 0
+    assert errclust("forget", MT_BENCH.name, "--yes").exit_code == 0
     assert json.loads(errclust("status", "--json").stdout)["battle_sets"] == []

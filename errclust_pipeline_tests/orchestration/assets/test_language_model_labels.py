@@ -21,12 +21,12 @@ from errclust_pipeline.tables import (
     ERRORS,
     HOT_SPOTS,
 )
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.chat_endpoint import MODEL, chat_endpoint
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
-A, B = Partition("trivia", "org__model-a"), Partition("trivia", "org__model-b")
+A, B = SubmissionPartition("trivia", "org__model-a"), SubmissionPartition("trivia", "org__model-b")
 LABELLING = ["label_error_clusters"]
 
 

@@ -33,14 +33,14 @@ from errclust_pipeline.tables import (
     RESPONSES,
     TABLES,
 )
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import run_phases
 
-A = Partition("trivia", "org__model-a")
-B = Partition("trivia", "org__model-b")
-BENCHMARK = Partition("trivia")
+A = SubmissionPartition("trivia", "org__model-a")
+B = SubmissionPartition("trivia", "org__model-b")
+BENCHMARK = BenchmarkPartition("trivia")
 LABELLING = "label_error_clusters"
 
 
@@ -233,7 +233,7 @@ def test_copies_outlive_the_originals(warehouse, tmp_path):
 def test_a_partition_that_was_never_ingested_fails_with_a_remedy(warehouse, results):
     ingest(warehouse, [results])
     with open_instance(warehouse.storage) as instance:
-        planned = [runs.PlannedRun(Partition("trivia", "unknown"), assets_of(LABELLING))]
+        planned = [runs.PlannedRun(SubmissionPartition("trivia", "unknown"), assets_of(LABELLING))]
         (failed,) = runs.execute(build_defs(warehouse.storage.url), instance, planned)
     assert "errclust ingest" in failed.failure
 
@@ -312,10 +312,10 @@ def test_a_third_model_lets_difficulty_be_told(warehouse, tmp_path):
         file = write_table(tmp_path / f"{position}.csv", [name], right_every=position + 2)
         ingest(warehouse, [file])
         run_all(warehouse)
-    spots = warehouse.read(HOT_SPOTS, Partition("trivia", "org__model-a")).to_pandas()
+    spots = warehouse.read(HOT_SPOTS, SubmissionPartition("trivia", "org__model-a")).to_pandas()
     assert spots["adjusted_p_hot"].between(0, 1).all()
     assert spots["expected_error"].between(0, 1).all()
-    marks = warehouse.read(AUTOCORRELATION, Partition("trivia", "org__model-a"))["mark"]
+    marks = warehouse.read(AUTOCORRELATION, SubmissionPartition("trivia", "org__model-a"))["mark"]
     assert set(marks.to_pylist()) == {"errors", "residual"}
 
 

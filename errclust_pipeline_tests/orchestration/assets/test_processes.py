@@ -17,7 +17,7 @@ from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.tables import ERRORS, RESPONSES, TABLES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def test_a_run_killed_in_each_phase_leaves_nothing_half_written_and_the_next_one
     )
     assert finished.returncode == 0, finished.stderr
     assert all_fresh(warehouse)
-    assert warehouse.count(ERRORS, Partition("trivia", "org__model-a")) == 40
+    assert warehouse.count(ERRORS, SubmissionPartition("trivia", "org__model-a")) == 40
     assert list(root.rglob(".*.tmp")) == []
     with open_instance(warehouse.storage) as instance:
         unfinished = [run for run in instance.get_runs() if not run.is_finished]
@@ -89,10 +89,11 @@ def test_a_run_killed_in_each_phase_leaves_nothing_half_written_and_the_next_one
 
 MATERIALISE_AGAIN_AND_AGAIN = """
 import sys
-from errclust_pipeline.orchestration import runs, stages
+from errclust_pipeline.orchestration import runs
+from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.orchestration.instance import open_instance
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 root, model = sys.argv[1:]
@@ -100,7 +101,7 @@ assets = tuple(stage.asset for stage in stages.PHASES["label_error_clusters"])
 definitions = build_defs(root)
 for _ in range(3):
     with open_instance(Warehouse(root).storage) as instance:
-        planned = [runs.PlannedRun(Partition("trivia", model), assets)]
+        planned = [runs.PlannedRun(SubmissionPartition("trivia", model), assets)]
         for finished in runs.execute(definitions, instance, planned):
             print(finished.failure)
 """
@@ -139,7 +140,7 @@ def test_two_processes_materialise_different_partitions_at_once_again_and_again(
         assert printed.split() == ["None"] * 3, printed
     assert all_fresh(warehouse, ["label_error_clusters"])
     for model in models:
-        assert warehouse.count(RESPONSES, Partition("trivia", model)) == 60
+        assert warehouse.count(RESPONSES, SubmissionPartition("trivia", model)) == 60
     assert {row for rows in seen for row in rows} == {(model, 60) for model in models}
     with open_instance(warehouse.storage) as instance:
         assert len(instance.get_runs()) == 6

@@ -23,14 +23,14 @@ from errclust_pipeline.tables import (
     REGIONAL_RATINGS,
 )
 from errclust_pipeline.views import battles as verdicts
-from errclust_pipeline.warehouse.keys import BattleSet
+from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.cli.test_cli import errclust_at
 from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.helpers.battle_files import topic_battles, write_lmsys
 from errclust_pipeline_tests.helpers.running import failures_of, markdown_by_asset, run_phases
 
-SET = BattleSet("topics")
+SET = BattleSetPartition("topics")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def rated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rated")
     warehouse = Warehouse(str(with_pictures(quick_root(folder / "root"))))
     file = write_lmsys(folder / "topics.jsonl", topic_battles())
-    ingest(warehouse, [file], options={"benchmark": SET.benchmark})
+    ingest(warehouse, [file], options={"benchmark": SET.name})
     assert failures_of(run_phases(warehouse, partitions=runs.select_partitions(warehouse))) == []
     return warehouse
 

@@ -21,7 +21,7 @@ from errclust_pipeline.tables import (
     UNCERTAINTY_HOT_REGIONS,
     UNCERTAINTY_SUMMARY,
 )
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.cli.test_cli import errclust_at
 from errclust_pipeline_tests.conftest import quick_root, with_pictures
@@ -29,11 +29,11 @@ from errclust_pipeline_tests.helpers.option_files import write_llm_uncertainty, 
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import run_phases
 
-DECEIVED = Partition("trivia", "org__model-a")
-OF_TEXTS = Partition("trivia", "org__model-b")
-RAGGED = Partition("ragged", "org__model-c")
-WRITTEN = Partition("written", "org__model-d")
-LOGITS = Partition("llm_uncertainty_mmlu_10k_base_icl1", "Org-7b-hf")
+DECEIVED = SubmissionPartition("trivia", "org__model-a")
+OF_TEXTS = SubmissionPartition("trivia", "org__model-b")
+RAGGED = SubmissionPartition("ragged", "org__model-c")
+WRITTEN = SubmissionPartition("written", "org__model-d")
+LOGITS = SubmissionPartition("llm_uncertainty_mmlu_10k_base_icl1", "Org-7b-hf")
 OWN_TABLES = (UNCERTAINTY, UNCERTAINTY_SUMMARY, UNCERTAINTY_BY_REGION, UNCERTAINTY_HOT_REGIONS)
 PHASES = ("label_error_clusters", "map_questions", "find_hot_spots")
 

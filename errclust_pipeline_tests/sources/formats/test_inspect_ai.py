@@ -13,7 +13,7 @@ from errclust_pipeline.sources import SourceError, find_submissions
 from errclust_pipeline.sources.formats import inspect_ai
 from errclust_pipeline.sources.identity import question_id
 from errclust_pipeline.sources.parsing import archive
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.conftest import REAL_DATA
 from errclust_pipeline_tests.sources.reading import Read, result_or_refusal
 
@@ -122,7 +122,7 @@ def test_an_archive_and_a_json_log_give_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_names_with_slashes_and_colons_are_safe_keys() -> None:
-    key = Partition.of_names("inspect_evals/arc_easy", "hf/org/model:8b")
+    key = SubmissionPartition.of_names("inspect_evals/arc_easy", "hf/org/model:8b")
     assert (key.benchmark, key.model) == ("inspect_evals__arc_easy", "hf__org__model~3A8b")
 
 

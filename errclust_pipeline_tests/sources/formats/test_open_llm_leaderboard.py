@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from errclust_pipeline.sources import find_submissions
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.leaderboards import (
     EARLY_TIME,
     TASKS,
@@ -135,11 +135,11 @@ def test_a_local_run_and_the_leaderboards_of_a_model_are_one_submission(tmp_path
     local = write(tmp_path / "local", details_v2("org/model_1.5", [task]))
     fetched = details_v2("org/model_1.5", [task], time=EARLY_TIME, with_results=False)
     of_both = [
-        Partition.of_names(one.benchmark, one.model)
+        SubmissionPartition.of_names(one.benchmark, one.model)
         for folder in (local, write(tmp_path / "fetched", fetched))
         for one in find_submissions(folder)
     ]
-    assert of_both == [Partition(task, "org__model_1.5")] * 2
+    assert of_both == [SubmissionPartition(task, "org__model_1.5")] * 2
 
 
 @pytest.mark.parametrize("task", EXAMPLES)

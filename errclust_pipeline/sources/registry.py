@@ -272,17 +272,14 @@ def reader_help() -> str:
     return f"The format: {results}; of battles {battles}."
 
 
-def formats_page() -> str:
-    """Return the page ``docs/reference/formats.md``."""
+def formats_as_markdown() -> str:
+    """Return the page ``docs/reference/formats.md``, which the site writes from here."""
     lines = [
         "# Formats",
         "",
         "`errclust ingest` recognises these formats by their files. `--reader NAME` names one "
         "where that is in doubt. In a folder every reader takes the files of its format, in the "
         "order of these tables.",
-        "",
-        "This page is written from `errclust_pipeline/sources/registry.py` by",
-        "`python -m errclust_pipeline.sources.registry > docs/reference/formats.md`.",
     ]
     for kind in KINDS:
         lines += [
@@ -304,7 +301,3 @@ def formats_page() -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
-
-
-if __name__ == "__main__":
-    print(formats_page(), end="")

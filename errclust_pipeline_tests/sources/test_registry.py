@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,53 +15,18 @@ from errclust_pipeline.sources import READERS, SourceError, UnknownFormatError, 
 from errclust_pipeline.sources.battles import BATTLE_READERS
 from errclust_pipeline_tests.sources.reading import Read
 
-FORMATS_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "formats.md"
-
-QUIZ_READER = '''
-from pathlib import Path
-
-from errclust_pipeline.sources.base import BATCH_ROWS, Submission, file_fingerprint
-from errclust_pipeline.sources.parsing.json_stream import rows_of_json_file
-from errclust_pipeline.sources.parsing.rows import batches, files_below
-from errclust_pipeline.sources.registry import RegisteredReader
-
-
-class QuizReader(RegisteredReader):
-    """Files of a made-up quiz, `<model>.quiz`."""
-
-    name = "quiz"
-
-    def find(self, path, options):
-        files = files_below(path) if path.is_dir() else [path]
-        return [
-            Submission("quiz", file.stem, self.name, (str(file),), file_fingerprint(file))
-            for file in files
-            if file.suffix == ".quiz"
-        ]
-
-    def read(self, submission, batch_rows=BATCH_ROWS):
-        rows = rows_of_json_file(Path(submission.files[0]))
-        return batches(submission, batch_rows, rows, to_row, self.expects)
-
-
-def to_row(position, row):
-    return {
-        "example_id": str(position),
-        "question": row["asked"],
-        "score": float(row["right"]),
-        "metric": "right",
-        "extraction_recorded": False,
-    }
-'''
+PAGE = Path(__file__).parents[2] / "docs" / "contributing" / "add-a-source.md"
+LINE = '{"id": 7, "asked": "1 + 1?", "options": ["2", "3"], "key": "2", "said": "3", "points": 0}\n'
 
 
 @pytest.fixture
 def quiz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader in a package of its own, added by one entry in the registry."""
+    """The reader that the documentation shows, in a package of its own and with one entry."""
     package = tmp_path / "code" / "quiz_format"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "reader.py").write_text(QUIZ_READER)
+    [reader, *_] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (package / "reader.py").write_text(reader)
     monkeypatch.syspath_prepend(str(package.parent))
     entry = registry.ReaderEntry(
         "quiz",
@@ -75,7 +41,7 @@ def quiz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quiz")
 def test_a_reader_added_to_the_registry_is_listed_everywhere(tmp_path: Path) -> None:
     assert "quiz (a quiz), lm_eval" in registry.reader_help()
-    assert "| `quiz` | answers to a quiz: &lt;model>.quiz |" in registry.formats_page()
+    assert "| `quiz` | answers to a quiz: &lt;model>.quiz |" in registry.formats_as_markdown()
     assert "quiz" in READERS
     unknown = tmp_path / "unknown.bin"
     unknown.write_bytes(b"?")
@@ -89,12 +55,15 @@ def test_a_reader_added_to_the_registry_is_listed_everywhere(tmp_path: Path) -> 
 def test_a_reader_added_to_the_registry_reads_its_files_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     folder.mkdir()
-    (folder / "m1.quiz").write_text('{"asked": "1 + 1?", "right": true}\n')
+    (folder / "m1.quiz").write_text(LINE * 2)
     (folder / "notes.txt").write_text("not a quiz")
     [submission] = find_all(folder, None, {})
     assert (submission.reader, submission.model) == ("quiz", "m1")
-    [row] = Read(submission).rows
-    assert (row["question"], row["correct"]) == ("1 + 1?", True)
+    read = Read(submission)
+    [row] = read.rows
+    assert (row["question"], row["correct"]) == ("1 + 1?", False)
+    assert (row["gold_choice"], row["predicted_choice"]) == (0, 1)
+    assert read.reasons == ["duplicate_id"]
     with pytest.raises(SourceError, match="read as quiz, which has no option metric"):
         find_all(folder, None, {"metric": "acc"})
 
@@ -116,7 +85,7 @@ def test_listing_the_formats_imports_no_reader_and_no_library() -> None:
     code = (
         "import sys\n"
         "from errclust_pipeline.sources import registry\n"
-        "registry.reader_help(), registry.formats_page(), list(registry.Readers('results'))\n"
+        "registry.reader_help(), registry.formats_as_markdown(), registry.entries()\n"
         "heavy = {'pyarrow', 'numpy', 'msgspec', 're2', 'yaml'}\n"
         "readers = [name for name in sys.modules if '.formats' in name or '.battles' in name]\n"
         "print(sorted(heavy & set(sys.modules)), readers)\n"
@@ -130,9 +99,3 @@ def test_the_help_of_ingest_names_every_format() -> None:
 
     shown = CliRunner().invoke(app, ["ingest", "--help"], env={"COLUMNS": "400"}).stdout
     assert all(entry.name in shown for entry in registry.REGISTRY)
-
-
-def test_the_page_of_formats_is_what_the_registry_says() -> None:
-    assert FORMATS_PAGE.read_text() == registry.formats_page(), (
-        "run: python -m errclust_pipeline.sources.registry > docs/reference/formats.md"
-    )

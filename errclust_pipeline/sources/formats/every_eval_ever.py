@@ -21,21 +21,25 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
+from errclust_pipeline.sources.parsing.field_map import (
+    Choices,
+    Combined,
+    Constant,
+    Converted,
+    FieldMap,
+    Objects,
+    PlaceAmongChoices,
+    Text,
+)
 from errclust_pipeline.sources.parsing.json_stream import (
     RowError,
     row_blocks_of_json_file,
     rows_of_json_file,
 )
 from errclust_pipeline.sources.parsing.row_blocks import (
-    NotAlikeError,
     ParsedRowBlock,
     batches_of_row_blocks,
-    choice_lists,
-    is_blank,
-    positions_in,
     rows_named,
-    texts,
-    values_of,
 )
 from errclust_pipeline.sources.parsing.rows import (
     constant_option,
@@ -106,14 +110,14 @@ class EveryEvalEverReader(RegisteredReader):
             pair = _pair(row)
             if pair is None:
                 return RowError("missing_name", "the instance names no evaluation or no model")
-            return _to_row(row) if pair == owner else None
+            return _FIELDS.to_row(row, {}) if pair == owner else None
 
         def convert_columns(block: ParsedRowBlock) -> tuple[ParsedRowBlock, dict[str, Any]]:
             is_own = np.ones(len(block), np.bool_)
             for name, part in zip(_NAMES, owner, strict=True):
                 is_own &= rows_named(block.column(name), part, _name)
             own = block if is_own.all() else block.where(is_own)
-            return own, _to_columns(own)
+            return own, _FIELDS.to_columns(own, {})
 
         source = submission.files[0]
         blocks = (ParsedRowBlock(source, *block) for block in row_blocks_of_json_file(Path(source)))
@@ -144,75 +148,6 @@ def _name(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _to_row(value: Mapping[str, Any]) -> dict[str, Any] | RowError:
-    given, evaluation = value.get("input"), value.get("evaluation")
-    if not isinstance(given, dict) or not isinstance(evaluation, dict):
-        return RowError("missing_field", "the instance has no input or no evaluation")
-    correct = evaluation.get("is_correct")
-    if not isinstance(correct, bool):
-        return RowError(
-            "missing_score", f"is_correct is {text_of(correct)}"[:200] + ", expected true or false"
-        )
-    question, identity = text_of(given.get("raw")), text_of(value.get("sample_id"))
-    if question is None or not question.strip():
-        return RowError("missing_question", "the instance's input.raw is empty")
-    if identity is None:
-        return RowError("missing_id", "the instance has no sample_id")
-    choices = texts_of(given.get("choices"))
-    gold = _gold(given.get("reference"))
-    recorded, prediction = _extracted(value.get("answer_attribution"))
-    details = value.get("metadata")
-    return {
-        "example_id": identity,
-        "subject": _subject(details),
-        "question": question,
-        "choices": choices,
-        "gold": gold,
-        "gold_choice": choices.index(gold) if choices and gold in choices else None,
-        "response": _response(value),
-        "extraction_recorded": recorded,
-        "prediction": prediction,
-        "predicted_choice": choices.index(prediction)
-        if choices and prediction in choices
-        else None,
-        "score": 1.0 if correct else 0.0,
-        "metric": "is_correct",
-        "metadata": _metadata(evaluation.get("score"), value.get("error"), details),
-    }
-
-
-def _to_columns(block: ParsedRowBlock) -> dict[str, Any]:
-    """Return what `_to_row` does, of many instances at once."""
-    given, evaluation = block.inside("input"), block.inside("evaluation")
-    correct = evaluation.column("is_correct")
-    question, identity = texts(given.column("raw")), texts(block.column("sample_id"))
-    if not isinstance(correct, pa.Array) or correct.type != pa.bool_() or correct.null_count:
-        raise NotAlikeError
-    if question is None or is_blank(question).any() or identity is None or identity.null_count:
-        raise NotAlikeError
-    choices = choice_lists(given.column("choices"), texts_of)
-    gold = pa.array(list(map(_gold, values_of(given, "reference"))), pa.string())
-    extracted = list(map(_extracted, values_of(block, "answer_attribution")))
-    prediction = pa.array([answer for _, answer in extracted], pa.string())
-    details = values_of(block, "metadata")
-    of_rows = zip(values_of(evaluation, "score"), values_of(block, "error"), details, strict=True)
-    return {
-        "example_id": identity,
-        "subject": list(map(_subject, details)),
-        "question": question,
-        "choices": choices,
-        "gold": gold,
-        "gold_choice": positions_in(choices, gold),
-        "response": list(map(_response, block.values)),
-        "extraction_recorded": [is_recorded for is_recorded, _ in extracted],
-        "prediction": prediction,
-        "predicted_choice": positions_in(choices, prediction),
-        "score": correct.cast(pa.float64()),
-        "metric": "is_correct",
-        "metadata": [_metadata(*row) for row in of_rows],
-    }
-
-
 def _gold(reference: Any) -> str | None:
     references = _texts(reference)
     return "; ".join(references) if references else None
@@ -238,10 +173,22 @@ def _texts(value: Any) -> list[str]:
     return [text_of(one) or "" for one in values if one is not None]
 
 
-def _extracted(attribution: Any) -> tuple[bool, str | None]:
-    """Return whether it is said which answer was extracted, and the last one that counts."""
+def _score(correct: Any) -> float | RowError:
+    if not isinstance(correct, bool):
+        detail = f"is_correct is {text_of(correct)}"[:200] + ", expected true or false"
+        return RowError("missing_score", detail)
+    return 1.0 if correct else 0.0
+
+
+def _is_recorded(attribution: Any) -> bool:
+    """Whether the instance says which answer was extracted."""
+    return isinstance(attribution, list) and any(isinstance(step, dict) for step in attribution)
+
+
+def _prediction(attribution: Any) -> str | None:
+    """Return the answer that was extracted last, of the terminal steps if there are any."""
     if not isinstance(attribution, list):
-        return False, None
+        return None
     last = final = None
     for step in attribution:
         if isinstance(step, dict):
@@ -249,21 +196,57 @@ def _extracted(attribution: Any) -> tuple[bool, str | None]:
             if step.get("is_terminal"):
                 final = step
     if last is None:
-        return False, None
+        return None
     answer = text_of((final or last).get("extracted_value"))
-    return True, answer if answer and answer.strip() else None
+    return answer if answer and answer.strip() else None
 
 
-def _response(value: Mapping[str, Any]) -> str | None:
-    """Return what the model wrote, of a conversation last; where that is nothing, its thoughts."""
-    output = value.get("output")
+def _response(output: Any, messages: Any, interactions: Any) -> str | None:
+    """Return what the model wrote, the last message of a conversation; else its thoughts.
+
+    Parameters
+    ----------
+    interactions : any
+        What the first version of the schema called messages.
+    """
     if isinstance(output, dict):
         written = "\n\n".join(_texts(output.get("raw")))
         return written if written.strip() else "\n\n".join(_texts(output.get("reasoning_trace")))
-    # As the first version of the schema called them.
-    messages = value.get("messages", value.get("interactions"))
+    messages = interactions if messages is None else messages
     for message in reversed(messages) if isinstance(messages, list) else ():
         if isinstance(message, dict) and message.get("role") == "assistant":
             said = message.get("content") or message.get("reasoning_trace")
             return text_of(said) or ""
     return None
+
+
+_FIELDS = FieldMap(
+    (
+        Objects(
+            ("input", "evaluation"),
+            RowError("missing_field", "the instance has no input or no evaluation"),
+        ),
+        Converted("score", "evaluation.is_correct", _score, pa.float64(), numbers_as_they_are=True),
+        Text(
+            "question",
+            "input.raw",
+            missing=RowError("missing_question", "the instance's input.raw is empty"),
+            not_blank=True,
+        ),
+        Text(
+            "example_id",
+            "sample_id",
+            missing=RowError("missing_id", "the instance has no sample_id"),
+        ),
+        Converted("subject", "metadata", _subject, pa.string()),
+        Choices("choices", "input.choices", texts_of),
+        Converted("gold", "input.reference", _gold, pa.string()),
+        PlaceAmongChoices("gold_choice", "gold"),
+        Combined("response", ("output", "messages", "interactions"), _response),
+        Converted("extraction_recorded", "answer_attribution", _is_recorded, pa.bool_()),
+        Converted("prediction", "answer_attribution", _prediction, pa.string()),
+        PlaceAmongChoices("predicted_choice", "prediction"),
+        Constant("metric", "is_correct"),
+        Combined("metadata", ("evaluation.score", "error", "metadata"), _metadata),
+    )
+)

@@ -23,6 +23,13 @@ from errclust_pipeline.sources.base import (
     file_fingerprint,
 )
 from errclust_pipeline.sources.formats.table_files import column_names, row_blocks_of_table
+from errclust_pipeline.sources.parsing.field_map import (
+    Constant,
+    Converted,
+    FieldMap,
+    Metadata,
+    Text,
+)
 from errclust_pipeline.sources.parsing.json_stream import (
     RowError,
     row_blocks_of_json_file,
@@ -33,19 +40,13 @@ from errclust_pipeline.sources.parsing.row_blocks import (
     ParsedRowBlock,
     RowBlock,
     batches_of_row_blocks,
-    is_blank,
     mapped,
-    metadata_columns,
-    plain_texts,
     positions,
-    texts,
 )
 from errclust_pipeline.sources.parsing.rows import (
     constant_option,
     files_below,
     first_row,
-    metadata_json,
-    text_of,
 )
 from errclust_pipeline.sources.registry import RegisteredReader
 
@@ -120,11 +121,13 @@ class OsqBenchReader(RegisteredReader):
             if not isinstance(row, dict):
                 kind = type(row).__name__
                 return RowError("not_an_object", f"the row is a {kind}, expected an object")
-            return _to_row(position, row) if _dataset(row, path) == dataset else None
+            if _dataset(row, path) != dataset:
+                return None
+            return _FIELDS.to_row(row, {"example_id": str(position)})
 
         def convert_columns(block: RowBlock) -> tuple[RowBlock, dict[str, Any]]:
             own = _of_dataset(block, path, dataset)
-            return own, _to_columns(own)
+            return own, _FIELDS.to_columns(own, {"example_id": positions(own).cast(pa.string())})
 
         return batches_of_row_blocks(
             submission,
@@ -206,43 +209,6 @@ def _model(path: Path) -> str:
     return folder.name
 
 
-def _to_row(position: int, row: Mapping[str, Any]) -> dict[str, Any] | RowError:
-    question, score = row.get("question"), _score(row.get("os_eval"))
-    if not isinstance(question, str) or not question.strip():
-        return RowError("missing_question", "the row's question is empty")
-    if isinstance(score, RowError):
-        return score
-    return {
-        "example_id": str(position),
-        "question": question,
-        "gold": text_of(row.get("gold_answer")),
-        "response": text_of(row.get("os_answer")) or "",
-        # The judge read the whole answer: nobody extracted one from it.
-        "extraction_recorded": False,
-        "score": score,
-        "metric": "os_eval",
-        "metadata": metadata_json({name: row.get(name) for name in _FROM_OPTIONS}),
-    }
-
-
-def _to_columns(block: RowBlock) -> dict[str, Any]:
-    """Return what `_to_row` does, of many rows at once."""
-    question = plain_texts(block, "question")
-    if is_blank(question).any():
-        raise NotAlikeError
-    response = texts(block.column("os_answer"))
-    return {
-        "example_id": positions(block).cast(pa.string()),
-        "question": question,
-        "gold": texts(block.column("gold_answer")),
-        "response": "" if response is None else response.fill_null(""),
-        "extraction_recorded": False,
-        "score": mapped(block.column("os_eval"), _score, pa.float64()),
-        "metric": "os_eval",
-        "metadata": metadata_columns(block, _FROM_OPTIONS),
-    }
-
-
 def _score(verdict: Any) -> float | RowError:
     if verdict is None or verdict == _NOT_JUDGED:
         return RowError("not_judged", "the judge gave no verdict on the answer")
@@ -255,3 +221,23 @@ def _score(verdict: Any) -> float | RowError:
         shown = repr(verdict)[:_LONGEST_VERDICT]
         return RowError("unreadable_verdict", f"os_eval is {shown}, expected Correct or Incorrect")
     return 1.0 if match[1].lower() == "correct" else 0.0
+
+
+_FIELDS = FieldMap(
+    (
+        Text(
+            "question",
+            "question",
+            missing=RowError("missing_question", "the row's question is empty"),
+            not_blank=True,
+            only_text=True,
+        ),
+        Converted("score", "os_eval", _score, pa.float64()),
+        Text("gold", "gold_answer"),
+        Text("response", "os_answer", default=""),
+        # The judge read the whole answer: nobody extracted one from it.
+        Constant("extraction_recorded", False),
+        Constant("metric", "os_eval"),
+        Metadata("metadata", _FROM_OPTIONS),
+    )
+)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -14,19 +14,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from errclust_pipeline.sources.parsing.field_map import (
+    Choices,
+    Constant,
+    Converted,
+    Field,
+    FieldMap,
+    IsRight,
+    JoinedText,
+    PlaceAmongChoices,
+    Text,
+)
 from errclust_pipeline.sources.parsing.json_stream import RowError
 from errclust_pipeline.sources.parsing.row_blocks import (
-    Column,
-    NotAlikeError,
     RowBlock,
-    cell,
-    choice_lists,
-    empty_as_null,
-    is_blank,
-    mapped,
     positions,
-    positions_in,
-    texts,
 )
 from errclust_pipeline.sources.parsing.rows import metadata_json, text_of, texts_of
 
@@ -38,9 +40,6 @@ _LABEL_NUMBER = re.compile(r"(?:LABEL_)?(-?\d{1,9})(?:\.0)?")
 """A label's number as text; transformers calls the labels of a model without names LABEL_0, …"""
 
 _NO_LABEL = -1
-_NUMBERS = (
-    pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64(),
-)  # fmt: skip
 
 
 class RowConversion:
@@ -58,9 +57,8 @@ class RowConversion:
     def __init__(
         self, columns: Mapping[str, Any], label_names: Mapping[str, Sequence[str]]
     ) -> None:
-        self._columns = columns
-        self._names = label_names
-        self._compares = "score" not in columns
+        self._fields = FieldMap(_fields(columns, label_names))
+        self._has_ids = "example_id" in columns
 
     def to_row(self, example_id: str, row: Mapping[str, Any]) -> dict[str, Any] | RowError:
         """Return the columns of `responses`, or what is wrong with the row.
@@ -70,46 +68,7 @@ class RowConversion:
         example_id : str
             The row's id if the table has no column of ids.
         """
-        gold = self._answer(row, "correct_answer")
-        prediction = self._answer(row, "prediction")
-        for answer in (gold, prediction):
-            if isinstance(answer, RowError):
-                return answer
-        score = self._score(row, gold, prediction)
-        if isinstance(score, RowError):
-            return score
-        question = self._question(row)
-        if not question.strip():
-            return RowError("missing_question", "the row's question is empty")
-        identity = self._cell(row, "example_id")
-        if identity is None and "example_id" in self._columns:
-            return RowError("missing_id", "the row's example_id is empty")
-        choices = _choices(self._cell(row, "choices"))
-        if isinstance(choices, RowError):
-            return choices
-        return {
-            "example_id": example_id if identity is None else text_of(identity),
-            "subject": text_of(self._cell(row, "subject")),
-            "question": question,
-            # Class labels are no choices: all questions have the same, which tell none apart.
-            "choices": choices,
-            "gold": gold,
-            "gold_choice": choices.index(gold) if choices and gold in choices else None,
-            # What is null in a column that is there was empty; of a missing column nothing is
-            # known.
-            "response": text_of(cell(row, self._columns["output_text"])) or ""
-            if "output_text" in self._columns
-            else None,
-            "prediction": prediction,
-            "extraction_recorded": "prediction" in self._columns,
-            "predicted_choice": choices.index(prediction)
-            if choices and prediction in choices
-            else None,
-            "score": score,
-            "metric": self._columns.get("score", EXACT_MATCH),
-            "finish_reason": text_of(self._cell(row, "finish_reason")),
-            "metadata": _metadata(self._cell(row, "metadata")),
-        }
+        return self._fields.to_row(row, {} if self._has_ids else {"example_id": example_id})
 
     def to_columns(self, block: RowBlock, prefix: str) -> dict[str, Any]:
         """Return the columns of `responses` of many rows, as `to_row` does of one.
@@ -124,110 +83,72 @@ class RowConversion:
         NotAlikeError
             If `to_row` has to be asked for each row.
         """
-        gold = self._answers(block, "correct_answer")
-        prediction = self._answers(block, "prediction")
-        choices = choice_lists(self._column(block, "choices"), _choices)
-        return {
-            "example_id": self._ids(block, prefix),
-            "subject": texts(self._column(block, "subject")),
-            "question": self._questions(block),
-            "choices": choices,
-            "gold": gold,
-            "gold_choice": positions_in(choices, gold),
-            "response": self._responses(block),
-            "prediction": prediction,
-            "extraction_recorded": "prediction" in self._columns,
-            "predicted_choice": positions_in(choices, prediction),
-            "score": self._scores(block, gold, prediction),
-            "metric": self._columns.get("score", EXACT_MATCH),
-            "finish_reason": texts(self._column(block, "finish_reason")),
-            "metadata": mapped(self._column(block, "metadata"), _metadata, pa.string()),
-        }
-
-    def _column(self, block: RowBlock, name: str) -> Column:
-        return empty_as_null(block.column(self._columns[name])) if name in self._columns else None
-
-    def _ids(self, block: RowBlock, prefix: str) -> pa.Array:
-        if "example_id" in self._columns:
-            ids = texts(self._column(block, "example_id"))
-            if ids is None or ids.null_count:
-                raise NotAlikeError
-            return ids
+        if self._has_ids:
+            return self._fields.to_columns(block, {})
         ids = positions(block).cast(pa.string())
-        return pc.binary_join_element_wise(prefix, ids, "") if prefix else ids
+        if prefix:
+            ids = pc.binary_join_element_wise(prefix, ids, "")
+        return self._fields.to_columns(block, {"example_id": ids})
 
-    def _questions(self, block: RowBlock) -> pa.Array:
-        columns = self._columns["input_text"]
-        names = [columns] if isinstance(columns, str) else columns
-        parts = [part for name in names if (part := texts(block.column(name))) is not None]
-        if not parts:
-            raise NotAlikeError
-        questions = parts[0]
-        if not isinstance(columns, str):
-            filled = [pc.if_else(pa.array(is_blank(part)), None, part) for part in parts]
-            questions = pc.binary_join_element_wise(*filled, "\n", null_handling="skip")
-        if is_blank(questions).any():
-            raise NotAlikeError
-        return questions
 
-    def _responses(self, block: RowBlock) -> Any:
-        if "output_text" not in self._columns:
-            return None
-        responses = texts(block.column(self._columns["output_text"]))
-        return "" if responses is None else responses.fill_null("")
+def _fields(
+    columns: Mapping[str, Any], label_names: Mapping[str, Sequence[str]]
+) -> Iterator[Field]:
+    """Yield the fields of a table; see `RowConversion`."""
+    compares = "score" not in columns
+    yield from _answer_fields(columns, label_names, compares)
+    if compares:
+        missing = RowError("missing_gold", "the row has no right answer to compare with")
+        yield IsRight("score", missing)
+    else:
+        yield Converted(
+            "score",
+            columns["score"],
+            _number,
+            pa.float64(),
+            empty_is_null=True,
+            numbers_as_they_are=True,
+        )
+    yield Constant("metric", columns.get("score", EXACT_MATCH))
+    missing = RowError("missing_question", "the row's question is empty")
+    asked = columns["input_text"]
+    if isinstance(asked, str):
+        yield Text("question", asked, missing=missing, not_blank=True)
+    else:
+        yield JoinedText("question", asked, missing)
+    if "example_id" in columns:
+        missing = RowError("missing_id", "the row's example_id is empty")
+        yield Text("example_id", columns["example_id"], missing=missing, empty_is_null=True)
+    if "choices" in columns:
+        # Class labels are no choices: all questions have the same, which tell none apart.
+        yield Choices("choices", columns["choices"], _choices, empty_is_null=True)
+    yield PlaceAmongChoices("gold_choice", "gold")
+    yield PlaceAmongChoices("predicted_choice", "prediction")
+    if "output_text" in columns:
+        # An empty value in a column that exists is an empty response; without the column, nothing
+        # is known of the response.
+        yield Text("response", columns["output_text"], default="")
+    for name in ("subject", "finish_reason"):
+        if name in columns:
+            yield Text(name, columns[name], empty_is_null=True)
+    if "metadata" in columns:
+        yield Converted("metadata", columns["metadata"], _metadata, pa.string(), empty_is_null=True)
 
-    def _answers(self, block: RowBlock, name: str) -> pa.Array | None:
-        column = self._column(block, name)
-        names = self._names.get(name)
-        if names is None and not self._compares:
-            return texts(column)
-        return mapped(column, partial(_answer, name=name, names=names), pa.string())
 
-    def _scores(
-        self, block: RowBlock, gold: pa.Array | None, prediction: pa.Array | None
-    ) -> pa.Array:
-        if self._compares:
-            if gold is None or gold.null_count:
-                raise NotAlikeError
-            none_right = pa.nulls(len(block), pa.string())
-            right = pc.equal(gold, none_right if prediction is None else prediction)
-            return right.fill_null(False).cast(pa.float64())
-        column = self._column(block, "score")
-        if isinstance(column, pa.Array) and column.type in _NUMBERS:
-            scores = column.cast(pa.float64())
+def _answer_fields(
+    columns: Mapping[str, Any], label_names: Mapping[str, Sequence[str]], compares: bool
+) -> Iterator[Field]:
+    """Yield the fields of the right answer and the prediction."""
+    for name, column in (("gold", "correct_answer"), ("prediction", "prediction")):
+        labels = label_names.get(column)
+        if column not in columns:
+            yield Constant(name, None)
+        elif labels is None and not compares:
+            yield Text(name, columns[column], empty_is_null=True)
         else:
-            scores = mapped(column, _number, pa.float64())
-        if scores.null_count:
-            raise NotAlikeError
-        return scores
-
-    def _cell(self, row: Mapping[str, Any], name: str) -> Any:
-        value = cell(row, self._columns[name]) if name in self._columns else None
-        return None if value == "" else value
-
-    def _question(self, row: Mapping[str, Any]) -> str:
-        columns = self._columns["input_text"]
-        if isinstance(columns, str):
-            return text_of(cell(row, columns)) or ""
-        texts = [text_of(cell(row, column)) or "" for column in columns]
-        return "\n".join(text for text in texts if text.strip())
-
-    def _answer(self, row: Mapping[str, Any], name: str) -> str | RowError | None:
-        """Return the right answer or the prediction as text; of class labels the name."""
-        value = self._cell(row, name)
-        names = self._names.get(name)
-        if names is None and not self._compares:
-            return text_of(value)
-        return _answer(value, name, names)
-
-    def _score(
-        self, row: Mapping[str, Any], gold: str | RowError | None, prediction: str | RowError | None
-    ) -> float | int | RowError:
-        if not self._compares:
-            return _score(self._cell(row, "score"))
-        if gold is None:
-            return RowError("missing_gold", "the row has no right answer to compare with")
-        return 1.0 if gold == prediction else 0.0
+            convert = partial(_answer, name=column, names=labels)
+            yield Converted(name, columns[column], convert, pa.string(), empty_is_null=True)
+    yield Constant("extraction_recorded", "prediction" in columns)
 
 
 def _answer(value: Any, name: str, names: Sequence[str] | None) -> str | RowError | None:
@@ -350,9 +271,12 @@ def _score(value: Any) -> float | int | RowError:
     return value
 
 
-def _number(value: Any) -> float | RowError:
+def _number(value: Any) -> float | int | RowError:
     score = _score(value)
-    return score if isinstance(score, RowError) else float(score)
+    try:
+        return score if isinstance(score, RowError) else float(score)
+    except OverflowError:
+        return score  # A whole number that no float holds is out of any range.
 
 
 def _choices(value: Any) -> list[str] | RowError | None:

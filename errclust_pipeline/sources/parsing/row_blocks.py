@@ -8,9 +8,10 @@ value that is not a plain text or number goes through the function that converts
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import compress
-from operator import itemgetter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import compress, repeat
+from operator import contains, itemgetter
 from types import NoneType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
@@ -88,6 +89,8 @@ class ParsedRowBlock:
     positions: Sequence[int]
     values: list[Any]
     _is_checked: bool = False
+    _objects: dict[str, list[Any] | None] = field(default_factory=dict)
+    """The objects of all rows by the name that they stand under; None if one is no object."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -104,7 +107,7 @@ class ParsedRowBlock:
         try:
             values = list(map(itemgetter(name), self.values))
         except KeyError:
-            values = [cell(row, name) for row in self.values]
+            values = self._inner_values(name)
         types = set(map(type, values)) - {NoneType}
         if not types:
             return None
@@ -116,20 +119,18 @@ class ParsedRowBlock:
         except (OverflowError, pa.ArrowInvalid):
             return values  # A whole number of more than 64 bits.
 
-    def inside(self, name: str) -> ParsedRowBlock:
-        """Return the objects under a name as rows.
-
-        Raises
-        ------
-        NotAlikeError
-            If a row has none there.
-        """
-        try:
-            return ParsedRowBlock(
-                self.source, self.positions, list(map(itemgetter(name), self.values))
-            )
-        except KeyError as error:
-            raise NotAlikeError from error
+    def _inner_values(self, name: str) -> list[Any]:
+        """Return the values of ``a.b``; None where a row has none."""
+        outer, _, inner = name.partition(".")
+        # Most files hold objects with the same keys in all rows.
+        if inner and not any(map(contains, self.values, repeat(name))):
+            if outer not in self._objects:
+                objects = [row.get(outer) for row in self.values]
+                self._objects[outer] = objects if set(map(type, objects)) == {dict} else None
+            if (objects_there := self._objects[outer]) is not None:
+                with suppress(KeyError):
+                    return list(map(itemgetter(inner), objects_there))
+        return [cell(row, name) for row in self.values]
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> ParsedRowBlock:
         """Return the rows that were chosen."""
@@ -293,6 +294,9 @@ def choice_lists(column: Column, convert: Callable[[Any], Any]) -> pa.Array | No
     """Return the choices of each row, as a function makes them of what are not lists of texts."""
     lists = column
     if isinstance(lists, list):
+        # Arrow would take a text for a list of its characters.
+        if not set(map(type, lists)) <= {list, NoneType}:
+            return mapped(column, convert, _TEXTS)
         try:
             lists = pa.array(lists, _TEXTS)
         except (pa.ArrowException, TypeError, ValueError):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from errclust_pipeline.sources import find_submissions
 from errclust_pipeline.sources.base import SourceError, Submission
-from errclust_pipeline.sources.formats import every_eval_ever, osq_bench, table_files, table_rows
+from errclust_pipeline.sources.formats import table_files
 from errclust_pipeline.sources.identity import question_id, question_ids
-from errclust_pipeline.sources.parsing import row_blocks
+from errclust_pipeline.sources.parsing import field_map, row_blocks
 from errclust_pipeline_tests.sources.formats import test_every_eval_ever, test_table
 from errclust_pipeline_tests.sources.reading import read_or_error, write_lines
 from errclust_pipeline_tests.sources.test_any_rows import changed
@@ -212,9 +212,7 @@ def test_plain_files_need_no_loop_over_rows(
     def fail(*_: Any) -> None:
         raise AssertionError("converted one by one")
 
-    monkeypatch.setattr(table_rows.RowConversion, "to_row", fail)
-    monkeypatch.setattr(osq_bench, "_to_row", fail)
-    monkeypatch.setattr(every_eval_ever, "_to_row", fail)
+    monkeypatch.setattr(field_map.FieldMap, "to_row", fail)
     rows = [test_table.row(number) for number in range(5)]
     judged = tmp_path / "model" / "ARC.json"
     judged.parent.mkdir()

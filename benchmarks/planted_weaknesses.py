@@ -263,7 +263,7 @@ class CapabilityTree:
 def sources_of(store: Warehouse, questions: QuestionMap) -> npt.NDArray[Any]:
     """Return the `src` of each question, from what the result files say of their rows."""
     found: dict[str, str] = {}
-    for partition in store.partitions(RESPONSES):
+    for partition in store.submissions_in(RESPONSES):
         if partition.benchmark == "mmlu_pro":
             rows: Sequence[Any] = store.read(
                 RESPONSES, partition, columns=["question_id", "metadata"]

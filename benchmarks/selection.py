@@ -114,7 +114,7 @@ def demand_of(
 def print_coverage(root: str, benchmark: str, most: int) -> None:
     """Part 1."""
     store = Warehouse(root)
-    partitions = store.partitions(RESPONSES, benchmark)
+    partitions = store.submissions_in(RESPONSES, benchmark)
     texts, matrix, chosen, options = read_results(store, partitions)
     ids = list(texts)
     embeddings, known = stored_vectors(store, [texts[name] for name in ids])
@@ -321,7 +321,7 @@ def print_help_for_classifier(root: str, benchmark: str) -> None:
     from sklearn.linear_model import RidgeClassifier
 
     store = Warehouse(root)
-    partition = store.partitions(RESPONSES, benchmark)[0]
+    partition = store.submissions_in(RESPONSES, benchmark)[0]
     rows = store.read(RESPONSES, partition).to_pandas()
     from errclust_pipeline.analysis.question_map.questions import questions_of
 

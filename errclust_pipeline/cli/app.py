@@ -74,14 +74,12 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
 
     @wraps(command)
     def explained(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
-        import duckdb
-
         from errclust_pipeline.embedding.names import EmbedderError
         from errclust_pipeline.language_model.client import LanguageModelError
         from errclust_pipeline.settings import SettingsError
         from errclust_pipeline.sources import SourceError
+        from errclust_pipeline.warehouse.errors import WarehouseError
         from errclust_pipeline.warehouse.keys import KeyCodecError
-        from errclust_pipeline.warehouse.warehouse import WarehouseError
 
         try:
             command(*arguments, **options)
@@ -92,7 +90,6 @@ def _explain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameter
             EmbedderError,
             LanguageModelError,
             KeyCodecError,
-            duckdb.Error,
             OSError,
             # E.g. of the package for a kind of bucket.
             ImportError,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from errclust_pipeline.demo.families import BENCHMARKS, write_questions
 from errclust_pipeline.demo.families.dates import WEEKDAYS
 from errclust_pipeline.demo.models import MODELS, Response, SimulatedModel, respond
 from errclust_pipeline.demo.question import Question
+from errclust_pipeline.warehouse.storage import replace_folder
 
 TIMESTAMP = "2026-03-02T09-30-00.000000"
 DATE = 1772443800.0
@@ -85,20 +84,14 @@ def write_demo_leaderboard(folder: Path, seed: int = 0) -> DemoLeaderboard:
         If the folder holds anything that is not a demo leaderboard's.
     """
     _refuse_strangers(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        (partial / "submissions").mkdir(parents=True)
+    with replace_folder(folder) as partial:
+        (partial / "submissions").mkdir()
         questions = {benchmark: write_questions(benchmark, seed) for benchmark in BENCHMARKS}
         truth: list[dict[str, Any]] = []
         for model in MODELS:
             truth += _write_submission(partial / "submissions", model, questions, seed)
         table = pa.Table.from_pylist(truth, schema=GROUND_TRUTH)
         pq.write_table(table, partial / "ground_truth.parquet")
-        _replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return DemoLeaderboard(
         folder,
         folder / "submissions",
@@ -123,14 +116,6 @@ def _refuse_strangers(folder: Path) -> None:
                 f"{folder} holds {sorted(strange)[0]!r}, which is not part of a demo leaderboard: "
                 "name an empty or a new folder"
             )
-
-
-def _replace(new: Path, folder: Path) -> None:
-    old = new.with_suffix(".old")
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_submission(

@@ -7,8 +7,6 @@ context are lost, and so is a part of the quality; embedding costs little more t
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,8 @@ from typing import Any
 import filelock
 import numpy as np
 import numpy.typing as npt
+
+from errclust_pipeline.warehouse.storage import replace_folder
 
 _SLICE_TEXTS = 4_096
 
@@ -85,13 +85,8 @@ def distil(model_folder: Path, folder: Path) -> None:
             str(model_folder), pca_dims=None, sif_coefficient=1e-4, quantize_to="float32"
         )
         model.embedding = _without_common_part(model.embedding, np.asarray(model.weights))
-        beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-        try:
-            model.save_pretrained(str(beside))
-            beside.rename(folder)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
+        with replace_folder(folder) as partial:
+            model.save_pretrained(str(partial))
 
 
 def _without_common_part(

@@ -29,8 +29,9 @@ from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.battles import find_battle_sets
 from errclust_pipeline.sources.formats.lm_eval import run_time
 from errclust_pipeline.stages.declarations import RAW_RESULTS, State, stage_status
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import KeyCodecError, SubmissionPartition
-from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 FILES_A_LOOK = 200
 SECONDS_A_LOOK = 8.0

@@ -19,13 +19,10 @@ from errclust_pipeline.sources import READERS, SourceError, UnknownFormatError, 
 from errclust_pipeline.sources.base import Submission, file_fingerprint
 from errclust_pipeline.sources.battles import BATTLE_READERS, expected_battles, find_battle_sets
 from errclust_pipeline.sources.run_conditions import name_beside_recorded
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import RecordedPartition, SubmissionPartition
-from errclust_pipeline.warehouse.warehouse import (
-    Warehouse,
-    WarehouseError,
-    partition_of_submission,
-    submission_folder,
-)
+from errclust_pipeline.warehouse.submissions import partition_of_submission, submission_folder
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ from errclust_pipeline.sources.formats.open_llm_leaderboard_v1 import (
     details_of,
 )
 from errclust_pipeline.warehouse.keys import RecordedPartition
-from errclust_pipeline.warehouse.warehouse import Warehouse, partition_of_submission
+from errclust_pipeline.warehouse.submissions import partition_of_submission
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 MOST_BYTES = 20 << 30
 """A dataset with more than this in result files is not fetched whole."""

@@ -23,6 +23,7 @@ from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.stages.declarations import PHASES, State
 from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import (
     BattleSetPartition,
     BenchmarkPartition,
@@ -32,7 +33,7 @@ from errclust_pipeline.warehouse.keys import (
     benchmarks_of,
 )
 from errclust_pipeline.warehouse.models import models_of
-from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 PROCESS_TAG = "errclust/process"
 _RUNS_LOOKED_AT = 20
@@ -66,7 +67,7 @@ def select_partitions(
     Battle sets are among them; one stands where a benchmark does, and is of no one model. A
     submission that was withdrawn before it was ever read is left out: there is nothing to compute.
     """
-    read = set(warehouse.partitions(RESPONSES, benchmark))
+    read = set(warehouse.submissions_in(RESPONSES, benchmark))
     known: list[RecordedPartition] = [*warehouse.submissions(), *warehouse.battle_sets()]
     return [
         partition

@@ -58,6 +58,7 @@ from errclust_pipeline.tables import (
     UNCERTAINTY_SUMMARY,
     Table,
 )
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import (
     BattleSetPartition,
     BenchmarkPartition,
@@ -65,7 +66,8 @@ from errclust_pipeline.warehouse.keys import (
     SubmissionPartition,
 )
 from errclust_pipeline.warehouse.models import models_of
-from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse, WarehouseError
+from errclust_pipeline.warehouse.provenance import Provenance
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

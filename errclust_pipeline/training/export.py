@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from errclust_pipeline.training.pool import TrainingExample
+from errclust_pipeline.warehouse.storage import replace_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,21 +200,5 @@ def _whole(folder: Path, fill: Callable[[Path], None]) -> None:
                 f"{folder} holds {strange[0]!r}, which is not part of a selection: name an empty "
                 "or a new folder"
             )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.parent / f".{folder.name}.{os.getpid()}.partial"
-    old = partial.with_suffix(".old")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir()
+    with replace_folder(folder) as partial:
         fill(partial)
-        if folder.exists():
-            folder.rename(old)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

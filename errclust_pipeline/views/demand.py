@@ -34,8 +34,9 @@ from errclust_pipeline.analysis.selection import (
 from errclust_pipeline.settings import BenchmarkSettings
 from errclust_pipeline.tables import HOT_SPOTS, QUESTIONS, RESPONSES, SUSPECTED_FAULTS
 from errclust_pipeline.views.marks import read_map, read_marks, read_option_counts, reference_models
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
-from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,7 @@ def read_suspected_faults(store: Warehouse, benchmark: str) -> list[dict[str, An
     WarehouseError
         If no model's training candidates were selected yet.
     """
-    partitions = store.partitions(SUSPECTED_FAULTS, benchmark)
+    partitions = store.submissions_in(SUSPECTED_FAULTS, benchmark)
     if not partitions:
         raise WarehouseError(f"{benchmark} has no table suspected_faults yet: errclust run")
     found: dict[str, dict[str, Any]] = {}

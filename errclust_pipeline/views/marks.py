@@ -24,9 +24,10 @@ from errclust_pipeline.tables import (
     RESPONSES,
     Table,
 )
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
-from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,6 +17,7 @@ def models_of(
 
     Parameters
     ----------
+    warehouse : Warehouse
     benchmark : str
         The benchmark's key.
     tables : iterable of Table
@@ -24,7 +25,7 @@ def models_of(
         reads: the responses and the errors among them.
     """
     models = (
-        {partition.model for partition in warehouse.partitions(table, benchmark)}
+        {partition.model for partition in warehouse.submissions_in(table, benchmark)}
         for table in tables
     )
     return sorted(set.intersection(*models))

@@ -1,10 +1,14 @@
-"""Files under one root, on a local disk or any fsspec URL, written whole or not at all."""
+"""Files and folders, on a local disk or any fsspec URL, written whole or not at all.
+
+What the files mean does not belong here.
+"""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
+import shutil
 import socket
 import tempfile
 import uuid
@@ -23,12 +27,12 @@ _TEMPORARY_SUFFIX = ".tmp"
 
 
 class Storage:
-    """A root folder and the few operations the pipeline needs of it.
+    """A root folder, and the operations on it that the pipeline needs.
 
-    A write goes to a temporary name beside its target, is flushed to the disk and renamed: a
-    reader sees the old file or the new one, and a process killed half-way leaves at most a
-    temporary file, which the next write into that folder removes. For an object store the file is
-    first written to this machine: an upload becomes visible only when it is complete.
+    A file is written to a temporary name beside its target, flushed to the disk and renamed: a
+    reader sees the old file or the new one. A process killed half-way leaves at most a temporary
+    file, which the next write into that folder removes. A file for an object store is first
+    written to this machine, since an upload becomes visible only when it is complete.
 
     Parameters
     ----------
@@ -49,7 +53,7 @@ class Storage:
 
     @property
     def url(self) -> str:
-        """The root as libraries with their own notion of URLs want it."""
+        """The root as a path, or as a URL with its protocol if it is remote."""
         return self.root if self.is_local else str(self._filesystem.unstrip_protocol(self.root))
 
     def path(self, *parts: str) -> str:
@@ -57,13 +61,13 @@ class Storage:
         return "/".join([self.root, *parts])
 
     def exists(self, path: str) -> bool:
-        """Whether a file is there."""
+        """Return whether a file exists."""
         return bool(self._filesystem.exists(path))
 
     def glob(self, pattern: str) -> list[str]:
-        """Full paths below the root that match a pattern, sorted."""
+        """Return the full paths below the root that match a pattern, sorted."""
         if self.is_local:
-            # Several times as fast as fsspec's.
+            # Several times as fast as fsspec's glob.
             return sorted(map(str, Path(self.root).glob(pattern)))
         return sorted(self._filesystem.glob(f"{glob.escape(self.root)}/{pattern}"))
 
@@ -73,10 +77,10 @@ class Storage:
 
     @contextmanager
     def open_for_arrow(self, path: str) -> Iterator[pa.NativeFile]:
-        """Open a file for pyarrow to read, once and for all: it stays what it was at that moment.
+        """Open a file for pyarrow; its content stays what it was at that moment.
 
-        Never a Python file: pyarrow's threads may still hold one when the interpreter ends, which
-        then aborts.
+        pyarrow never gets a Python file: its threads may still hold one when the interpreter ends,
+        which then aborts.
         """
         if self.is_local:
             with pa.OSFile(path) as file:
@@ -109,10 +113,7 @@ class Storage:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target.parent)
-        owner = f"{quote(socket.gethostname(), safe='')}-{os.getpid()}"
-        temporary = target.with_name(
-            f".{target.name}.{owner}-{uuid.uuid4().hex[:8]}{_TEMPORARY_SUFFIX}"
-        )
+        temporary = _temporary_name(target)
         try:
             with temporary.open("wb") as file:
                 yield file
@@ -124,7 +125,7 @@ class Storage:
         _flush_folder(target.parent)
 
     def rename(self, path: str, new: str) -> None:
-        """Give a file another name; what has it is replaced."""
+        """Rename a file; a file that has the new name is replaced."""
         self._filesystem.mv(path, new)
 
     def remove(self, path: str) -> None:
@@ -138,18 +139,59 @@ class Storage:
     def lock(self, path: str, timeout: float = -1) -> AbstractContextManager[Any]:
         """Lock a name among the processes of this machine.
 
-        Object stores have no locks: there this does nothing, and what it guards must stay correct
-        without it.
+        Object stores have no locks: for them this does nothing, and what it guards must stay
+        correct without it.
 
         Raises
         ------
         filelock.Timeout
-            If another process holds it longer than `timeout` seconds (-1 waits for ever).
+            If another process holds the lock longer than `timeout` seconds; -1 waits for ever.
         """
         if not self.is_local:
             return nullcontext()
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path, timeout=timeout)
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Write a local folder that appears under its name only when the block ends without an error.
+
+    A folder of that name is replaced; it stays as it is if the block raises or the process is
+    killed. (In the moment between two renames it has a hidden name that ends in ``.old``.) What a
+    killed process wrote is removed by the next write beside it.
+
+    Yields
+    ------
+    Path
+        An empty folder beside the target, to be filled.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written; the old one is put back.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder.parent)
+    partial = _temporary_name(folder)
+    try:
+        partial.mkdir()
+        yield partial
+        if not folder.exists():
+            partial.rename(folder)
+        else:
+            # Not a temporary name: if the process is killed now, this is the only copy.
+            old = partial.with_suffix(".old")
+            folder.rename(old)
+            try:
+                partial.rename(folder)
+            except OSError:
+                old.rename(folder)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _flush_folder(folder.parent)
 
 
 def hive_folder(**values: str) -> str:
@@ -158,7 +200,7 @@ def hive_folder(**values: str) -> str:
 
 
 def hive_values(path: str) -> dict[str, str]:
-    """Return the partition values that stand in a path."""
+    """Return the partition values in a hive path."""
     parts = (part.partition("=") for part in path.split("/"))
     return {name: unquote(value) for name, equals, value in parts if equals}
 
@@ -168,18 +210,28 @@ def _protocols(filesystem: Any) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
 
+def _temporary_name(target: Path) -> Path:
+    """Return a hidden name beside a target that says which process writes it."""
+    owner = f"{quote(socket.gethostname(), safe='')}-{os.getpid()}"
+    return target.with_name(f".{target.name}.{owner}-{uuid.uuid4().hex[:8]}{_TEMPORARY_SUFFIX}")
+
+
 def _remove_abandoned(folder: Path) -> None:
-    """Remove temporary files in a folder whose process on this machine is gone."""
+    """Remove temporary files and folders whose process on this machine is gone."""
     host = re.escape(quote(socket.gethostname(), safe=""))
     name = re.compile(rf"\..*\.{host}-(\d+)-[0-9a-f]+{re.escape(_TEMPORARY_SUFFIX)}", re.DOTALL)
     for leftover in folder.glob(f".*{_TEMPORARY_SUFFIX}"):
-        found = name.fullmatch(leftover.name)
-        if found and not psutil.pid_exists(int(found[1])):
+        match = name.fullmatch(leftover.name)
+        if match is None or psutil.pid_exists(int(match[1])):
+            continue
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
             leftover.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename durable, so that a power cut cannot undo it."""
+    """Flush a folder's entries to the disk, so that a power cut cannot undo a rename."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

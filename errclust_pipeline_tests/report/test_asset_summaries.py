@@ -22,7 +22,7 @@ from errclust_pipeline.report.markdown import (
 )
 from errclust_pipeline.tables import LEADERBOARD
 from errclust_pipeline.warehouse.keys import BenchmarkPartition
-from errclust_pipeline.warehouse.warehouse import Provenance
+from errclust_pipeline.warehouse.provenance import Provenance
 from errclust_pipeline_tests.helpers.running import markdown_by_asset
 from errclust_pipeline_tests.report.conftest import HOSTILE
 

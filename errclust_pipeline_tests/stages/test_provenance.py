@@ -18,7 +18,8 @@ from errclust_pipeline.warehouse.keys import (
     BenchmarkPartition,
     SubmissionPartition,
 )
-from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
+from errclust_pipeline.warehouse.provenance import Provenance
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 MODELS = ("org__model-a", "org__model-b", "org__model-c")
 CHOSEN = """

@@ -22,7 +22,8 @@ from errclust_pipeline.tables import (
     TRAINING_CANDIDATES,
 )
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
-from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
+from errclust_pipeline.warehouse.provenance import Provenance
+from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.helpers.leaderboards import parquet
 from errclust_pipeline_tests.helpers.result_files import TOPICS, questions, write_table

@@ -22,8 +22,9 @@ from errclust_pipeline.orchestration.resources import (
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import CLUSTER_LABELS_STAGE, provenance, with_unanswered
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import SubmissionPartition
-from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
 @dg.asset(
@@ -100,7 +101,7 @@ def _labels_of_other_models(
 ) -> list[KnownLabel]:
     """Return what a language model has named of other models' clusters on the same benchmark."""
     known = []
-    for other in store.partitions(CLUSTER_LABELS):
+    for other in store.submissions_in(CLUSTER_LABELS):
         if other.benchmark != partition.benchmark or other == partition:
             continue
         try:

@@ -14,7 +14,8 @@ from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import Table
 from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
 from errclust_pipeline.warehouse.keys import Partition, SubmissionPartition
-from errclust_pipeline.warehouse.warehouse import Provenance, Warehouse
+from errclust_pipeline.warehouse.provenance import Provenance
+from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _Parameters = ParamSpec("_Parameters")
 

@@ -33,8 +33,9 @@ from errclust_pipeline.tables import (
     RESPONSES,
     TABLES,
 )
+from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
-from errclust_pipeline.warehouse.warehouse import Warehouse, WarehouseError
+from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import run_phases
 

@@ -135,7 +135,7 @@ def ours(embeddings: FloatMatrix, _: list[str], seed: int) -> Parts:
     """Cluster as the pipeline does."""
     from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_points
 
-    levels = cluster_points(embeddings, ClusteringSettings(layout=False, seed=seed)).T
+    levels = cluster_points(embeddings, ClusteringSettings(layout=False, random_state=seed)).T
     return {f", level {number}": labels for number, labels in enumerate(levels, 1)}
 
 
@@ -144,7 +144,7 @@ def ours_with_a_picture(embeddings: FloatMatrix, _: list[str], seed: int) -> Par
     from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_errors
 
     ids = [str(row) for row in range(len(embeddings))]
-    table = cluster_errors(ids, ids, embeddings, ClusteringSettings(seed=seed))
+    table = cluster_errors(ids, ids, embeddings, ClusteringSettings(random_state=seed))
     finest = table.sort_values("level").drop_duplicates("example_id", keep="last")
     finest = finest.set_index("example_id").loc[ids, "cluster_id"]
     return {"": pd.factorize(finest)[0].astype(np.int32)}

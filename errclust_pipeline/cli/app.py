@@ -1020,7 +1020,7 @@ def uncertainty(
         summary[0]["fewest_options"] != summary[0]["most_options"],
     )
     chosen = settings.for_benchmark(partition.benchmark).statistics
-    terminal.print_coverage(regions, summary[0]["alpha"], chosen.alpha, limit)
+    terminal.print_coverage(regions, summary[0]["alpha"], chosen.fdr, limit)
 
 
 @app.command()
@@ -1069,9 +1069,7 @@ def compare(
     )
     labels, regions = questions.region_labels()
     options = marks.read_option_counts(warehouse, key, questions)
-    found = compare_pair(
-        first, second, labels, regions, questions.region_ids, options, chosen.alpha
-    )
+    found = compare_pair(first, second, labels, regions, questions.region_ids, options, chosen.fdr)
     gap = np.asarray(first.errors - second.errors)
     scales = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)
     statistics = [
@@ -1101,7 +1099,7 @@ def compare(
         )
         return
     terminal.print_comparison(
-        names[0], names[1], rows[: limit or None], found, statistics, left_out, chosen.alpha
+        names[0], names[1], rows[: limit or None], found, statistics, left_out, chosen.fdr
     )
 
 

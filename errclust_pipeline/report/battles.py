@@ -93,7 +93,7 @@ def read_battle_contents(warehouse: Warehouse, battle_set: BattleSetPartition) -
         If its map or its ratings were not made yet.
     """
     settings = load_settings(warehouse.storage)
-    alpha = settings.for_benchmark(battle_set.name).statistics.alpha
+    alpha = settings.for_benchmark(battle_set.name).statistics.fdr
     prompts = read_prompt_map(warehouse, battle_set)
     ratings = warehouse.read(RATINGS, battle_set).to_pandas()
     regions = warehouse.read(PROMPT_REGIONS, battle_set).to_pylist()

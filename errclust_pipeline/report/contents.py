@@ -190,7 +190,7 @@ def read_contents(
     numbers = {
         "kind": "benchmark",
         "benchmark": benchmark,
-        "alpha": chosen.alpha,
+        "alpha": chosen.fdr,
         "artefactsLeftOut": chosen.leave_out_artefacts,
         "fewestModels": FEWEST_MODELS,
         "scales": scales,
@@ -344,7 +344,7 @@ def _model(
     return {
         "numbers": {
             "state": packed(state, np.int8),
-            "scales": _scales(warehouse, partition, question_map, chosen.alpha),
+            "scales": _scales(warehouse, partition, question_map, chosen.fdr),
             "errors": {
                 "question": packed(
                     [questions["row_of"][row["question_id"]] for row in errors], "i4"
@@ -361,7 +361,7 @@ def _model(
                 for row in read_if_there(warehouse, AUTOCORRELATION, partition).to_pylist()
             ],
             "hotRegions": _hot_regions(warehouse, partition, question_map),
-            "uncertainty": uncertainty_of_model(warehouse, partition, question_map, chosen.alpha),
+            "uncertainty": uncertainty_of_model(warehouse, partition, question_map, chosen.fdr),
         },
         "texts": {
             "predictions": [row["prediction"] for row in errors],

@@ -285,7 +285,7 @@ def _hot_spots(
     if warehouse.provenance(HOT_SPOTS, own) is None:
         return {}
     settings = load_settings(warehouse.storage).for_benchmark(own.benchmark)
-    alpha = settings.statistics.alpha
+    alpha = settings.statistics.fdr
     spots = warehouse.read(
         HOT_SPOTS, own,
         columns=["question_id", "k", "smoothed_rate", "q_hot", "q_cold", "adjusted_q_hot",

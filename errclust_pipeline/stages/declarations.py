@@ -122,9 +122,7 @@ ERROR_CLUSTERS_STAGE = Stage(
     (ERROR_CLUSTERS,),
     ("error_embeddings",),
     "2",
-    lambda settings, partition: dataclasses.asdict(
-        settings.for_benchmark(partition.collection).clustering
-    ),
+    lambda settings, partition: settings.for_benchmark(partition.collection).clustering.recorded(),
 )
 
 
@@ -150,7 +148,7 @@ def _diagnosis_cluster_settings(settings: Settings, partition: Partition) -> Map
     return {
         **_label_settings(settings, partition),
         "embedder": settings.embedding.identity,
-        **dataclasses.asdict(settings.for_benchmark(partition.collection).clustering),
+        **settings.for_benchmark(partition.collection).clustering.recorded(),
     }
 
 
@@ -167,15 +165,15 @@ def _map_settings(settings: Settings, partition: Partition) -> Mapping[str, Any]
     own = settings.for_benchmark(partition.collection)
     return {
         "embedder": settings.embedding.identity,
-        **dataclasses.asdict(own.map),
-        "regions": dataclasses.asdict(own.clustering),
+        **own.map.recorded(),
+        "regions": own.clustering.recorded(),
     }
 
 
 def _statistics_settings(*names: str) -> Callable[[Settings, Partition], Mapping[str, Any]]:
     return lambda settings, partition: settings.for_benchmark(
         partition.collection
-    ).statistics.model_dump(include=set(names))
+    ).statistics.recorded(*names)
 
 
 QUESTIONS_STAGE = Stage("questions", (QUESTIONS,), ("raw_results",), "1", lambda *_: {})
@@ -192,7 +190,7 @@ HOT_SPOTS_STAGE = Stage(
     (HOT_SPOTS, HOT_REGIONS),
     ("question_map", "region_labels", "raw_results", "error_table"),
     "4",
-    _statistics_settings("scales", "alpha", "leave_out_artefacts"),
+    _statistics_settings("scales", "fdr", "leave_out_artefacts"),
     uses_other_models=True,
 )
 AUTOCORRELATION_STAGE = Stage(
@@ -208,7 +206,7 @@ UNCERTAINTY_STAGE = Stage(
     (UNCERTAINTY, UNCERTAINTY_SUMMARY, UNCERTAINTY_BY_REGION, UNCERTAINTY_HOT_REGIONS),
     ("question_map", "region_labels", "raw_results"),
     "2",
-    _statistics_settings("alpha", "permutations", "miscoverage"),
+    _statistics_settings("fdr", "permutations", "miscoverage"),
 )
 ERROR_DIAGNOSES_STAGE = Stage(
     "error_diagnoses",
@@ -237,7 +235,7 @@ MODEL_COMPARISON_STAGE = Stage(
     (MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION),
     ("question_map", "raw_results", "error_table"),
     "2",
-    _statistics_settings("scales", "alpha", "leave_out_artefacts", "most_pairs"),
+    _statistics_settings("scales", "fdr", "leave_out_artefacts", "most_pairs"),
 )
 
 

@@ -118,7 +118,7 @@ def uncertainty_of(
         read_region_names(store, partition.benchmark),
         read_phrases(store, partition.benchmark, questions),
         chosen.miscoverage if alpha is None else alpha,
-        chosen.alpha,
+        chosen.fdr,
         chosen.permutations,
     )
     return options, found

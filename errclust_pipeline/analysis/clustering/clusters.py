@@ -101,7 +101,7 @@ def cluster_errors(
     order = np.argsort(names, kind="stable")
     points = _points(vectors[order], settings)
     labels = _labels(points, settings)
-    positions = layout(points, settings.seed) if settings.layout else None
+    positions = layout(points, settings.random_state) if settings.layout else None
     at = points.point_of
 
     paths: npt.NDArray[np.object_] = np.full(len(names), "", dtype=object)

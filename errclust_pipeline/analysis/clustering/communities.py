@@ -100,7 +100,7 @@ def _communities(
         return whole
     louvain = Louvain(
         resolution=settings.resolution,
-        random_state=settings.seed,
+        random_state=settings.random_state,
         return_probs=False,
         return_aggregate=False,
     )

@@ -38,7 +38,7 @@ def density_clusters(points: DistinctPoints, settings: ClusteringSettings) -> np
         return np.full((len(points.vectors), 1), 0 if enough else NOISE, dtype=np.int32)
     from sklearn.cluster import HDBSCAN
 
-    projected = project(points, dimensions=_DIMENSIONS, min_dist=0.0, seed=settings.seed)
+    projected = project(points, dimensions=_DIMENSIONS, min_dist=0.0, seed=settings.random_state)
     labels = HDBSCAN(min_cluster_size=max(smallest, 2), copy=True).fit_predict(projected)
     column: npt.NDArray[np.int32] = labels.astype(np.int32)[:, None]
     return column

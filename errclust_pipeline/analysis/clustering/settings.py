@@ -42,7 +42,7 @@ class ClusteringSettings:
         A point is noise if its mean similarity to its neighbours is less than this times theirs
         to their own. At 0.67 that holds of 1 % of the questions of MMLU-Pro, of two thirds of the
         demo's isolated slips and of 0.4 % of the errors that its bugs cause.
-    seed : int
+    random_state : int
         Seed of every random choice.
     layout : bool
         Whether to compute 2-D positions for display.
@@ -55,7 +55,7 @@ class ClusteringSettings:
     minimum_size: int | None = None
     minimum_assortativity: float = 0.55
     minimum_relative_similarity: float = 0.67
-    seed: int = 0
+    random_state: int = 0
     layout: bool = True
 
     def __post_init__(self) -> None:

@@ -129,12 +129,12 @@ def build_question_map(
         vectors,
         settings.near_duplicate_similarity,
         settings.exact_up_to,
-        region_settings.seed,
+        region_settings.random_state,
     )
     kept, position_of = np.unique(stands_for, return_inverse=True)
     copies = np.bincount(position_of, minlength=len(kept)).astype(np.int32)
     neighbours, similarities = nearest_neighbours(
-        vectors[kept], settings.neighbours, settings.exact_up_to, region_settings.seed
+        vectors[kept], settings.neighbours, settings.exact_up_to, region_settings.random_state
     )
     points = _points(vectors[kept], copies, neighbours, similarities, region_settings)
     labels = (
@@ -144,7 +144,7 @@ def build_question_map(
     )
     paths = region_paths(labels, [ids[row] for row in kept], previous_regions)
     places: npt.NDArray[Any] = (
-        layout(points, region_settings.seed)
+        layout(points, region_settings.random_state)
         if region_settings.layout and len(kept)
         else np.full((len(kept), 2), np.nan)
     )

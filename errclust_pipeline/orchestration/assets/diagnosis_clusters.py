@@ -63,7 +63,7 @@ def diagnosis_clusters(
         # Two errors on one question may go wrong in two ways: no two count as copies.
         diagnosed["example_id"].tolist(),
         vectors,
-        settings.for_benchmark(partition.benchmark).clustering,
+        settings.for_benchmark(partition.benchmark).clustering.parameters(),
     )
     clusters["question_id"] = clusters["example_id"].map(errors["question_id"])
     model = language_model.open(context.log.info) if len(diagnosed) else None

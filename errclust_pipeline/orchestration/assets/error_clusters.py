@@ -38,7 +38,7 @@ def error_clusters(
         embeddings["example_id"].to_pylist(),
         embeddings["question_id"].to_pylist(),
         embedding_matrix(embeddings),
-        settings.for_benchmark(partition.benchmark).clustering,
+        settings.for_benchmark(partition.benchmark).clustering.parameters(),
     )
     rows = pa.Table.from_pandas(clusters, schema=ERROR_CLUSTERS.schema, preserve_index=False)
     store.write(ERROR_CLUSTERS, partition, rows, made_from)

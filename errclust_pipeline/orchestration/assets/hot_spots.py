@@ -82,14 +82,14 @@ def hot_spots(
             marks.failure_forms,
             expected,
             adjusted,
-            scan(marks.errors, questions.neighbours, alpha=chosen.alpha),
-            chosen.alpha,
+            scan(marks.errors, questions.neighbours, alpha=chosen.fdr),
+            chosen.fdr,
         )
     region_rows = pa.Table.from_pandas(regions, schema=HOT_REGIONS.schema, preserve_index=False)
     rows = pa.Table.from_pandas(spots, schema=HOT_SPOTS.schema, preserve_index=False)
     store.write(HOT_REGIONS, partition, region_rows, made_from)
     store.write(HOT_SPOTS, partition, rows, made_from)
-    hot = spots[spots["q_hot"] < chosen.alpha]
+    hot = spots[spots["q_hot"] < chosen.fdr]
     return materialized(
         store,
         HOT_SPOTS,
@@ -110,7 +110,7 @@ def hot_spots(
             regions,
             read_layout(store, partition.benchmark),
             read_region_names(store, partition.benchmark),
-            chosen.alpha,
+            chosen.fdr,
             told(partition),
         ),
     )

@@ -77,7 +77,7 @@ def model_comparison(
     for a, b in pairs:
         pair = {"model_a": a, "model_b": b}
         found = compare_pair(
-            answers[a], answers[b], labels, names, questions.region_ids, options, chosen.alpha
+            answers[a], answers[b], labels, names, questions.region_ids, options, chosen.fdr
         )
         regions.append(found.regions.assign(**pair))
         records.append(

@@ -49,7 +49,9 @@ def prompt_map(
         dict(zip(text_ids, texts, strict=True)),
         context.log.info,
     )
-    table = build_question_map(ids, texts, vectors, own.map, own.clustering)
+    table = build_question_map(
+        ids, texts, vectors, own.map.parameters(), own.clustering.parameters()
+    )
     labels = label_regions(questions, vectors, table)
     rows, regions = (
         pa.Table.from_pandas(frame, schema=one.schema, preserve_index=False)

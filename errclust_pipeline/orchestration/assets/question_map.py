@@ -50,7 +50,12 @@ def question_map(
         context.log.info,
     )
     table = build_question_map(
-        ids, texts, vectors, own.map, own.clustering, _previous_regions(store, partition)
+        ids,
+        texts,
+        vectors,
+        own.map.parameters(),
+        own.clustering.parameters(),
+        _previous_regions(store, partition),
     )
     rows = pa.Table.from_pandas(table, schema=QUESTION_MAP.schema, preserve_index=False)
     store.write(QUESTION_MAP, partition, rows, made_from)

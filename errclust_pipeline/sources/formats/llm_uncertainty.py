@@ -47,6 +47,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FILE_NAME = re.compile(
     rf"(?P<model>.+)_(?P<task>{'|'.join(TASKS)})_(?P<prompt>(?:base|shared|task)_icl\d+(?:_cot)?)\.pkl"
 )
+_MOST_ID_BITS = 64
 _CHAT_TEMPLATE = "outputs_chat_v1"
 """The authors' folder of chat models prompted by their templates; other folders' prompts are the
 same for all models."""
@@ -172,7 +173,10 @@ def _parse(
             "not_an_object", f"the row is a {type(entry).__name__}, expected a dictionary"
         )
     identity, array = entry.get("id"), entry.get("logits_options")
-    if not isinstance(identity, int | str):
+    # A whole number of any length may stand in all rows, and each time would be hashed anew.
+    if not isinstance(identity, int | str) or (
+        isinstance(identity, int) and identity.bit_length() > _MOST_ID_BITS
+    ):
         return RowError("missing_id", "the row has no id that is a number or a text")
     if identity in known:
         return RowError("duplicate_id", "the row's id stands in an earlier row, which was kept")

@@ -4,12 +4,18 @@ A pickle is a program: loading one of a stranger's runs what it says. So it is n
 instructions are taken apart by the standard library, and the few that plain data and numpy's arrays
 need are carried out here. The names that a file asks for are looked up in a short list, and stand
 for notes of an array's parts: no numpy object is made before its type and size are known to be
-sound. What a file can bring about is numbers, texts, lists, dictionaries and notes, in a time and
-memory that grow with the file, whatever sizes it states.
+sound. A file can only bring about numbers, texts, lists, dictionaries and notes.
+
+Time and memory grow in proportion to the file, whatever sizes it states. A few bytes can recall a
+large value any number of times, so no instruction may copy, hash, compare or walk through a value
+that it did not take from the stack for good: texts are the only dictionary keys (the hash of a
+nested tuple takes exponential time), arguments and shapes are short, and bytes are made of a text
+only as often as the file has room for that text.
 """
 
 from __future__ import annotations
 
+import os
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,19 +33,27 @@ MAX_PICKLE_BYTES = 64 << 20
 _TYPES = ("f2", "f4", "f8")
 _BYTE_ORDERS = {"<": "<", "=": "=", ">": ">", "|": "="}
 _SHOWN = 100
+_MOST_ARGUMENTS = 8
+"""Maximum number of arguments of a call; numpy's functions take four."""
+
+_MOST_DIMENSIONS = 32
+"""Maximum number of dimensions of an array, as in numpy 1."""
+
+_STATE_PARTS = 9
+"""Maximum number of parts of a state: numpy writes nine of a type and five of an array."""
 
 
 class ForbiddenPickleError(SourceError):
     """A pickle that asks for something else than plain data and numpy's arrays."""
 
 
-@dataclass
+@dataclass(slots=True)
 class PickledArray:
-    """A numpy array as its pickle tells it: shape, type and bytes, not looked into yet."""
+    """A numpy array as its pickle states it: shape, type and bytes, not looked into yet."""
 
     shape: tuple[int, ...] = ()
     dtype: str = "=f8"
-    data: bytes = b""
+    data: bytes | bytearray = b""
 
     def vector(self) -> npt.NDArray[np.float64]:
         """Return the numbers of a one-dimensional array.
@@ -67,7 +81,8 @@ def read_array_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_PICKLE_BYTES + 1)
+            # As many bytes are reserved as are asked for.
+            content = file.read(min(os.fstat(file.fileno()).st_size, MAX_PICKLE_BYTES) + 1)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from error
     if len(content) > MAX_PICKLE_BYTES:
@@ -98,7 +113,7 @@ class _UnsoundError(Exception):
     pass
 
 
-@dataclass
+@dataclass(slots=True)
 class _DType:
     name: str
     order: str = "="
@@ -109,6 +124,8 @@ class _Name:
     """A name of numpy's, and what is noted when the file calls it."""
 
     call: Callable[..., Any] | None = None
+    makes_bytes: bool = False
+    """Whether a call makes bytes of a text, as many as the text has characters."""
 
 
 def _make_dtype(name: Any, *_: Any) -> _DType:
@@ -149,31 +166,36 @@ _NAMES = {
     "numpy._core.multiarray _reconstruct": _Name(_reconstruct),
     "numpy.core.numeric _frombuffer": _Name(_from_buffer),
     "numpy._core.numeric _frombuffer": _Name(_from_buffer),
-    "_codecs encode": _Name(_encode_latin_1),
+    "_codecs encode": _Name(_encode_latin_1, makes_bytes=True),
 }
 
 
 def _set_parts(array: PickledArray, shape: Any, dtype: Any, data: Any) -> None:
     if (
         not isinstance(shape, tuple)
+        or len(shape) > _MOST_DIMENSIONS
         or any(type(size) is not int for size in shape)
         or not isinstance(dtype, _DType)
         or not isinstance(data, bytes | bytearray)
     ):
         raise _UnsoundError("an array's parts are not those that numpy writes")
-    array.shape, array.dtype, array.data = shape, dtype.order + dtype.name, bytes(data)
+    # The bytes are not copied: many arrays may state the same ones.
+    array.shape, array.dtype, array.data = shape, dtype.order + dtype.name, data
 
 
 def _set_state(target: Any, state: Any) -> None:
     """Note the state that numpy writes of an array or of a type."""
-    if not isinstance(state, tuple):
+    if not isinstance(state, tuple) or len(state) > _STATE_PARTS:
         raise _UnsoundError("a state is not one that numpy writes")
     if isinstance(target, PickledArray):
         # Version (not always), shape, type, whether in Fortran's order, and bytes.
         shape, dtype, _, data = state[-4:]
         _set_parts(target, shape, dtype, data)
     elif isinstance(target, _DType):
-        target.order = _BYTE_ORDERS[state[1]]
+        order = state[1] if len(state) > 1 else None
+        if type(order) is not str or order not in _BYTE_ORDERS:
+            raise _UnsoundError("a type's order of bytes is none that numpy writes")
+        target.order = _BYTE_ORDERS[order]
     else:
         raise _UnsoundError("a state is given to something that has none")
 
@@ -181,8 +203,8 @@ def _set_state(target: Any, state: Any) -> None:
 def _set_entries(target: Any, entries: list[Any]) -> None:
     """Put names and values into a dictionary.
 
-    Names are texts only: tuples can be nested, in a file of some bytes, so that hashing one takes
-    for ever.
+    Names are texts only: a file of a few hundred bytes can nest tuples so that hashing one never
+    ends.
     """
     names, values = entries[::2], entries[1::2]
     if not isinstance(target, dict) or not all(type(name) is str for name in names):
@@ -198,8 +220,13 @@ class _Machine:
         self._below: list[list[Any]] = []
         """The stacks that lie below the marks, the outermost first."""
         self._memo: dict[int, Any] = {}
+        self._bytes_left = 0
+        """How many bytes may still be made of texts."""
 
     def run(self, content: bytes) -> Any:
+        """Carry out a pickle and return what it leaves."""
+        # Python writes a text for each bytes object: together they are no longer than the file.
+        self._bytes_left = len(content)
         for opcode, argument, _ in pickletools.genops(content):
             instruction = _INSTRUCTIONS.get(opcode.name)
             if instruction is None:
@@ -265,6 +292,12 @@ class _Machine:
         name, arguments = self.take(2)
         if not isinstance(name, _Name) or name.call is None or not isinstance(arguments, tuple):
             raise _UnsoundError("something is called that is no function of numpy's")
+        if len(arguments) > _MOST_ARGUMENTS:
+            raise _UnsoundError("a function is called with more arguments than numpy's have")
+        if name.makes_bytes and arguments and isinstance(arguments[0], str):
+            self._bytes_left -= len(arguments[0])
+            if self._bytes_left < 0:
+                raise _UnsoundError("bytes are made of the same text again and again")
         self._stack.append(name.call(*arguments))
 
     def build(self, _: None) -> None:

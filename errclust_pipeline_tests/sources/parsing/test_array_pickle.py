@@ -4,9 +4,11 @@ import functools
 import operator
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -296,3 +298,101 @@ def test_a_damaged_pickle_is_read_or_refused_and_nothing_else(
     with contextlib.suppress(SourceError):
         read_array_pickle(path)
     assert time.perf_counter() - started < 1
+
+
+def _name(module: str, name: str) -> bytes:
+    return b"c" + f"{module}\n{name}\n".encode()
+
+
+def _text(text: str) -> bytes:
+    return b"X" + struct.pack("<I", len(text.encode())) + text.encode()
+
+
+def _nested_tuple(depth: int) -> bytes:
+    """Each tuple holds the one before it twice: hashing the last one takes 2^depth steps."""
+    made = b")q\x00"
+    for number in range(depth):
+        made += b"h" + bytes([number]) + b"h" + bytes([number]) + b"\x86q" + bytes([number + 1])
+    return made
+
+
+_TYPE = _name("numpy", "dtype") + _text("f4") + b"\x85R"
+_ARRAY = _name("numpy.core.multiarray", "_reconstruct") + _name("numpy", "ndarray") + b"\x85R"
+_MANY = 40_000
+_LARGE = 100_000
+
+
+def _bombs() -> dict[str, bytes]:
+    nested = _nested_tuple(60)
+    many_marks = b"(" + b"N" * _LARGE + b"tq\x02"
+    return {
+        "an order of bytes that takes for ever to be hashed": (
+            b"\x80\x02" + nested + _TYPE + b"(K\x03h\x3c" + b"N" * 6 + b"tb."
+        ),
+        "a key that takes for ever to be hashed": b"\x80\x02" + nested + b"}h\x3cK\x01s.",
+        "bytes made of one text again and again": (
+            b"\x80\x02"
+            + (_name("_codecs", "encode") + b"q\x01")
+            + (_text("a" * _LARGE) + b"q\x02" + _text("latin1") + b"q\x03")
+            + b"h\x02h\x03\x86q\x04]("
+            + b"h\x01h\x04R" * _MANY
+            + b"e."
+        ),
+        "a call with many arguments again and again": (
+            b"\x80\x02"
+            + _name("numpy", "dtype")
+            + b"q\x01"
+            + many_marks
+            + b"]("
+            + b"h\x01h\x02R" * _MANY
+            + b"e."
+        ),
+        "a shape of many dimensions again and again": (
+            b"\x80\x02"
+            + _TYPE
+            + b"q\x01"
+            + b"("
+            + b"K\x01" * _LARGE
+            + b"tq\x02"
+            + b"C\x00q\x03"
+            + b"(K\x01h\x02h\x01\x89h\x03tq\x04"
+            + b"]("
+            + (_ARRAY + b"h\x04b") * _MANY
+            + b"e."
+        ),
+    }
+
+
+@pytest.mark.parametrize("bomb", _bombs())
+def test_a_small_file_takes_little_time_and_memory(tmp_path: Path, bomb: str) -> None:
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(_bombs()[bomb])
+    tracemalloc.start()
+    started = time.process_time()
+    with pytest.raises(SourceError, match="is not a pickle of numpy arrays, or is damaged"):
+        read_array_pickle(path)
+    seconds = time.process_time() - started
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds < 20  # Under the tracer, on a slow machine; unguarded these take minutes.
+    assert peak < 64 << 20
+
+
+def test_bytes_that_many_arrays_state_are_held_once(tmp_path: Path) -> None:
+    path = tmp_path / "shared.pkl"
+    path.write_bytes(
+        b"\x80\x05"
+        + _TYPE
+        + b"q\x01"
+        + (b"\x96" + struct.pack("<Q", _LARGE) + bytes(_LARGE) + b"q\x02")
+        + b"(K\x01K\x05\x85h\x01\x89h\x02tq\x04"
+        + b"]("
+        + (_ARRAY + b"h\x04b") * 2_000
+        + b"e."
+    )
+    tracemalloc.start()
+    arrays = read_array_pickle(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(arrays) == 2_000
+    assert peak < 20 << 20

@@ -9,7 +9,7 @@ import errclust_pipeline
 from errclust_pipeline.settings import Settings, SettingsError, load_settings
 from errclust_pipeline.settings.environment import NOT_SETTINGS, OLD_VARIABLES
 from errclust_pipeline.stages.declarations import RAW_RESULTS, STAGES
-from errclust_pipeline.warehouse.keys import Partition
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.storage import Storage
 
 
@@ -150,7 +150,7 @@ def test_every_variable_in_the_package_is_a_setting_or_known_to_be_none():
 
 
 def test_an_override_counts_in_provenance_as_the_file_does(load):
-    partition = Partition("benchmark", "model")
+    partition = SubmissionPartition("benchmark", "model")
     texts = (
         '[embedding]\nmodel = "static"\n[statistics]\nfdr = 0.2\n[clustering]\nrandom_state = 3\n'
     )

@@ -232,7 +232,7 @@ def ingest(
     after they change. From the hub they are fetched first: hf:open-llm-leaderboard with --model or
     --top, hf:open-llm-leaderboard-old likewise, or any hf:owner/dataset.
     """
-    from errclust_pipeline.hub.client import HubAddress, is_hub_address
+    from errclust_pipeline.hub.address import HubAddress, is_hub_address
     from errclust_pipeline.ingestion.files import ingest as ingest_paths
     from errclust_pipeline.ingestion.from_hub import ingest_from_hub
     from errclust_pipeline.orchestration.instance import open_instance

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errclust_pipeline.hub.client import as_recorded
+from errclust_pipeline.hub.recorded import with_addresses
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.sources import READERS, SourceError, UnknownFormatError, find_submissions
 from errclust_pipeline.sources.base import Submission, file_fingerprint
@@ -185,7 +185,7 @@ def record(
     # One that is damaged is written anew.
     with suppress(WarehouseError):
         before, fingerprint_before = warehouse.submission(partition)
-    recorded = as_recorded(submission, before, fingerprint == fingerprint_before)
+    recorded = with_addresses(submission, before, fingerprint == fingerprint_before)
     if copy:
         copies = _copied(warehouse, partition, submission, fingerprint).files
         recorded = dataclasses.replace(recorded, files=copies)

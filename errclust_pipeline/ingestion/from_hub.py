@@ -18,14 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errclust_pipeline.hub.client import (
-    Fetched,
-    Hub,
-    HubAddress,
-    HubError,
-    HubFile,
-    HubMissingError,
-)
+from errclust_pipeline.hub.address import HubAddress
+from errclust_pipeline.hub.client import Hub
+from errclust_pipeline.hub.download import Fetched, HubFile
+from errclust_pipeline.hub.errors import HubError, HubMissingError
 from errclust_pipeline.ingestion.files import Ingested, find_all, record
 from errclust_pipeline.sources import SourceError, check_options, find_submissions
 from errclust_pipeline.sources.base import Submission

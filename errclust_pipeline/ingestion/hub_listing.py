@@ -7,7 +7,10 @@ import functools
 import hashlib
 from pathlib import Path, PurePosixPath
 
-from errclust_pipeline.hub.client import Hub, HubAddress, HubError, HubFile, is_hub_address
+from errclust_pipeline.hub.address import HubAddress, is_hub_address
+from errclust_pipeline.hub.client import Hub
+from errclust_pipeline.hub.download import HubFile
+from errclust_pipeline.hub.errors import HubError
 from errclust_pipeline.ingestion.folder_listing import (
     FolderListing,
     ListedFile,

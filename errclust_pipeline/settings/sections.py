@@ -24,7 +24,7 @@ from errclust_pipeline.analysis.question_map import QuestionMapSettings
 from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
 from errclust_pipeline.analysis.uncertainty.conformal import DEFAULT_ALPHA
 from errclust_pipeline.embedding.names import EMBEDDED_MODEL, BackendChoice, embedder_identity
-from errclust_pipeline.hub.client import is_hub_address
+from errclust_pipeline.hub.address import is_hub_address
 from errclust_pipeline.language_model.options import LanguageModelOptions
 from errclust_pipeline.warehouse.storage import Storage
 

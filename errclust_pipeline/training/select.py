@@ -12,7 +12,8 @@ from errclust_pipeline import __version__
 from errclust_pipeline.analysis.selection import contaminated, target_specifications
 from errclust_pipeline.embedding.embedder import EmbeddingModel
 from errclust_pipeline.embedding.texts import embed_texts
-from errclust_pipeline.hub.client import Hub, HubAddress, is_hub_address
+from errclust_pipeline.hub.address import HubAddress, is_hub_address
+from errclust_pipeline.hub.client import Hub
 from errclust_pipeline.ingestion.from_hub import fetched
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.sources.base import SourceError

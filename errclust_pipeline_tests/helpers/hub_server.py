@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from errclust_pipeline.hub.client import HubFile
+from errclust_pipeline.hub.download import HubFile
 
 LARGE_FILES = (".parquet", ".zip")
 """Which files the hub keeps apart from git and serves from elsewhere."""

@@ -7,15 +7,10 @@ from huggingface_hub import constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from errclust_pipeline.hub.client import (
-    Hub,
-    HubAddress,
-    HubBusyError,
-    HubError,
-    HubMissingError,
-    as_recorded,
-    on_this_machine,
-)
+from errclust_pipeline.hub.address import HubAddress
+from errclust_pipeline.hub.client import Hub
+from errclust_pipeline.hub.errors import HubBusyError, HubError, HubMissingError
+from errclust_pipeline.hub.recorded import with_addresses, with_local_files
 from errclust_pipeline.progress import ProgressReport, listen
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline_tests.helpers.hub_server import TREE_PAGE, HubServer, hub_file
@@ -296,7 +291,7 @@ def test_a_submission_is_recorded_by_addresses_and_read_from_them(hub: HubServer
     repository = hub.add("org/evals", FILES)
     paths = fetch_all("org/evals")[1:]
     read = Submission("b", "m", "r", tuple(map(str, paths)), "content", {"option": 1})
-    recorded = as_recorded(read)
+    recorded = with_addresses(read)
     assert (recorded.revision, recorded.options) == (
         repository.head,
         {"option": 1, "content": "content"},
@@ -306,12 +301,12 @@ def test_a_submission_is_recorded_by_addresses_and_read_from_them(hub: HubServer
     )
     for path in paths:
         path.unlink()
-    assert on_this_machine(recorded).files == read.files
+    assert with_local_files(recorded).files == read.files
     assert [path.read_bytes() for path in paths] == list(FILES.values())[1:]
 
 
 def test_a_submission_of_local_files_stays_as_it_is(hub: HubServer, tmp_path: Path) -> None:
     submission = Submission("b", "m", "r", (str(tmp_path / "x.csv"),), "content")
-    assert as_recorded(submission) is submission
-    assert on_this_machine(submission) is submission
+    assert with_addresses(submission) is submission
+    assert with_local_files(submission) is submission
     assert hub.requests == []

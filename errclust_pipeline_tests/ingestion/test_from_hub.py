@@ -17,13 +17,10 @@ from huggingface_hub import constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from errclust_pipeline.hub.client import (
-    Hub,
-    HubAddress,
-    HubError,
-    HubMissingError,
-    on_this_machine,
-)
+from errclust_pipeline.hub.address import HubAddress
+from errclust_pipeline.hub.client import Hub
+from errclust_pipeline.hub.errors import HubError, HubMissingError
+from errclust_pipeline.hub.recorded import with_local_files
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.ingestion.from_hub import ingest_from_hub, top_models
 from errclust_pipeline.orchestration.assets.battles import battles
@@ -348,7 +345,7 @@ def test_real_results_are_the_same_submission_from_the_hub_and_from_the_disk(
     [fetched] = ingest_from_hub(warehouse, HubAddress("me", "evals")).ingested
     read = [
         row
-        for batch in read_submission(on_this_machine(fetched.submission))
+        for batch in read_submission(with_local_files(fetched.submission))
         for row in batch.responses.to_pylist()
     ]
     [local] = ingest(warehouse, [folder])

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from errclust_pipeline.hub.client import on_this_machine
+from errclust_pipeline.hub.recorded import with_local_files
 from errclust_pipeline.ingestion.files import check_unchanged
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
@@ -40,7 +40,7 @@ def battles(
     """Verdicts on pairs of responses, one schema for all sources, and unusable rows."""
     store, partition = warehouse.open(), battle_set_of(context)
     recorded, fingerprint = store.submission(partition)
-    submission = on_this_machine(recorded)
+    submission = with_local_files(recorded)
     made_from = provenance(BATTLES_STAGE, store, warehouse.settings(), partition)
     check_unchanged(submission, fingerprint)
 

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from errclust_pipeline.hub.client import on_this_machine
+from errclust_pipeline.hub.recorded import with_local_files
 from errclust_pipeline.ingestion.files import check_unchanged
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
@@ -41,7 +41,7 @@ def raw_results(
     """Responses of a model to a benchmark, one schema for all sources, and unusable rows."""
     store, partition = warehouse.open(), submission_of(context)
     recorded, fingerprint = store.submission(partition)
-    submission = on_this_machine(recorded)
+    submission = with_local_files(recorded)
     made_from = provenance(RAW_RESULTS, store, warehouse.settings(), partition)
     check_unchanged(submission, fingerprint)
 

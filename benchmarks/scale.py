@@ -74,7 +74,7 @@ def stages(embeddings: np.ndarray, size: int) -> dict[str, float]:
     from errclust_pipeline.analysis.clustering import ClusteringSettings, cluster_errors
     from errclust_pipeline.analysis.knn_graph import nearest_neighbours
     from errclust_pipeline.analysis.spatial import global_statistics, local_hot_spots
-    from errclust_pipeline.tables.schemas import ERROR_CLUSTERS
+    from errclust_pipeline.tables import ERROR_CLUSTERS
     from errclust_pipeline.warehouse.keys import SubmissionPartition
     from errclust_pipeline.warehouse.provenance import Provenance
     from errclust_pipeline.warehouse.warehouse import Warehouse

@@ -1,79 +1,25 @@
-"""The schemas of all tables, in one place."""
+"""Every table of the warehouse: its columns, their types, ranges, origins and meanings.
 
-from errclust_pipeline.tables.schemas import (
-    AUTOCORRELATION,
-    BATTLE_REGIONS,
-    BATTLE_REJECTS,
-    BATTLE_TABLES,
-    BATTLES,
-    CLUSTER_LABELS,
-    DIAGNOSIS_CLUSTERS,
-    DIAGNOSIS_LABELS,
-    ERROR_CLUSTERS,
-    ERROR_DIAGNOSES,
-    ERROR_EMBEDDINGS,
-    ERRORS,
-    HOT_REGIONS,
-    HOT_SPOTS,
-    LEADERBOARD,
-    MODEL_COMPARISON,
-    MODEL_PAIRS,
-    MODEL_SIGNATURES,
-    PAIR_AUTOCORRELATION,
-    PROMPT_MAP,
-    PROMPT_REGIONS,
-    QUESTION_MAP,
-    QUESTIONS,
-    RATINGS,
-    REGION_LABELS,
-    REGIONAL_RATINGS,
-    REJECTS,
-    RESPONSES,
-    SUSPECTED_FAULTS,
-    TABLES,
-    TRAINING_CANDIDATES,
-    UNCERTAINTY,
-    UNCERTAINTY_BY_REGION,
-    UNCERTAINTY_HOT_REGIONS,
-    UNCERTAINTY_SUMMARY,
-    Table,
-)
+One module holds one family of tables. Importing this package imports them all, which fills the
+registry `TABLES`; a table that a family module creates needs no other entry. A new family needs its
+line below. No analysis is imported here.
+"""
 
-__all__ = [
-    "AUTOCORRELATION",
-    "BATTLES",
-    "BATTLE_REGIONS",
-    "BATTLE_REJECTS",
-    "BATTLE_TABLES",
-    "CLUSTER_LABELS",
-    "DIAGNOSIS_CLUSTERS",
-    "DIAGNOSIS_LABELS",
-    "ERRORS",
-    "ERROR_CLUSTERS",
-    "ERROR_DIAGNOSES",
-    "ERROR_EMBEDDINGS",
-    "HOT_REGIONS",
-    "HOT_SPOTS",
-    "LEADERBOARD",
-    "MODEL_COMPARISON",
-    "MODEL_PAIRS",
-    "MODEL_SIGNATURES",
-    "PAIR_AUTOCORRELATION",
-    "PROMPT_MAP",
-    "PROMPT_REGIONS",
-    "QUESTIONS",
-    "QUESTION_MAP",
-    "RATINGS",
-    "REGIONAL_RATINGS",
-    "REGION_LABELS",
-    "REJECTS",
-    "RESPONSES",
-    "SUSPECTED_FAULTS",
-    "TABLES",
-    "TRAINING_CANDIDATES",
-    "UNCERTAINTY",
-    "UNCERTAINTY_BY_REGION",
-    "UNCERTAINTY_HOT_REGIONS",
-    "UNCERTAINTY_SUMMARY",
-    "Table",
-]
+# ruff: noqa: F403 - a family's tables are known by its module alone.
+
+from errclust_pipeline.tables.battles import *
+from errclust_pipeline.tables.clusters import *
+from errclust_pipeline.tables.comparison import *
+from errclust_pipeline.tables.diagnoses import *
+from errclust_pipeline.tables.errors import *
+from errclust_pipeline.tables.questions import *
+from errclust_pipeline.tables.responses import *
+from errclust_pipeline.tables.statistics import *
+from errclust_pipeline.tables.table import TABLES as TABLES
+from errclust_pipeline.tables.table import KeptBy as KeptBy
+from errclust_pipeline.tables.table import Table as Table
+from errclust_pipeline.tables.training import *
+from errclust_pipeline.tables.uncertainty import *
+
+BATTLE_TABLES = tuple(table for table in TABLES.values() if table.kept_by is KeptBy.BATTLE_SET)
+"""The tables of battle sets."""

@@ -64,7 +64,7 @@ def test_a_table_without_rows_is_sound(table):
         (RESPONSES, [{"example_id": "1", "score": 0.5}] * 2, "1 rows repeat the example_id"),
         (RESPONSES, [{"example_id": "1", "score": 1.5}], "score are outside 0 to 1"),
         (RESPONSES, [{"example_id": "1", "score": float("nan")}], "score are outside 0 to 1"),
-        (ERRORS, [{"example_id": "1", "failure_form": "boredom"}], "unknown failure forms"),
+        (ERRORS, [{"example_id": "1", "failure_form": "boredom"}], "unknown failure_form: boredom"),
         (
             ERROR_CLUSTERS,
             [{"example_id": "1", "level": 1}, {"example_id": "2", "level": 2}],
@@ -78,7 +78,7 @@ def test_a_table_without_rows_is_sound(table):
             "different lengths",
         ),
         (LEADERBOARD, [{"model": "m", "accuracy": -0.1}], "accuracy are outside"),
-        (UNCERTAINTY, [answered(corner="lost")], "unknown corners: lost"),
+        (UNCERTAINTY, [answered(corner="lost")], "unknown corner: lost"),
         (
             UNCERTAINTY,
             [answered(aps_set_size=4.5)],

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from errclust_pipeline.report.asset_summaries import AssetSummary
 from errclust_pipeline.settings import load_settings
+from errclust_pipeline.stages.declarations import STAGES
 from errclust_pipeline.tables import Table
-from errclust_pipeline.tables.lineage import COLUMN_LINEAGE
 from errclust_pipeline.warehouse.keys import Partition, SubmissionPartition
 from errclust_pipeline.warehouse.provenance import Provenance
 from errclust_pipeline.warehouse.warehouse import Warehouse
@@ -54,26 +54,27 @@ def column_schema(table: Table) -> dg.TableSchema:
             dg.TableColumn(
                 name=column.name,
                 type=str(column.type),
-                description=(column.metadata or {}).get(b"description", b"").decode(),
+                description=column.description,
                 constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )
-            for column in table.schema
+            for column in table.columns
         ]
     )
 
 
 def column_lineage(table: Table) -> dict[str, dg.TableColumnLineage]:
-    """Return, as metadata, what a table's columns are made from; nothing where it is not known."""
-    if table.name not in COLUMN_LINEAGE:
-        return {}
+    """Return, as metadata, which columns of other assets a table's columns are made from."""
+    asset_of = {written.name: stage.asset for stage in STAGES for written in stage.tables}
     sources = {
-        column: [
-            dg.TableColumnDep(dg.AssetKey(asset), source)
-            for asset, _, source in (name.partition(".") for name in names)
+        column.name: [
+            dg.TableColumnDep(dg.AssetKey(asset_of[source]), source_column)
+            for source, _, source_column in (path.partition(".") for path in table.lineage(column))
+            if source_column
         ]
-        for column, names in COLUMN_LINEAGE[table.name].items()
+        for column in table.columns
     }
-    return {"dagster/column_lineage": dg.TableColumnLineage(sources)}
+    known = {name: columns for name, columns in sources.items() if columns}
+    return {"dagster/column_lineage": dg.TableColumnLineage(known)} if known else {}
 
 
 def told(partition: SubmissionPartition) -> str:

@@ -102,8 +102,8 @@ def model_comparison(
         if regions
         else schema.empty_table()
     )
-    pair_rows = pa.Table.from_pylist(records, schema=MODEL_PAIRS.schema)
-    correlation_rows = pa.Table.from_pylist(correlations, schema=PAIR_AUTOCORRELATION.schema)
+    pair_rows = MODEL_PAIRS.from_records(records)
+    correlation_rows = PAIR_AUTOCORRELATION.from_records(correlations)
     store.write(PAIR_AUTOCORRELATION, partition, correlation_rows, made_from)
     store.write(MODEL_PAIRS, partition, pair_rows, made_from)
     store.write(MODEL_COMPARISON, partition, rows, made_from)

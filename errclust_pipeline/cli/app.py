@@ -1484,15 +1484,16 @@ def _battles_between(
     warehouse: Warehouse, partition: BattleSetPartition, model: str, against: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rate two models by their battles with each other alone, overall and by region."""
-    from errclust_pipeline.views import battles as verdicts
+    from errclust_pipeline.analysis.ratings import compare_by_battles
+    from errclust_pipeline.views.battles import read_judged_battles, read_prompt_map
 
-    prompts = verdicts.read_prompt_map(warehouse, partition)
+    prompts = read_prompt_map(warehouse, partition)
     ratings: list[dict[str, Any]] = []
     regions: list[dict[str, Any]] = []
-    for kind, everyone in verdicts.read_verdicts(warehouse, partition, prompts).items():
+    for kind, everyone in read_judged_battles(warehouse, partition, prompts).items():
         own = everyone.between(model, against)
         if own is not None:
-            overall, found = verdicts.compare_by_battles(own, prompts, model, against)
+            overall, found = compare_by_battles(own, prompts, model, against)
             ratings.append({"judge_kind": kind} | overall)
             regions += [{"judge_kind": kind} | row for row in found]
     return ratings, regions

@@ -14,7 +14,13 @@ import numpy as np
 
 from errclust_pipeline.analysis.comparison import seriated
 from errclust_pipeline.analysis.question_map import QuestionMap
-from errclust_pipeline.analysis.ratings import ELO, Ratings, residual_by_prompt
+from errclust_pipeline.analysis.ratings import (
+    ELO,
+    JudgedBattles,
+    Ratings,
+    compare_by_battles,
+    residual_by_prompt,
+)
 from errclust_pipeline.analysis.spatial import local_averages, usable_scales
 from errclust_pipeline.report.columns import (
     camel,
@@ -42,12 +48,7 @@ from errclust_pipeline.tables import (
     RATINGS,
     REGIONAL_RATINGS,
 )
-from errclust_pipeline.views.battles import (
-    Verdicts,
-    compare_by_battles,
-    read_prompt_map,
-    read_verdicts,
-)
+from errclust_pipeline.views.battles import read_judged_battles, read_prompt_map
 from errclust_pipeline.vocabulary import JUDGE_KINDS
 from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
@@ -98,7 +99,7 @@ def read_battle_contents(warehouse: Warehouse, battle_set: BattleSetPartition) -
     ratings = warehouse.read(RATINGS, battle_set).to_pandas()
     regions = warehouse.read(PROMPT_REGIONS, battle_set).to_pylist()
     regions.sort(key=lambda row: in_order(row["region_id"]))
-    verdicts = read_verdicts(warehouse, battle_set, prompts)
+    verdicts = read_judged_battles(warehouse, battle_set, prompts)
     rows = warehouse.read(BATTLES, battle_set).to_pandas()
     rows = rows[rows["question_id"].isin(list(prompts.position_of))].reset_index(drop=True)
     kinds = [kind for kind in JUDGE_KINDS if kind in verdicts]
@@ -172,7 +173,7 @@ def _prompts(
     return {"row_of": row_of, "numbers": numbers}, {"questions": distinct["prompt"].tolist()}
 
 
-def _subjects(verdicts: Mapping[str, Verdicts], points: int) -> dict[str, Any]:
+def _subjects(verdicts: Mapping[str, JudgedBattles], points: int) -> dict[str, Any]:
     """Return the subject of each point as the tests by subject have it."""
     found: list[str | None] = [None] * points
     for own in verdicts.values():
@@ -212,7 +213,7 @@ def _battles(
 
 
 def _on_map(
-    own: Verdicts, ratings: Ratings, prompts: QuestionMap, model: str, alpha: float
+    own: JudgedBattles, ratings: Ratings, prompts: QuestionMap, model: str, alpha: float
 ) -> dict[str, Any]:
     """Return a model's wins as columns over the map: own, around, and beyond its rating.
 
@@ -305,7 +306,7 @@ def _topics(
     return found
 
 
-def _pairs(own: Verdicts, prompts: QuestionMap, models: Sequence[str]) -> list[dict[str, Any]]:
+def _pairs(own: JudgedBattles, prompts: QuestionMap, models: Sequence[str]) -> list[dict[str, Any]]:
     """Compare the models that met on the most prompts by their battles with each other."""
     battles = own.battles
     low, high = (pick(battles.first, battles.second) for pick in (np.minimum, np.maximum))

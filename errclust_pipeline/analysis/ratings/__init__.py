@@ -1,7 +1,8 @@
 """Ratings from battles: who is better, how surely, and whether that depends on the topic.
 
 `battles_of` makes `Battles` of columns; `fit_ratings` rates the models; `regional_ratings` does so
-by region of the prompts, and tests whether regions differ.
+by region of the prompts, and tests whether regions differ. `JudgedBattles` are the battles of one
+kind of judge on the map of their prompts.
 """
 
 from errclust_pipeline.analysis.ratings.agreement import (
@@ -27,6 +28,11 @@ from errclust_pipeline.analysis.ratings.bradley_terry import (
     fit_ratings,
 )
 from errclust_pipeline.analysis.ratings.elo import online_elo
+from errclust_pipeline.analysis.ratings.judged_battles import (
+    JudgedBattles,
+    compare_by_battles,
+    regions_at_levels,
+)
 from errclust_pipeline.analysis.ratings.likelihood import ELO
 from errclust_pipeline.analysis.ratings.regions import (
     RegionalRatings,
@@ -43,6 +49,7 @@ __all__ = [
     "Battles",
     "Coefficient",
     "Difference",
+    "JudgedBattles",
     "NotComparableError",
     "RankAgreement",
     "Ratings",
@@ -50,11 +57,13 @@ __all__ = [
     "VerdictAgreement",
     "battles_of",
     "bootstrap_ratings",
+    "compare_by_battles",
     "components",
     "fit_ratings",
     "online_elo",
     "rank_agreement",
     "regional_ratings",
+    "regions_at_levels",
     "residual_by_prompt",
     "style_counts",
     "style_differences",

@@ -10,8 +10,10 @@ import pyarrow as pa
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.ratings import (
     FEATURES,
+    JudgedBattles,
     Ratings,
     regional_ratings,
+    regions_at_levels,
     residual_by_prompt,
     style_differences,
 )
@@ -30,12 +32,7 @@ from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import RATINGS_STAGE, provenance
 from errclust_pipeline.tables import BATTLE_REGIONS, RATINGS, REGIONAL_RATINGS, Table
-from errclust_pipeline.views.battles import (
-    Verdicts,
-    read_prompt_map,
-    read_verdicts,
-    regions_at_levels,
-)
+from errclust_pipeline.views.battles import read_judged_battles, read_prompt_map
 
 SCALE = 30
 """Neighbours of a prompt that Moran's I looks at, if there are prompts enough."""
@@ -56,7 +53,7 @@ def ratings(
     store, partition = warehouse.open(), battle_set_of(context)
     made_from = provenance(RATINGS_STAGE, store, warehouse.settings(), partition)
     prompts = read_prompt_map(store, partition)
-    verdicts = read_verdicts(store, partition, prompts, responses=True)
+    verdicts = read_judged_battles(store, partition, prompts, responses=True)
     counter = ProgressCounter("rating", len(verdicts), "kinds of judges", context.log.info)
     rows: dict[str, list[pd.DataFrame]] = {table.name: [] for table in RATINGS_STAGE.tables}
     worth: dict[str, Any] = {}
@@ -95,7 +92,7 @@ def ratings(
 
 
 def _overall(
-    own: Verdicts, overall: Ratings, prompts: QuestionMap
+    own: JudgedBattles, overall: Ratings, prompts: QuestionMap
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the rows of `ratings`, and what style is worth to these judges."""
     models, battles = overall.models, own.battles
@@ -139,7 +136,7 @@ def _overall(
     return table.sort_values("rating", ascending=False), worth
 
 
-def _at_equal_style(own: Verdicts) -> tuple[Any, dict[str, Any]]:
+def _at_equal_style(own: JudgedBattles) -> tuple[Any, dict[str, Any]]:
     """Rate models as if all wrote in one style; nulls where responses are not known."""
     responses = own.rows[["response_a", "response_b"]]
     if responses.isna().any(axis=None):

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from errclust_pipeline.analysis.ratings import compare_by_battles
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.report import ReportError, read_battle_contents
@@ -22,7 +23,7 @@ from errclust_pipeline.tables import (
     RATINGS,
     REGIONAL_RATINGS,
 )
-from errclust_pipeline.views import battles as verdicts
+from errclust_pipeline.views.battles import read_judged_battles, read_prompt_map
 from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.cli.test_cli import errclust_at
@@ -56,8 +57,8 @@ def test_prompts_are_mapped_and_their_regions_named(rated):
 def test_ratings_are_those_of_the_analysis_for_each_kind_of_judge(rated):
     table = rated.read(RATINGS, SET).to_pandas()
     assert set(table.judge_kind) == {"human", "model"}
-    prompts = verdicts.read_prompt_map(rated, SET)
-    for kind, own in verdicts.read_verdicts(rated, SET, prompts).items():
+    prompts = read_prompt_map(rated, SET)
+    for kind, own in read_judged_battles(rated, SET, prompts).items():
         assert len(own.battles) == 480
         expected = own.rate()
         rows = table[table.judge_kind == kind].set_index("model")
@@ -157,14 +158,14 @@ def test_what_is_rated_is_left_alone_until_battles_change(rated):
 
 
 def test_judges_are_clusters_if_there_are_many_and_unknown_ones_are_their_own(rated):
-    prompts = verdicts.read_prompt_map(rated, SET)
+    prompts = read_prompt_map(rated, SET)
     table = rated.read(BATTLES, SET)
 
     def own(judges):
         column = table.schema.get_field_index("judge")
         changed = table.set_column(column, "judge", pa.array(judges, pa.string()))
         store = SimpleNamespace(read=lambda *_, columns: changed.select(columns))
-        return verdicts.read_verdicts(store, SET, prompts)["human"]
+        return read_judged_battles(store, SET, prompts)["human"]
 
     unknown = own([None] * len(table))
     assert len(set(unknown.judges.tolist())) == len(unknown.battles) == 480
@@ -216,8 +217,8 @@ def test_the_report_compares_models_as_the_analysis_does(rated, report):
     numbers = report.numbers
     models = [one["model"] for one in numbers["models"]]
     assert models[-1] == "weak"
-    prompts = verdicts.read_prompt_map(rated, SET)
-    own = verdicts.read_verdicts(rated, SET, prompts)["human"]
+    prompts = read_prompt_map(rated, SET)
+    own = read_judged_battles(rated, SET, prompts)["human"]
     gap = own.rate().difference("strong", "weak")
     halves = unpacked(numbers["differenceErrors"]["human"], "<f4").reshape(4, 4)
     half = halves[models.index("strong"), models.index("weak")]
@@ -227,7 +228,7 @@ def test_the_report_compares_models_as_the_analysis_does(rated, report):
     pairs = numbers["pairs"]["human"]
     (pair,) = [one for one in pairs if {one["modelA"], one["modelB"]} == {first, second}]
     assert pair["modelA"] == first
-    overall, _ = verdicts.compare_by_battles(
+    overall, _ = compare_by_battles(
         own.between("chess-player", "weak"), prompts, "chess-player", "weak"
     )
     assert (pair["wins"], pair["difference"]) == (overall["wins"], overall["difference"])

@@ -1,1 +1,4 @@
-"""Asking a language model."""
+"""Asking a language model: client, endpoint, dialect, usage and the store of answers.
+
+Prompts and the forms of their answers belong in `errclust_pipeline.analysis.language`.
+"""

@@ -18,7 +18,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from errclust_pipeline.analysis.language import AskFailure, FailureKind, Prompt, bounded
-from errclust_pipeline.language_model import client as language_model
+from errclust_pipeline.language_model import endpoint as endpoint_module
 from errclust_pipeline.language_model.client import (
     LanguageModel,
     LanguageModelError,
@@ -88,7 +88,7 @@ def server(one_server):
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
-    monkeypatch.setattr(language_model, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(endpoint_module, "_FIRST_WAIT_SECONDS", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 

@@ -143,11 +143,11 @@ def test_a_budget_leaves_key_phrases_and_a_larger_one_goes_on(ingested, root, en
 def test_an_endpoint_that_breaks_down_fails_the_asset_and_what_was_answered_is_kept(
     ingested, root, endpoint, monkeypatch
 ):
-    from errclust_pipeline.language_model import client as language_model
+    from errclust_pipeline.language_model import endpoint as calls
     from errclust_pipeline.orchestration.assets import materialization
 
     monkeypatch.setattr(materialization, "MOST_TRIES_AGAIN", 0)
-    monkeypatch.setattr(language_model, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "_FIRST_WAIT_SECONDS", 0.01)
     configure(root, endpoint.settings(calls_at_once=1))
     endpoint.fails_from = 3
     (failure,) = failures_of(run_phases(ingested))
@@ -163,9 +163,9 @@ def test_an_endpoint_that_breaks_down_fails_the_asset_and_what_was_answered_is_k
 
 
 def test_what_was_not_answered_is_asked_in_the_next_run(ingested, root, endpoint, monkeypatch):
-    from errclust_pipeline.language_model import client as language_model
+    from errclust_pipeline.language_model import endpoint as calls
 
-    monkeypatch.setattr(language_model, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "_FIRST_WAIT_SECONDS", 0.01)
     configure(root, endpoint.settings(calls_at_once=1) + "[diagnosis]\nshare = 0.5\n")
     endpoint.fails_on = "metal"
     assert failures_of(run_phases(ingested)) == []

@@ -199,7 +199,31 @@ def ingest(
         ),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="A score below this is an error.  [default: 0.5]")
+        float | None,
+        typer.Option(help="A score below this, of 0 to 1, is an error.  [default: 0.5]"),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="The lowest and the highest score, e.g. 0:10.  [default: 0:1]",
+            metavar="LOW:HIGH",
+        ),
+    ] = None,
+    higher_is_better: Annotated[
+        bool | None,
+        typer.Option(
+            "--higher-is-better/--lower-is-better",
+            help="Whether the highest score is the best one.  [default: as the files say, else "
+            "higher]",
+        ),
+    ] = None,
+    null_scores: Annotated[
+        str | None,
+        typer.Option(
+            help="What a response without a verdict counts as: wrong or leave_out.  "
+            "[default: wrong]",
+            metavar="WRONG|LEAVE_OUT",
+        ),
     ] = None,
     column: Annotated[
         list[str] | None,
@@ -238,6 +262,7 @@ def ingest(
     from errclust_pipeline.orchestration.instance import open_instance
     from errclust_pipeline.orchestration.partitions import add_partitions
     from errclust_pipeline.sources.formats.mapping import read_mapping
+    from errclust_pipeline.sources.scoring import parse_scale
 
     mapped = read_mapping(mapping) if mapping is not None else {}
     columns = _columns(column, "input_text=prompt")
@@ -248,6 +273,9 @@ def ingest(
         "filter": answer_filter,
         "scorer": scorer,
         "threshold": threshold,
+        "scale": None if scale is None else parse_scale(scale),
+        "higher_is_better": higher_is_better,
+        "null_scores": null_scores,
         "split": split,
         "columns": {**mapped.get("columns", {}), **columns} or None,
     }

@@ -18,9 +18,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from errclust_pipeline.sources.errors import (
     IncompleteSourceError,
@@ -28,6 +26,7 @@ from errclust_pipeline.sources.errors import (
     UnknownFormatError,
 )
 from errclust_pipeline.sources.identity import question_id, question_ids
+from errclust_pipeline.sources.scoring import LEAVE_OUT, Scoring
 from errclust_pipeline.tables import REJECTS, RESPONSES, Table
 
 __all__ = [
@@ -48,8 +47,6 @@ __all__ = [
 BATCH_ROWS = 1_000
 EXCERPT_CHARACTERS = 500
 DETAIL_CHARACTERS = 1_000
-DEFAULT_THRESHOLD = 0.5
-"""A response whose score is below this is an error, unless the submission says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -354,15 +351,18 @@ class BatchBuilder(RowCollector):
     def __init__(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> None:
         same = {"model_name": submission.model, "benchmark_name": submission.benchmark}
         super().__init__(RESPONSES, REJECTS, submission.revision, same, batch_rows)
-        self._threshold = float(submission.options.get("threshold", DEFAULT_THRESHOLD))
+        self._scoring = Scoring.of_options(submission.options)
         self._skipped = 0
+        self.without_verdict = 0
+        """How many of the usable rows have no verdict, and so are wrong."""
         self._seen: set[str] = set()
 
     def add(self, row: dict[str, Any], *, source: str, position: int) -> None:
         """Add a usable row: columns of `responses`, less those that the builder fills in.
 
-        A row whose `example_id` came before, or whose score is not a number in [0, 1], is
-        rejected instead.
+        A row whose `example_id` came before, or whose score is not a number on the scale, is
+        rejected instead. One whose score is None has no verdict: the response is wrong, or left
+        out if option ``null_scores`` says so.
         """
         example_id = str(row["example_id"])
         score = row["score"]
@@ -370,17 +370,23 @@ class BatchBuilder(RowCollector):
             detail = f"example_id {example_id!r} stands in an earlier row, which was kept"
             self.reject("duplicate_id", detail, source=source, position=position, row=row)
             return
-        if not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
+        if score is None and self._scoring.null_scores == LEAVE_OUT:
+            self.skip()
+            return
+        self.without_verdict += score is None
+        share = 0.0 if score is None else self._scoring.share(score)
+        if share is None:
             detail = (
-                f"score {score!r} is not a number from 0 to 1: rescale it, or take another "
-                "metric (--metric), scorer (--scorer) or column (--column score=...)"
+                f"score {score!r} is not {self._scoring.what_is_expected()}: state the scale "
+                "(--scale LOW:HIGH), or take another metric (--metric), scorer (--scorer) or "
+                "column (--column score=...)"
             )
             self.reject("score_out_of_range", detail, source=source, position=position, row=row)
             return
         self._seen.add(example_id)
         self.usable += 1
         row["example_id"] = example_id
-        row["score"] = float(score)
+        row["score"] = share
         row["source"] = source
         row["position"] = position
         self._rows.append(row)
@@ -394,14 +400,14 @@ class BatchBuilder(RowCollector):
             False if one of them would be rejected: then none is added.
         """
         ids = columns["example_id"].to_pylist()
-        scores = columns["score"].to_numpy(zero_copy_only=False)
+        shares = self._scoring.shares(columns["score"])
         distinct = set(ids)
         if len(distinct) < len(ids) or not self._seen.isdisjoint(distinct):
             return False
-        if not np.all((scores >= 0.0) & (scores <= 1.0)):
+        if shares is None:
             return False
         self._store_rows()
-        values = {**columns, "source": source, "position": positions}
+        values = {**columns, "score": shares, "source": source, "position": positions}
         self._store(self._record_batch(values, len(ids)))
         self._seen |= distinct
         self.usable += len(ids)
@@ -419,7 +425,7 @@ class BatchBuilder(RowCollector):
         return batch
 
     def _derive(self, columns: dict[str, Any]) -> None:
-        columns["correct"] = pc.greater_equal(columns["score"], self._threshold)
+        columns["correct"] = self._scoring.are_right(columns["score"])
         if not isinstance(columns["question_id"], pa.Array):
             choices = columns["choices"] if isinstance(columns["choices"], pa.Array) else None
             columns["question_id"] = question_ids(columns["question"], choices)

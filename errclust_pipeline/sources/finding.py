@@ -13,7 +13,6 @@ from typing import Any
 
 from errclust_pipeline.sources.base import (
     BATCH_ROWS,
-    DEFAULT_THRESHOLD,
     Batch,
     Reader,
     SourceError,
@@ -22,6 +21,7 @@ from errclust_pipeline.sources.base import (
 )
 from errclust_pipeline.sources.parsing.rows import files_below, leaves
 from errclust_pipeline.sources.registry import Readers, expected_files
+from errclust_pipeline.sources.scoring import Scoring
 
 READERS: Mapping[str, Reader] = Readers("results")
 """The readers by name, in the order in which they are asked."""
@@ -49,7 +49,7 @@ def find_submissions(
         raise SourceError(f"{path} does not exist")
     if reader is not None and reader not in READERS:
         raise SourceError(f"there is no reader {reader!r}; there are: {', '.join(READERS)}")
-    _check_threshold(options)
+    Scoring.of_options(options)
     asked = [reader] if reader is not None else list(READERS)
     submissions: list[Submission] = []
     taken: set[str] = set()
@@ -104,17 +104,8 @@ def check_options(reader: str, options: Mapping[str, Any], what: object) -> None
     SourceError
         If an option is not known or its value cannot be used.
     """
-    _check_threshold(options)
+    Scoring.of_options(options)
     _check_names(options, READERS[reader].options, what, [reader])
-
-
-def _check_threshold(options: Mapping[str, Any]) -> None:
-    threshold = options.get("threshold", DEFAULT_THRESHOLD)
-    if not isinstance(threshold, int | float) or not 0 < threshold <= 1:
-        raise SourceError(
-            f"option threshold is {threshold!r}: a score below it is an error, so it must be above "
-            "0 and at most 1"
-        )
 
 
 def _check_names(

@@ -22,7 +22,10 @@ KINDS: tuple[Kind, ...] = ("results", "battles")
 OPTIONS: dict[str, str] = {
     "benchmark": "the benchmark's name, where no file states it or another one is wanted",
     "model": "the model's name, where no file states it or another one is wanted",
-    "threshold": "a score below this counts as an error; 0.5 if it is not given",
+    "threshold": "a score below this counts as an error, of scores from 0 to 1; 0.5 if not given",
+    "scale": "the lowest and the highest score, e.g. 0:10; 0:1 if not given",
+    "higher_is_better": "whether the highest score is the best one; true if not given",
+    "null_scores": "what a response without a verdict (null) counts as: wrong, or leave_out",
     "metric": "the metric that decides what is correct",
     "filter": "the answer filter whose rows are used",
     "scorer": "the scorer that decides, or SCORER/VALUE if it gives several values",
@@ -34,7 +37,8 @@ OPTIONS: dict[str, str] = {
 """Every option that a reader can take, and what it sets."""
 
 _NAMES = frozenset({"benchmark", "model"})
-_SCORED = _NAMES | {"threshold"}
+_SCORED = _NAMES | {"threshold", "scale", "higher_is_better", "null_scores"}
+"""Options of every reader of results; see `sources.scoring`."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,6 @@ REGISTRY: tuple[ReaderEntry, ...] = (
         "per-instance files of Every Eval Ever",
         "per-instance files of Every Eval Ever (.jsonl, schema instance_level_eval)",
         f"{_FORMATS}.every_eval_ever:EveryEvalEverReader",
-        _NAMES,
     ),
     # Last, because it takes most files.
     ReaderEntry(

@@ -309,7 +309,7 @@ def test_the_scorer_of_an_inspect_log_can_be_chosen(errclust, tmp_path, warehous
 
 def test_rows_that_could_not_be_used_are_told(errclust, tmp_path):
     path = write_table(tmp_path / "results.csv")
-    path.write_text(path.read_text() + "x,org/model-a,what?,answer,,gold,trivia,chess\n")
+    path.write_text(path.read_text() + "x,org/model-a,what?,answer,high,gold,trivia,chess\n")
     errclust("ingest", str(path))
     assert "1 of 61 rows could not be used" in errclust("run").stderr
 

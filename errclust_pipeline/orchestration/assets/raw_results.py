@@ -21,6 +21,7 @@ from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.sources import read_submission
 from errclust_pipeline.sources.base import with_sources
+from errclust_pipeline.sources.scoring import Scoring
 from errclust_pipeline.stages.declarations import RAW_RESULTS, provenance
 from errclust_pipeline.tables import RESPONSES
 
@@ -85,6 +86,9 @@ def raw_results(
         {
             "model": submission.model,
             "benchmark": submission.benchmark,
+            "mean_score": score / responses if responses else None,
+            "right_at_threshold": correct / responses if responses else None,
+            "threshold": Scoring.of_options(submission.options).threshold,
             "accuracy": correct / responses if responses else None,
             "published_score": None if published is None else published["score"],
             "errors": responses - correct,

@@ -54,6 +54,7 @@ from errclust_pipeline.sources.registry import RegisteredReader
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _KEYS = {"schema_version", "evaluation_id", "evaluation_name", "model_id", "sample_id", "input"}
 _NAMES = ("evaluation_name", "model_id")
+_ABSENT = object()
 _SUBJECT_KEYS = ("subject", "category", "topic")
 
 
@@ -173,11 +174,13 @@ def _texts(value: Any) -> list[str]:
     return [text_of(one) or "" for one in values if one is not None]
 
 
-def _score(correct: Any) -> float | RowError:
-    if not isinstance(correct, bool):
-        detail = f"is_correct is {text_of(correct)}"[:200] + ", expected true or false"
-        return RowError("missing_score", detail)
-    return 1.0 if correct else 0.0
+def _score(evaluation: Any) -> float | RowError | None:
+    """Return whether the instance is right as a score; None where the verdict is null."""
+    correct = evaluation.get("is_correct", _ABSENT)
+    if correct is None or isinstance(correct, bool):
+        return None if correct is None else float(correct)
+    shown = "not there" if correct is _ABSENT else text_of(correct)
+    return RowError("missing_score", f"is_correct is {shown}"[:200] + ", expected true or false")
 
 
 def _is_recorded(attribution: Any) -> bool:
@@ -226,7 +229,7 @@ _FIELDS = FieldMap(
             ("input", "evaluation"),
             RowError("missing_field", "the instance has no input or no evaluation"),
         ),
-        Converted("score", "evaluation.is_correct", _score, pa.float64(), numbers_as_they_are=True),
+        Converted("score", "evaluation", _score, pa.float64()),
         Text(
             "question",
             "input.raw",

@@ -40,6 +40,7 @@ from errclust_pipeline.sources.parsing.rows import (
     texts_of,
 )
 from errclust_pipeline.sources.registry import RegisteredReader
+from errclust_pipeline.sources.scoring import Scoring
 
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Inspect's letters: correct, partially correct, incorrect, no answer."""
@@ -135,7 +136,9 @@ class InspectReader(RegisteredReader):
         """Stream a log's samples, of each epoch one."""
         path = Path(submission.files[0])
         convert = _Conversion(
-            constant_option(submission.options, "scorer"), _epochs(_run(_header(path), path)) > 1
+            constant_option(submission.options, "scorer"),
+            _epochs(_run(_header(path), path)) > 1,
+            Scoring.of_options(submission.options),
         )
         samples = _samples_of_archive(path) if _is_archive(path) else _samples_of_json(path)
         return batches(submission, batch_rows, samples, convert.to_row, self.expects)
@@ -355,9 +358,10 @@ class _Attachments:
 class _Conversion:
     """Turns samples into rows, all scored by one scorer: the one chosen, else the first met."""
 
-    def __init__(self, scorer: str | None, several_epochs: bool) -> None:
+    def __init__(self, scorer: str | None, several_epochs: bool, scoring: Scoring) -> None:
         self._scorer = scorer
         self._several_epochs = several_epochs
+        self._scoring = scoring
 
     def to_row(self, _position: int, value: Any) -> dict[str, Any] | RowError:
         """Return the columns of `responses` of a sample, or what is wrong with it."""
@@ -378,20 +382,40 @@ class _Conversion:
         if isinstance(scored, RowError):
             return scored
         metric, score = scored
-        number = _number(score.get("value"))
-        if number is None:
+        value_given = score.get("value")
+        number = self._number(value_given)
+        if number is None and value_given is not None:
             return RowError(
                 "score_without_number",
                 f"scorer {metric} gave {_short(score.get('value'))}, expected C, P, I, N, yes, no "
                 "or a number",
             )
-        if math.isnan(number):
+        if number is not None and math.isnan(number):
             reason = _short(score.get("reason") or "it does not say why")
             return RowError("no_score", f"scorer {metric} left the sample unscored: {reason}")
         return self._row(value, metric, score, number)
 
+    def _number(self, value: Any) -> float | int | None:
+        """Return a score as a number; a verdict in letters or words as the one on the scale."""
+        share = float(value) if isinstance(value, bool) else None
+        if isinstance(value, str):
+            word = value.strip().lower()
+            share = _VALUES.get(value, _WORDS.get(word))
+            if share is None:
+                try:
+                    return float(word)
+                except ValueError:
+                    return None
+        if share is not None:
+            return self._scoring.of_share(share)
+        return value if isinstance(value, int | float) else None
+
     def _row(
-        self, value: Mapping[str, Any], metric: str, score: Mapping[str, Any], number: float
+        self,
+        value: Mapping[str, Any],
+        metric: str,
+        score: Mapping[str, Any],
+        number: float | None,
     ) -> dict[str, Any] | RowError:
         attachments = _Attachments(value.get("attachments"))
         question = _content(value["input"], attachments, of_user=True)
@@ -475,20 +499,6 @@ def _score(scores: Mapping[str, Any], scorer: str) -> tuple[str, dict[str, Any]]
             f"there are: {known}"[:500],
         )
     return f"{name}/{part}", {**found, "value": given[part]}
-
-
-def _number(value: Any) -> float | int | None:
-    if isinstance(value, str):
-        if value in _VALUES:
-            return _VALUES[value]
-        word = value.strip().lower()
-        if word in _WORDS:
-            return _WORDS[word]
-        try:
-            return float(word)
-        except ValueError:
-            return None
-    return value if isinstance(value, bool | int | float) else None
 
 
 def _says_no_answer(score: Mapping[str, Any]) -> bool:

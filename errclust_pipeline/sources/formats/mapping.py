@@ -23,10 +23,14 @@ import yaml
 
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.formats.table import DEFAULT_COLUMNS, OTHER_NAMES
+from errclust_pipeline.sources.scoring import Scoring, parse_scale
 
 MAX_MAPPING_BYTES = 1 << 20
 
-KEYS = ("benchmark", "model", "split", "threshold", "columns", "labels", "models")
+KEYS = (
+    "benchmark", "model", "split", "threshold", "scale", "higher_is_better", "null_scores",
+    "columns", "labels", "models",
+)  # fmt: skip
 
 _COLUMN_NAMES = (*DEFAULT_COLUMNS, *OTHER_NAMES)
 
@@ -69,6 +73,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
     threshold = given.get("threshold", 0.5)
     if isinstance(threshold, bool) or not isinstance(threshold, int | float):
         raise SourceError(f"{path}: threshold is {shown(threshold)}, expected a number")
+    if "scale" in given:
+        options["scale"] = _scale(path, given["scale"])
+    try:
+        Scoring.of_options(options)
+    except SourceError as error:
+        raise SourceError(f"{path}: {error}") from error
     if "columns" in given:
         options["columns"] = _columns(path, "columns", given["columns"])
     if "labels" in given:
@@ -80,6 +90,19 @@ def read_mapping(path: Path) -> dict[str, Any]:
             for model, columns in models.items()
         }
     return options
+
+
+def _scale(path: Path, given: Any) -> list[float]:
+    # YAML reads 0:10 as a number of base 60 in some versions, and as a text in others.
+    if isinstance(given, int) and not isinstance(given, bool):
+        raise SourceError(f'{path}: scale is {given}: put LOW:HIGH in quotes, e.g. "0:10"')
+    try:
+        return parse_scale(given) if isinstance(given, str) else list(given)
+    except (SourceError, TypeError) as error:
+        raise SourceError(
+            f"{path}: scale is {shown(given)}, expected the lowest and the highest score, e.g. "
+            '"0:10" or [0, 10]'
+        ) from error
 
 
 def _key_given_twice(node: Any, seen: set[int]) -> str | None:

@@ -249,9 +249,10 @@ def _best(values: list[Any], names: Sequence[str] | None) -> Any:
     return labels[numbers.index(max(numbers))]
 
 
-def _score(value: Any) -> float | int | RowError:
+def _score(value: Any) -> float | int | RowError | None:
+    """Return a score as a number; None for one that is empty or not a number (NaN)."""
     if value is None:
-        return RowError("missing_score", "the row's score is empty")
+        return None
     if isinstance(value, str):
         text = value.strip().lower()
         if text in _TRUE or text in _FALSE:
@@ -266,15 +267,13 @@ def _score(value: Any) -> float | int | RowError:
         value = float(value)
     if not isinstance(value, bool | int | float):
         return RowError("unreadable_score", f"score is a {type(value).__name__}, expected a number")
-    if isinstance(value, float) and math.isnan(value):
-        return RowError("missing_score", "the row's score is not a number (NaN)")
-    return value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _number(value: Any) -> float | int | RowError:
+def _number(value: Any) -> float | int | RowError | None:
     score = _score(value)
     try:
-        return score if isinstance(score, RowError) else float(score)
+        return score if score is None or isinstance(score, RowError) else float(score)
     except OverflowError:
         return score  # A whole number that no float holds is out of any range.
 

@@ -146,8 +146,13 @@ class Collection:
         if outside >= _FEWEST_OUTSIDE and outside > _MOST_OUTSIDE * self._count and builder.usable:
             raise SourceError(
                 f"{source}: {outside:,} of {self._count:,} scores of {submission.model} on "
-                f"{submission.benchmark} are not from 0 to 1, so those that are may mean something "
-                f"else too ({builder.first_reject}). Rescale the scores"
+                f"{submission.benchmark} are not on the scale, so those that are may mean "
+                f"something else too ({builder.first_reject}). State the scale (--scale LOW:HIGH)"
+            )
+        if builder.usable and builder.without_verdict == builder.usable:
+            raise SourceError(
+                f"{source}: none of its {builder.usable:,} usable rows has a score of "
+                f"{submission.model} on {submission.benchmark}. Expected {self._expects}"
             )
         if not builder.usable:
             raise SourceError(

@@ -109,6 +109,14 @@ def test_evaluations_and_models_of_one_file_are_told_apart(tmp_path: Path) -> No
     assert read(write(tmp_path, rows[:1]), model="m").rows[0]["model_name"] == "m"
 
 
+def test_a_null_verdict_is_wrong_or_left_out(tmp_path: Path) -> None:
+    rows = [instance(0), instance(1, evaluation={"is_correct": None})]
+    path = write(tmp_path, rows)
+    assert [row["score"] for row in read(path).rows] == [1.0, 0.0]
+    left = read(path, null_scores="leave_out")
+    assert (len(left.rows), left.skipped) == (1, 1)
+
+
 def test_instances_that_cannot_be_used_are_rejected(tmp_path: Path) -> None:
     rows = [
         instance(0),

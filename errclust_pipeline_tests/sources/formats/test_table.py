@@ -152,9 +152,9 @@ def test_scores_of_every_form_are_read_or_rejected(tmp_path: Path) -> None:
     values = [*usable, *missing, *unreadable, *out_of_range]
     rows = [row(n, score=value) for n, value in enumerate([*values, *[1] * 10])]
     found = read(write(tmp_path / "t.jsonl", rows))
-    assert [one["score"] for one in found.rows] == [1, 0, 1, 1, 0, 1, 0.25, 0.5, *[1] * 10]
+    scores = [1, 0, 1, 1, 0, 1, 0.25, 0.5, *[0] * len(missing), *[1] * 10]
+    assert [one["score"] for one in found.rows] == scores
     assert found.reasons == [
-        *["missing_score"] * 4,
         *["unreadable_score"] * 4,
         *["score_out_of_range"] * 6,
     ]
@@ -164,7 +164,7 @@ def test_scores_of_every_form_are_read_or_rejected(tmp_path: Path) -> None:
 def test_scores_on_another_scale_are_refused_though_some_would_fit(tmp_path: Path) -> None:
     scores = [100, 0, 50, 1, 87] * 4
     path = write(tmp_path / "t.jsonl", [row(n, score=value) for n, value in enumerate(scores)])
-    with pytest.raises(SourceError, match=r"12 of 20 scores .* Rescale"):
+    with pytest.raises(SourceError, match=r"12 of 20 scores .* State the scale"):
         read(path)
 
 
@@ -191,8 +191,8 @@ def test_a_table_says_whether_it_records_predictions(tmp_path: Path) -> None:
 def test_decimals_and_nulls_of_parquet_are_read(tmp_path: Path) -> None:
     rows = [row(1, score=Decimal("0.50")), row(2, score=None), row(3, score=Decimal("0.00"))]
     found = read(write(tmp_path / "t.parquet", rows))
-    assert [one["score"] for one in found.rows] == [0.5, 0.0]
-    assert found.reasons == ["missing_score"]
+    assert [one["score"] for one in found.rows] == [0.5, 0.0, 0.0]
+    assert found.reasons == []
 
 
 def test_dirty_csv_rows_are_rejected_and_all_are_accounted_for(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from errclust_pipeline.demo.bugs import BUG_DESCRIPTIONS, SLIP, Bug
 from errclust_pipeline.demo.leaderboard import TIMESTAMP
 from errclust_pipeline.demo.models import LONGEST_WORKING, MODELS
 
+SUBMISSIONS_SHA256 = "854ad837e1f9c85c17650d81270b28aa6e75d551d6da6bba627abf771b860499"
+GROUND_TRUTH_SHA256 = "8c3e2d43c88a86a4a69e184b9a5f1e47349d10f829f74f8dad2b40132e703f2c"
+
 
 @pytest.fixture(scope="module")
 def leaderboard(tmp_path_factory: pytest.TempPathFactory) -> DemoLeaderboard:
@@ -57,6 +60,18 @@ def test_same_seed_same_bytes_and_old_leaderboard_is_replaced(
     write_demo_leaderboard(folder)
     assert contents(folder) == contents(leaderboard.folder) != other
     assert [path.name for path in tmp_path.iterdir()] == ["board"]
+
+
+def test_the_files_are_those_of_every_version_so_far(
+    leaderboard: DemoLeaderboard, truth: list[dict[str, Any]]
+) -> None:
+    # Figures in the documentation and the benchmarks are measured on these files.
+    written = hashlib.sha256()
+    for name, content in sorted(contents(leaderboard.submissions).items()):
+        written.update(name.encode() + content)
+    assert written.hexdigest() == SUBMISSIONS_SHA256
+    # The bytes of Parquet depend on its library's version: only the rows are compared.
+    assert sha256(json.dumps(truth)) == GROUND_TRUTH_SHA256
 
 
 def test_foreign_folder_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The bugs that the simulated models can have, with what each does and where.
+"""The bugs that simulated models can have: what each does, and which kinds of question it affects.
 
-A bug is nothing but a name here; what it does is in the `solve` methods of `families` (for faulty
-reasoning) and in `models` (for faulty behaviour: refusing, looping, stopping early).
+This module only names them. Faulty reasoning is implemented in the `solve` methods of `families`;
+faulty behaviour (refusing, looping, stopping early) in `models`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Bug(StrEnum):
-    """One systematic fault of a simulated model."""
+    """A systematic error of a simulated model."""
 
     CARRY_DROPPED = "carry_dropped"
     BORROW_FORGOTTEN = "borrow_forgotten"
@@ -46,16 +46,16 @@ class Bug(StrEnum):
 
 
 Bugs = Set[Bug]
-"""The bugs that are active while a question is answered; a `frozenset` of `Bug`."""
+"""The bugs that are active while a question is answered, as a `frozenset` of `Bug`."""
 
 NO_BUGS: frozenset[Bug] = frozenset()
 SLIP = "slip"
-"""What the ground truth calls a wrong answer that no bug caused: an isolated, random mistake."""
+"""Cause of a wrong answer that no bug explains: an isolated, random mistake."""
 
 
 @dataclass(frozen=True)
 class BugDescription:
-    """What a bug does and the kinds of question whose answers it can change."""
+    """What a bug does, and the kinds of question whose answers it can change."""
 
     does: str
     kinds: tuple[str, ...]

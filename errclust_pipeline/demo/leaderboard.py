@@ -1,4 +1,4 @@
-"""Writes the demo leaderboard: result files as lm-evaluation-harness leaves them, and the truth."""
+"""Writing the demo leaderboard: result files as of lm-evaluation-harness, and the ground truth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from errclust_pipeline.warehouse.storage import replace_folder
 TIMESTAMP = "2026-03-02T09-30-00.000000"
 DATE = 1772443800.0
 INVALID = "[invalid]"
-"""What the harness' regex filters give where nothing matches."""
+"""Result of the harness' regex filters where nothing matches."""
 
 STATED_ANSWER = r"The answer is (.+?)\.?\s*$"
 LAST_NUMBER = rf"-?\d+(?:[.:]\d+)?|{'|'.join(WEEKDAYS)}"
@@ -33,10 +33,10 @@ FILTERS: Mapping[str, tuple[tuple[str, str, int], ...]] = {
     "demo_numbers": (("strict-match", STATED_ANSWER, 0), ("flexible-extract", LAST_NUMBER, -1)),
     "demo_language": (("none", STATED_ANSWER, 0),),
 }
-"""Per benchmark the answer filters: name, pattern and which match counts.
+"""The answer filters of each benchmark: name, pattern and the position of the match that counts.
 
-The first one decides what the ground truth calls correct. The second may, rarely, take the last
-number of a response that was cut off for the answer.
+The first filter decides whether the ground truth calls a response correct. The second takes the
+last number of a response, which is sometimes a number in a response that was cut off.
 """
 
 GENERATION = {
@@ -60,7 +60,7 @@ GROUND_TRUTH = pa.schema(
 
 @dataclass(frozen=True)
 class DemoLeaderboard:
-    """Where the demo leaderboard lies and how large it is."""
+    """The folder of a demo leaderboard, and the size of its contents."""
 
     folder: Path
     submissions: Path
@@ -70,26 +70,33 @@ class DemoLeaderboard:
     errors: Mapping[str, int]
     """Number of wrong responses of each model, over all benchmarks."""
     slips: Mapping[str, int]
-    """How many of these are isolated mistakes that no bug explains."""
+    """Number of wrong responses of each model that no bug explains."""
 
 
-def write_demo_leaderboard(folder: Path, seed: int = 0) -> DemoLeaderboard:
-    """Write the leaderboard into a folder, which appears only once it is complete.
+def write_demo_leaderboard(folder: Path, random_state: int = 0) -> DemoLeaderboard:
+    """Write the leaderboard into a folder, which appears only when it is complete.
 
-    An earlier demo leaderboard in the folder is replaced. The same seed gives the same bytes.
+    Parameters
+    ----------
+    folder : Path
+        An earlier demo leaderboard in it is replaced.
+    random_state : int
+        The same value gives the same bytes.
 
     Raises
     ------
     FileExistsError
-        If the folder holds anything that is not a demo leaderboard's.
+        If the folder holds a file or folder that is not part of a demo leaderboard.
     """
-    _refuse_strangers(folder)
+    _refuse_other_content(folder)
     with replace_folder(folder) as partial:
         (partial / "submissions").mkdir()
-        questions = {benchmark: write_questions(benchmark, seed) for benchmark in BENCHMARKS}
+        questions = {
+            benchmark: write_questions(benchmark, random_state) for benchmark in BENCHMARKS
+        }
         truth: list[dict[str, Any]] = []
         for model in MODELS:
-            truth += _write_submission(partial / "submissions", model, questions, seed)
+            truth += _write_submission(partial / "submissions", model, questions, random_state)
         table = pa.Table.from_pylist(truth, schema=GROUND_TRUTH)
         pq.write_table(table, partial / "ground_truth.parquet")
     return DemoLeaderboard(
@@ -103,17 +110,17 @@ def write_demo_leaderboard(folder: Path, seed: int = 0) -> DemoLeaderboard:
 
 
 def extract_answer(response: str, pattern: str, group: int) -> str:
-    """Do what the harness' regex filter does: find all matches and take one of them."""
+    """Return one of a pattern's matches in a response, as the harness' regex filter does."""
     matches: list[str] = re.findall(pattern, response)
     return matches[group] if matches else INVALID
 
 
-def _refuse_strangers(folder: Path) -> None:
+def _refuse_other_content(folder: Path) -> None:
     if folder.exists():
-        strange = {path.name for path in folder.iterdir()} - {"submissions", "ground_truth.parquet"}
-        if strange:
+        other = {path.name for path in folder.iterdir()} - {"submissions", "ground_truth.parquet"}
+        if other:
             raise FileExistsError(
-                f"{folder} holds {sorted(strange)[0]!r}, which is not part of a demo leaderboard: "
+                f"{folder} holds {sorted(other)[0]!r}, which is not part of a demo leaderboard: "
                 "name an empty or a new folder"
             )
 
@@ -122,15 +129,15 @@ def _write_submission(
     submissions: Path,
     model: SimulatedModel,
     questions: Mapping[str, Sequence[Question]],
-    seed: int,
+    random_state: int,
 ) -> list[dict[str, Any]]:
-    """Write one model's folder; return its rows of the ground truth."""
+    """Write one model's folder, and return the model's rows of the ground truth."""
     folder = submissions / model.name.replace("/", "__")
     folder.mkdir()
     truth: list[dict[str, Any]] = []
     samples: dict[str, list[dict[str, Any]]] = {}
     for benchmark, asked in questions.items():
-        responses = [respond(model, question, seed) for question in asked]
+        responses = [respond(model, question, random_state) for question in asked]
         samples[benchmark] = [
             _sample(doc_id, question, response, name, extract_answer(response.text, pattern, group))
             for name, pattern, group in FILTERS[benchmark]
@@ -139,7 +146,7 @@ def _write_submission(
         lines = [json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples[benchmark]]
         path = folder / f"samples_{benchmark}_{TIMESTAMP}.jsonl"
         path.write_text("".join(lines), encoding="utf-8", newline="\n")
-        # The first filter's samples come first, and it is the one that decides.
+        # The first filter decides, and its samples come first.
         scored = zip(asked, responses, samples[benchmark][: len(asked)], strict=True)
         truth += [
             {
@@ -251,7 +258,7 @@ def _results(model: SimulatedModel, samples: Mapping[str, list[dict[str, Any]]])
 
 
 def _task(benchmark: str, model: SimulatedModel) -> dict[str, Any]:
-    """Build the configuration that the harness prints of a task."""
+    """Build a task's configuration, as the harness writes it."""
     return {
         "task": benchmark,
         "dataset_path": f"errclust/{benchmark}",

@@ -1,8 +1,8 @@
-"""The simulated models: each works a question out, with bugs of its own, and writes an answer.
+"""The simulated models: each solves a question step by step, with its own bugs, and writes it up.
 
-A model's wrong answer is what its bug leads to. A bug that does not change a question's answer
-leaves the response right. On top comes a small rate of slips: a right working, and then a wrong
-answer written down.
+A model's wrong answer is the one that its bug leads to. Where a bug does not change the answer, the
+response is right. In addition each model slips at a small rate: its steps are right, and then it
+writes down a wrong answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from errclust_pipeline.demo.families.reading import TableCell, TableExtreme
 from errclust_pipeline.demo.question import Question, Working, random_stream
 
 LONGEST_WORKING = 500
-"""Characters after which a model with `Bug.CUT_OFF` stops."""
+"""Number of characters after which a model with `Bug.CUT_OFF` stops."""
 LOOPED_LINES = 40
 
 
@@ -26,21 +26,21 @@ class Style:
 
     openings: tuple[str, ...]
     closings: tuple[str, ...]
-    """What may come between the working and the sentence with the answer."""
+    """Texts that may stand between the steps and the sentence with the answer."""
     separator: str
     numbered: bool = False
 
-    def working(self, steps: tuple[str, ...], choose: random.Random) -> str:
+    def working(self, steps: tuple[str, ...], rng: random.Random) -> str:
         """Write an opening and the steps."""
         if self.numbered:
             steps = tuple(f"{number}. {step}" for number, step in enumerate(steps, 1))
-        opening = choose.choice(self.openings)
+        opening = rng.choice(self.openings)
         return self.separator.join((opening, *steps) if opening else steps)
 
 
 @dataclass(frozen=True)
 class SimulatedModel:
-    """A model: its name, what it is said to be, its bugs, how often it slips, how it writes."""
+    """A model: its name, description, bugs, rate of slips and style of writing."""
 
     name: str
     description: str
@@ -51,7 +51,7 @@ class SimulatedModel:
 
 @dataclass(frozen=True)
 class Response:
-    """What a model wrote, and what made it wrong: a bug's name, "slip", or none."""
+    """A model's text, and the cause of its wrong answer: a bug's name, "slip", or none."""
 
     text: str
     bug: str | None
@@ -128,27 +128,27 @@ MODELS: tuple[SimulatedModel, ...] = (
 )
 
 
-def respond(model: SimulatedModel, question: Question, seed: int = 0) -> Response:
-    """Let a model answer a question; the same seed gives the same response."""
-    choose = random_stream(seed, "response", model.name, question.benchmark, question.text)
+def respond(model: SimulatedModel, question: Question, random_state: int = 0) -> Response:
+    """Return a model's response to a question; the same `random_state` gives the same response."""
+    rng = random_stream(random_state, "response", model.name, question.benchmark, question.text)
     working = question.problem.solve(frozenset(model.bugs))
     for bug in model.bugs:
         if bug in _BEHAVIOURS and question.kind in BUG_DESCRIPTIONS[bug].kinds:
-            text = _BEHAVIOURS[bug](model, question, working, choose)
+            text = _BEHAVIOURS[bug](model, question, working, rng)
             if text is not None:
                 return Response(text, bug.value)
-    slips = choose.random() < model.slip_rate
+    slips = rng.random() < model.slip_rate
     answer, cause = working.answer, _cause(model, question, working.answer)
     if slips and cause is None:
-        answer, cause = slip(working, choose), SLIP
-    body = model.style.working(working.steps, choose)
-    closing = choose.choice(model.style.closings)
+        answer, cause = slip(working, rng), SLIP
+    body = model.style.working(working.steps, rng)
+    closing = rng.choice(model.style.closings)
     parts = (body, closing, f"The answer is {answer}.")
     return Response(model.style.separator.join(part for part in parts if part), cause)
 
 
 def _cause(model: SimulatedModel, question: Question, answer: str) -> str | None:
-    """Name the model's first bug that alone makes the answer wrong; none if it is right."""
+    """Return the first bug that alone makes the answer wrong; None if the answer is right."""
     if answer == question.gold:
         return None
     for bug in model.bugs:
@@ -157,49 +157,50 @@ def _cause(model: SimulatedModel, question: Question, answer: str) -> str | None
     raise AssertionError(f"no single bug of {model.name} explains {answer!r}: {question.text!r}")
 
 
-def slip(working: Working, choose: random.Random) -> str:
-    """Make a wrong answer of the same sort as the right one."""
+def slip(working: Working, rng: random.Random) -> str:
+    """Return a wrong answer of the same sort as the right one."""
     if working.alternatives:
-        return choose.choice(working.alternatives)
+        return rng.choice(working.alternatives)
     answer = working.answer
     digits = [place for place, character in enumerate(answer) if character.isdigit()]
     if digits:
-        place = choose.choice(digits[-2:])
-        other = (int(answer[place]) + choose.choice((1, 2, 9))) % 10
+        place = rng.choice(digits[-2:])
+        other = (int(answer[place]) + rng.choice((1, 2, 9))) % 10
         if place == digits[0] and other == 0:
             other = 5 if answer[place] != "5" else 6
         return f"{answer[:place]}{other}{answer[place + 1 :]}"
     places = [place for place in range(len(answer) - 1) if answer[place] != answer[place + 1]]
-    place = choose.choice(places)
+    place = rng.choice(places)
     return answer[:place] + answer[place + 1] + answer[place] + answer[place + 2 :]
 
 
-# How a model misbehaves: the text it writes instead of an answer, or None where it does not.
+# Each function below returns what a model with a faulty behaviour writes instead of an answer, or
+# None if the behaviour does not show at this question.
 
 
 def _cut_off(
-    model: SimulatedModel, _question: Question, working: Working, choose: random.Random
+    model: SimulatedModel, _question: Question, working: Working, rng: random.Random
 ) -> str | None:
-    body = model.style.working(working.steps, choose)
+    body = model.style.working(working.steps, rng)
     if len(body) <= LONGEST_WORKING:
         return None
     return body[:LONGEST_WORKING].rstrip(" .\n")
 
 
 def _line_loop(
-    _model: SimulatedModel, question: Question, _working: Working, choose: random.Random
+    _model: SimulatedModel, question: Question, _working: Working, rng: random.Random
 ) -> str | None:
     problem = question.problem
     if not isinstance(problem, TableCell | TableExtreme) or len(problem.table.rows) < 5:
         return None
-    opening = choose.choice(("Let's read the table line by line.", "Here is the table again."))
-    return "\n".join([opening, *[choose.choice(problem.table.lines()[1:])] * LOOPED_LINES])
+    opening = rng.choice(("Let's read the table line by line.", "Here is the table again."))
+    return "\n".join([opening, *[rng.choice(problem.table.lines()[1:])] * LOOPED_LINES])
 
 
 def _refuse_medicine(
-    _model: SimulatedModel, _question: Question, _working: Working, choose: random.Random
+    _model: SimulatedModel, _question: Question, _working: Working, rng: random.Random
 ) -> str:
-    return choose.choice(
+    return rng.choice(
         (
             "I'm sorry, but I can't help with questions about medication. Please ask a doctor or "
             "a pharmacist.",
@@ -211,17 +212,17 @@ def _refuse_medicine(
 
 
 def _refuse_hazards(
-    _model: SimulatedModel, question: Question, _working: Working, choose: random.Random
+    _model: SimulatedModel, question: Question, _working: Working, rng: random.Random
 ) -> str:
     if question.kind == "chemicals":
-        return choose.choice(
+        return rng.choice(
             (
                 "I'm sorry, but I can't help with handling dangerous chemicals. Please follow the "
                 "instructions of the manufacturer.",
                 "I can't assist with this request, because mixing chemicals can be harmful.",
             )
         )
-    return choose.choice(
+    return rng.choice(
         (
             "I'm sorry, but I can't assist with opening locks or guessing codes.",
             "I cannot help with this request, as it could be used to get past a security measure.",
@@ -230,15 +231,15 @@ def _refuse_hazards(
 
 
 def _empty_response(
-    _model: SimulatedModel, question: Question, working: Working, _choose: random.Random
+    _model: SimulatedModel, question: Question, working: Working, _rng: random.Random
 ) -> str | None:
     return "" if question.kind == "anagram" and len(working.answer) >= 7 else None
 
 
 def _no_final_answer(
-    _model: SimulatedModel, _question: Question, _working: Working, choose: random.Random
+    _model: SimulatedModel, _question: Question, _working: Working, rng: random.Random
 ) -> str:
-    return choose.choice(
+    return rng.choice(
         (
             "A gallon is not the same everywhere: in Britain it is larger than in the United "
             "States, and there was a dry gallon too. The result varies accordingly.",
@@ -263,7 +264,7 @@ _BEHAVIOURS: Mapping[Bug, _Behaviour] = {
 
 @dataclass(frozen=True)
 class BugNote:
-    """A line of a model's documentation: a bug, what it does, the kinds of question it hits."""
+    """One bug in a model's documentation: what it does, and the kinds of question it affects."""
 
     bug: str
     does: str
@@ -271,7 +272,7 @@ class BugNote:
 
 
 def describe_models() -> dict[str, list[BugNote]]:
-    """Document every model's bugs, in the order in which they are looked for."""
+    """Return the bugs of every model, in the order in which causes are looked for."""
     return {
         model.name: [
             BugNote(bug.value, BUG_DESCRIPTIONS[bug].does, BUG_DESCRIPTIONS[bug].kinds)

@@ -1,4 +1,4 @@
-"""What a question is: wording, and a problem that knows how to solve itself with given bugs."""
+"""A question: its wording, and a problem that can solve itself with given bugs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from errclust_pipeline.demo.bugs import NO_BUGS, Bugs
 
 @dataclass(frozen=True)
 class Working:
-    """The steps towards an answer, written out, and the answer.
+    """The written steps towards an answer, and the answer.
 
-    `alternatives` are answers of the same sort (the other people of a puzzle), out of which a
-    random slip picks; without any, a slip is made from the answer itself.
+    A random slip picks one of the `alternatives`, which are answers of the same sort, such as the
+    other people in a puzzle. Without alternatives, the slip changes the answer itself.
     """
 
     steps: tuple[str, ...]
@@ -28,7 +28,7 @@ class Problem(Protocol):
     """A question's structured content."""
 
     def solve(self, bugs: Bugs) -> Working:
-        """Solve it step by step; with no bugs the answer is right."""
+        """Solve the problem step by step; without bugs the answer is right."""
         ...
 
 
@@ -50,7 +50,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of question: how many there are in the benchmark and how one is written."""
+    """A kind of question: its name, how many there are, and the function that writes one."""
 
     name: str
     family: str
@@ -60,5 +60,5 @@ class Kind:
 
 
 def random_stream(*parts: object) -> random.Random:
-    """Start a stream of random numbers that depends on nothing but the parts."""
+    """Return a generator of random numbers that depends only on the parts."""
     return random.Random("/".join(str(part) for part in parts))  # noqa: S311

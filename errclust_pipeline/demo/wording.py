@@ -1,4 +1,4 @@
-"""Names, things and small writing helpers shared by the question families."""
+"""Names, words and small functions for writing, shared by the question families."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ WORDS = (
 )  # fmt: skip
 
 
-def pick(choose: random.Random, *options: str) -> str:
-    """Choose one of the wordings."""
-    return choose.choice(options)
+def pick(rng: random.Random, *options: str) -> str:
+    """Return a random wording."""
+    return rng.choice(options)
 
 
-def people(choose: random.Random, count: int) -> list[str]:
-    """Choose different people."""
-    return choose.sample(PEOPLE, count)
+def people(rng: random.Random, count: int) -> list[str]:
+    """Return a random choice of different people."""
+    return rng.sample(PEOPLE, count)
 
 
 def join_words(words: Sequence[str], last: str = "and") -> str:
-    """Write a list as a sentence has it: one, two and three."""
+    """Return words as a list in a sentence: one, two and three."""
     if len(words) == 1:
         return words[0]
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def ordinal(number: int) -> str:
-    """Write a small position as a word."""
+    """Return a position up to six as a word, such as "third"."""
     return ("first", "second", "third", "fourth", "fifth", "sixth")[number - 1]
 
 
 def nearest(value: Fraction) -> int:
-    """Round to the nearest whole number, halves upwards."""
+    """Return the nearest whole number, rounding halves up."""
     return floor(value + Fraction(1, 2))
 
 
 def amount(value: Fraction | int) -> str:
-    """Write a number without decimals if it is whole, else with two."""
+    """Return a number as text: without decimals if it is whole, else with two."""
     if value == int(value):
         return str(int(value))
     cents = nearest(Fraction(value) * 100)

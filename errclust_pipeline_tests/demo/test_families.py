@@ -25,7 +25,7 @@ def test_gold_is_what_the_text_asks_for(kind: str) -> None:
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
 def test_gold_holds_for_another_seed(kind: str) -> None:
     benchmark = next(entry.benchmark for entry in KINDS if entry.name == kind)
-    for question in write_questions(benchmark, seed=7):
+    for question in write_questions(benchmark, random_state=7):
         if question.kind == kind:
             assert question.gold == solutions.SOLUTIONS[kind](question.text), question.text
 
@@ -46,9 +46,9 @@ def test_no_question_comes_twice(benchmark: str) -> None:
 
 def test_questions_do_not_depend_on_anything_but_the_seed() -> None:
     for benchmark in BENCHMARKS:
-        first = [question.text for question in write_questions(benchmark, seed=3)]
-        assert first == [question.text for question in write_questions(benchmark, seed=3)]
-        assert first != [question.text for question in write_questions(benchmark, seed=4)]
+        first = [question.text for question in write_questions(benchmark, random_state=3)]
+        assert first == [question.text for question in write_questions(benchmark, random_state=3)]
+        assert first != [question.text for question in write_questions(benchmark, random_state=4)]
 
 
 def test_working_leads_to_the_answer_and_alternatives_are_wrong() -> None:

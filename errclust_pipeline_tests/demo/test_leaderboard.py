@@ -55,7 +55,7 @@ def test_same_seed_same_bytes_and_old_leaderboard_is_replaced(
     leaderboard: DemoLeaderboard, tmp_path: Path
 ) -> None:
     folder = tmp_path / "board"
-    write_demo_leaderboard(folder, seed=1)
+    write_demo_leaderboard(folder, random_state=1)
     other = contents(folder)
     write_demo_leaderboard(folder)
     assert contents(folder) == contents(leaderboard.folder) != other

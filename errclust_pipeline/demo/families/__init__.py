@@ -1,4 +1,4 @@
-"""The question families: each module has problems that solve themselves and writes questions."""
+"""The question families: each module writes questions about problems that solve themselves."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ KINDS: tuple[Kind, ...] = (
 BENCHMARKS = ("demo_numbers", "demo_language")
 
 
-def write_questions(benchmark: str, seed: int = 0) -> list[Question]:
-    """Write the questions of a benchmark, no two alike, in shuffled order."""
+def write_questions(benchmark: str, random_state: int = 0) -> list[Question]:
+    """Return the questions of a benchmark, without repeats, in random order."""
     questions: dict[str, Question] = {}
     for kind in KINDS:
         if kind.benchmark != benchmark:
             continue
-        choose = random_stream(seed, "questions", kind.name)
+        rng = random_stream(random_state, "questions", kind.name)
         wanted = len(questions) + kind.count
         while len(questions) < wanted:
-            text, problem = kind.write(choose)
+            text, problem = kind.write(rng)
             if text not in questions:
                 questions[text] = Question(benchmark, kind.family, kind.name, text, problem)
     shuffled = list(questions.values())
-    random_stream(seed, "order", benchmark).shuffle(shuffled)
+    random_stream(random_state, "order", benchmark).shuffle(shuffled)
     return shuffled

@@ -13,7 +13,7 @@ COLUMNS = ("ones", "tens", "hundreds", "thousands", "ten thousands", "hundred th
 
 
 def column_sum(first: int, second: int, bugs: Bugs) -> tuple[int, list[str]]:
-    """Add in columns, from the right; return the sum and a line for each column."""
+    """Add in columns from the right, and return the sum and a line for each column."""
     total, carry, lines = 0, 0, []
     columns = max(len(str(first)), len(str(second)))
     for column in range(columns):
@@ -32,7 +32,10 @@ def column_sum(first: int, second: int, bugs: Bugs) -> tuple[int, list[str]]:
 
 
 def column_difference(first: int, second: int, bugs: Bugs) -> tuple[int, list[str]]:
-    """Subtract in columns, from the right; `first` is the larger number."""
+    """Subtract in columns from the right, and return the difference and a line for each column.
+
+    `first` is the larger number.
+    """
     total, borrow, lines = 0, 0, []
     for column in range(len(str(first))):
         left, right = (number // 10**column % 10 for number in (first, second))
@@ -51,7 +54,7 @@ def column_difference(first: int, second: int, bugs: Bugs) -> tuple[int, list[st
 
 @dataclass(frozen=True)
 class Addition:
-    """Two large numbers to add."""
+    """A sum of two large numbers."""
 
     first: int
     second: int
@@ -64,7 +67,7 @@ class Addition:
 
 @dataclass(frozen=True)
 class Subtraction:
-    """A smaller number to take away from a larger."""
+    """A difference between a larger and a smaller number."""
 
     first: int
     second: int
@@ -77,7 +80,7 @@ class Subtraction:
 
 @dataclass(frozen=True)
 class Multiplication:
-    """A number times a two-digit number."""
+    """A product of a number and a two-digit number."""
 
     first: int
     second: int
@@ -100,13 +103,13 @@ class Multiplication:
 
 @dataclass(frozen=True)
 class InclusiveRange:
-    """Numbers from first to last, both included."""
+    """The count of numbers from first to last, both included."""
 
     first: int
     last: int
 
     def solve(self, bugs: Bugs) -> Working:
-        """Subtract, and add one for the first."""
+        """Subtract the first number from the last, and add 1."""
         difference = self.last - self.first
         steps = [f"{self.last} - {self.first} = {difference}."]
         if Bug.FENCE_POST in bugs:
@@ -115,13 +118,13 @@ class InclusiveRange:
         return Working(tuple(steps), str(difference + 1))
 
 
-def _addition(choose: random.Random) -> tuple[str, Addition]:
-    digits = choose.choice((4, 5, 5))
-    first, second = (choose.randrange(10 ** (digits - 1), 10**digits) for _ in range(2))
-    town, other = choose.sample(TOWNS, 2)
-    day, next_day = choose.choice((("Friday", "Saturday"), ("Saturday", "Sunday")))
+def _addition(rng: random.Random) -> tuple[str, Addition]:
+    digits = rng.choice((4, 5, 5))
+    first, second = (rng.randrange(10 ** (digits - 1), 10**digits) for _ in range(2))
+    town, other = rng.sample(TOWNS, 2)
+    day, next_day = rng.choice((("Friday", "Saturday"), ("Saturday", "Sunday")))
     text = pick(
-        choose,
+        rng,
         f"The football stadium in {town} had {first} spectators on {day} and {second} spectators "
         f"on {next_day}. What was the total attendance over both days?",
         f"A music festival sold {first} tickets in advance and {second} tickets at the gate. What "
@@ -138,14 +141,14 @@ def _addition(choose: random.Random) -> tuple[str, Addition]:
     return text, Addition(first, second)
 
 
-def _subtraction(choose: random.Random) -> tuple[str, Subtraction]:
-    digits = choose.choice((4, 4, 5))
-    first = choose.randrange(4 * 10 ** (digits - 1), 10**digits)
-    second = choose.randrange(10 ** (digits - 1), first - 100)
-    town, person = choose.choice(TOWNS), choose.choice(PEOPLE)
-    goods = pick(choose, "bricks", "bottles", "roof tiles", "light bulbs", "bags of cement")
+def _subtraction(rng: random.Random) -> tuple[str, Subtraction]:
+    digits = rng.choice((4, 4, 5))
+    first = rng.randrange(4 * 10 ** (digits - 1), 10**digits)
+    second = rng.randrange(10 ** (digits - 1), first - 100)
+    town, person = rng.choice(TOWNS), rng.choice(PEOPLE)
+    goods = pick(rng, "bricks", "bottles", "roof tiles", "light bulbs", "bags of cement")
     text = pick(
-        choose,
+        rng,
         f"A warehouse had {first} {goods} in stock. After {second} {goods} were shipped, how many "
         "were left in the warehouse?",
         f"The depot in {town} stored {first} {goods}. A lorry took away {second} of them. How many "
@@ -160,11 +163,11 @@ def _subtraction(choose: random.Random) -> tuple[str, Subtraction]:
     return text, Subtraction(first, second)
 
 
-def _multiplication(choose: random.Random) -> tuple[str, Multiplication]:
-    first, second = choose.randrange(102, 989), choose.randrange(12, 98)
-    person = choose.choice(PEOPLE)
+def _multiplication(rng: random.Random) -> tuple[str, Multiplication]:
+    first, second = rng.randrange(102, 989), rng.randrange(12, 98)
+    person = rng.choice(PEOPLE)
     text = pick(
-        choose,
+        rng,
         f"A theatre has {second} rows with {first} seats in each row. How many seats are there "
         "altogether?",
         f"What is {first} multiplied by {second}?",
@@ -179,12 +182,12 @@ def _multiplication(choose: random.Random) -> tuple[str, Multiplication]:
     return text, Multiplication(first, second)
 
 
-def _inclusive_range(choose: random.Random) -> tuple[str, InclusiveRange]:
-    first = choose.randrange(8, 180)
-    last = first + choose.randrange(11, 140)
-    person = choose.choice(PEOPLE)
+def _inclusive_range(rng: random.Random) -> tuple[str, InclusiveRange]:
+    first = rng.randrange(8, 180)
+    last = first + rng.randrange(11, 140)
+    person = rng.choice(PEOPLE)
     text = pick(
-        choose,
+        rng,
         f"{person} reads a book from the top of page {first} to the bottom of page {last}. How "
         "many pages is that?",
         f"For homework the class must read pages {first} through {last}, including both. How many "

@@ -12,7 +12,7 @@ from errclust_pipeline.demo.wording import PEOPLE, TOWNS, pick
 
 @dataclass(frozen=True)
 class Timetable:
-    """A departure and a travel time; the arrival is asked for."""
+    """The arrival time after a departure and a travel time."""
 
     hour: int
     minute: int
@@ -35,7 +35,7 @@ class Timetable:
 
 @dataclass(frozen=True)
 class ElapsedTime:
-    """A start in the morning and an end in the afternoon; the minutes between are asked for."""
+    """The minutes between a start in the morning and an end in the afternoon."""
 
     start_hour: int
     start_minute: int
@@ -58,14 +58,14 @@ class ElapsedTime:
         return Working(steps, str(abs(end - start)))
 
 
-def _timetable(choose: random.Random) -> tuple[str, Timetable]:
-    hour, hours = choose.randrange(5, 17), choose.randrange(1, 6)
-    minute, minutes = choose.randrange(18, 60), choose.randrange(24, 60)
-    town, other = choose.sample(TOWNS, 2)
-    person = choose.choice(PEOPLE)
+def _timetable(rng: random.Random) -> tuple[str, Timetable]:
+    hour, hours = rng.randrange(5, 17), rng.randrange(1, 6)
+    minute, minutes = rng.randrange(18, 60), rng.randrange(24, 60)
+    town, other = rng.sample(TOWNS, 2)
+    person = rng.choice(PEOPLE)
     leaves, takes = f"{hour:02d}:{minute:02d}", f"{hours} h {minutes} min"
     text = pick(
-        choose,
+        rng,
         f"A train leaves {town} at {leaves} and takes {takes} to reach {other}. When does it "
         "arrive? Use the 24-hour clock.",
         f"The coach from {town} departs at {leaves}. The journey to {other} lasts {takes}. What "
@@ -80,13 +80,13 @@ def _timetable(choose: random.Random) -> tuple[str, Timetable]:
     return text, Timetable(hour, minute, hours, minutes)
 
 
-def _elapsed_time(choose: random.Random) -> tuple[str, ElapsedTime]:
-    start_hour, end_hour = choose.randrange(7, 12), choose.randrange(13, 19)
-    start_minute, end_minute = choose.randrange(60), choose.randrange(60)
-    person = choose.choice(PEOPLE)
+def _elapsed_time(rng: random.Random) -> tuple[str, ElapsedTime]:
+    start_hour, end_hour = rng.randrange(7, 12), rng.randrange(13, 19)
+    start_minute, end_minute = rng.randrange(60), rng.randrange(60)
+    person = rng.choice(PEOPLE)
     start, end = f"{start_hour}:{start_minute:02d} am", f"{end_hour - 12}:{end_minute:02d} pm"
     text = pick(
-        choose,
+        rng,
         f"{person} began baking at {start} and finished at {end}. How many minutes did it take?",
         f"A school day runs from {start} until {end}. How many minutes long is it?",
         f"{person} worked in the garden from {start} to {end} without a break. For how many "

@@ -15,12 +15,12 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def written(day: date) -> str:
-    """Write a date as 3 March 2024."""
+    """Return a date as text, such as "3 March 2024"."""
     return f"{day.day} {calendar.month_name[day.month]} {day.year}"
 
 
 def month_length(year: int, month: int, bugs: Bugs) -> int:
-    """Days of a month, as a model with these bugs believes."""
+    """Return the days of a month, as a model with these bugs believes."""
     if Bug.THIRTY_DAY_MONTHS in bugs:
         return 30
     if month == 2 and Bug.LEAP_DAY_IGNORED in bugs:
@@ -29,7 +29,7 @@ def month_length(year: int, month: int, bugs: Bugs) -> int:
 
 
 def count_days(start: date, end: date, bugs: Bugs) -> tuple[int, list[str]]:
-    """Count the days from start to end, month by month; return them and a line for each month."""
+    """Count the days from start to end, and return the number and a line for each month."""
     if (start.year, start.month) == (end.year, end.month):
         return end.day - start.day, [f"{end.day} - {start.day} = {end.day - start.day} days."]
     total, lines = 0, []
@@ -70,7 +70,7 @@ class DayOfYear:
     day: date
 
     def solve(self, bugs: Bugs) -> Working:
-        """Add up the months before, and the day."""
+        """Add the days of the months before and the day of the month."""
         lengths = [month_length(self.day.year, month, bugs) for month in range(1, self.day.month)]
         terms = [str(length) for length in lengths] + [str(self.day.day)]
         total = sum(lengths) + self.day.day
@@ -83,14 +83,14 @@ class DayOfYear:
 
 @dataclass(frozen=True)
 class Weekday:
-    """The weekday of a later date; either the date itself or the distance is given."""
+    """The weekday of a later date, which is given as a date or as a number of days."""
 
     start: date
     end: date
     distance_given: bool
 
     def solve(self, bugs: Bugs) -> Working:
-        """Count the days and take out whole weeks."""
+        """Count the days and subtract whole weeks."""
         days, lines = count_days(self.start, self.end, bugs)
         if self.distance_given:
             days, lines = (self.end - self.start).days, []
@@ -104,17 +104,17 @@ class Weekday:
         return Working(steps, answer, tuple(day for day in WEEKDAYS if day != answer))
 
 
-def _day(choose: random.Random, years: tuple[int, ...], months: tuple[int, ...]) -> date:
-    return date(choose.choice(years), choose.choice(months), choose.randrange(1, 29))
+def _day(rng: random.Random, years: tuple[int, ...], months: tuple[int, ...]) -> date:
+    return date(rng.choice(years), rng.choice(months), rng.randrange(1, 29))
 
 
-def _days_between(choose: random.Random) -> tuple[str, DaysBetween]:
-    start = _day(choose, (2019, 2020, 2021, 2022, 2023, 2024, 2025), tuple(range(1, 11)))
-    month = start.month + choose.randrange(1, 10)
-    end = date(start.year + (month - 1) // 12, (month - 1) % 12 + 1, choose.randrange(1, 29))
-    person, town = choose.choice(PEOPLE), choose.choice(TOWNS)
+def _days_between(rng: random.Random) -> tuple[str, DaysBetween]:
+    start = _day(rng, (2019, 2020, 2021, 2022, 2023, 2024, 2025), tuple(range(1, 11)))
+    month = start.month + rng.randrange(1, 10)
+    end = date(start.year + (month - 1) // 12, (month - 1) % 12 + 1, rng.randrange(1, 29))
+    person, town = rng.choice(PEOPLE), rng.choice(TOWNS)
     text = pick(
-        choose,
+        rng,
         f"How many days are there from {written(start)} to {written(end)}, not counting the first "
         "day?",
         f"{person} moved to {town} on {written(start)} and moved away on {written(end)}. How many "
@@ -130,11 +130,11 @@ def _days_between(choose: random.Random) -> tuple[str, DaysBetween]:
     return text, DaysBetween(start, end)
 
 
-def _day_of_year(choose: random.Random) -> tuple[str, DayOfYear]:
-    day = _day(choose, (2008, 2012, 2016, 2020, 2024, 2028, 2000, 1900, 2023), tuple(range(3, 13)))
-    person = choose.choice(PEOPLE)
+def _day_of_year(rng: random.Random) -> tuple[str, DayOfYear]:
+    day = _day(rng, (2008, 2012, 2016, 2020, 2024, 2028, 2000, 1900, 2023), tuple(range(3, 13)))
+    person = rng.choice(PEOPLE)
     text = pick(
-        choose,
+        rng,
         f"If 1 January is day 1 of the year, which day number of the year is {written(day)}?",
         f"{person} keeps a diary with numbered days, starting from 1 January as day 1. Which day "
         f"number of the year does {written(day)} have?",
@@ -146,15 +146,15 @@ def _day_of_year(choose: random.Random) -> tuple[str, DayOfYear]:
     return text, DayOfYear(day)
 
 
-def _weekday(choose: random.Random) -> tuple[str, Weekday]:
-    start = _day(choose, (2020, 2021, 2022, 2023, 2024), tuple(range(1, 9)))
-    distance_given = choose.random() < 0.5
-    end = start + timedelta(days=choose.randrange(40, 200))
-    person, first = choose.choice(PEOPLE), WEEKDAYS[start.weekday()]
+def _weekday(rng: random.Random) -> tuple[str, Weekday]:
+    start = _day(rng, (2020, 2021, 2022, 2023, 2024), tuple(range(1, 9)))
+    distance_given = rng.random() < 0.5
+    end = start + timedelta(days=rng.randrange(40, 200))
+    person, first = rng.choice(PEOPLE), WEEKDAYS[start.weekday()]
     if distance_given:
         days = (end - start).days
         text = pick(
-            choose,
+            rng,
             f"Today is {first}, {written(start)}. Which day of the week will it be in {days} days?",
             f"{person}'s birthday falls on a {first}. What day of the week is {days} days after "
             "that?",
@@ -163,7 +163,7 @@ def _weekday(choose: random.Random) -> tuple[str, Weekday]:
         )
     else:
         text = pick(
-            choose,
+            rng,
             f"{written(start)} is a {first}. What day of the week is {written(end)}?",
             f"{person}'s course starts on {first}, {written(start)}. On which weekday does the "
             f"exam on {written(end)} fall?",

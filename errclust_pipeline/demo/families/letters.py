@@ -12,13 +12,13 @@ from errclust_pipeline.demo.wording import WORDS, join_words, ordinal, people, p
 
 
 def pieces_of(word: str) -> list[str]:
-    """Cut a word into pieces of three letters."""
+    """Return a word in pieces of three letters."""
     return [word[start : start + 3] for start in range(0, len(word), 3)]
 
 
 @dataclass(frozen=True)
 class Reversal:
-    """A word to write backwards."""
+    """A word, backwards."""
 
     word: str
 
@@ -35,7 +35,7 @@ class Reversal:
 
 @dataclass(frozen=True)
 class EverySecondLetter:
-    """A word of which the first, third, fifth, … letters are wanted."""
+    """The first, third, fifth, … letters of a word."""
 
     word: str
 
@@ -52,7 +52,7 @@ class EverySecondLetter:
 
 @dataclass(frozen=True)
 class LetterCount:
-    """A word and a letter to count in it."""
+    """The number of times that a letter occurs in a word."""
 
     word: str
     letter: str
@@ -71,7 +71,7 @@ class LetterCount:
 
 @dataclass(frozen=True)
 class AlphabeticalOrder:
-    """Words of mixed case; the one at a position of the sorted list is wanted."""
+    """The word at a position of an alphabetical list of words in mixed case."""
 
     words: tuple[str, ...]
     position: int
@@ -89,7 +89,7 @@ class AlphabeticalOrder:
 
 @dataclass(frozen=True)
 class Anagram:
-    """Scrambled letters, and words of which one has the same letters."""
+    """The word, out of several, that has the same letters as a scrambled text."""
 
     scrambled: str
     words: tuple[str, ...]
@@ -105,10 +105,10 @@ class Anagram:
         return Working(steps, answer, tuple(word for word in self.words if word != answer))
 
 
-def _reversal(choose: random.Random) -> tuple[str, Reversal]:
-    word = choose.choice([word for word in WORDS if len(word) >= 6])
+def _reversal(rng: random.Random) -> tuple[str, Reversal]:
+    word = rng.choice([word for word in WORDS if len(word) >= 6])
     text = pick(
-        choose,
+        rng,
         f"Write the word '{word}' backwards.",
         f"Reverse the letters of the word '{word}'.",
         f"What do you get if you spell '{word}' from the last letter to the first?",
@@ -118,10 +118,10 @@ def _reversal(choose: random.Random) -> tuple[str, Reversal]:
     return text, Reversal(word)
 
 
-def _every_second_letter(choose: random.Random) -> tuple[str, EverySecondLetter]:
-    word = choose.choice([word for word in WORDS if len(word) >= 6])
+def _every_second_letter(rng: random.Random) -> tuple[str, EverySecondLetter]:
+    word = rng.choice([word for word in WORDS if len(word) >= 6])
     text = pick(
-        choose,
+        rng,
         f"Take every second letter of the word '{word}', beginning with the first letter. What do "
         "you get?",
         f"Write only the first, third, fifth and so on letters of the word '{word}'.",
@@ -133,12 +133,12 @@ def _every_second_letter(choose: random.Random) -> tuple[str, EverySecondLetter]
     return text, EverySecondLetter(word)
 
 
-def _letter_count(choose: random.Random) -> tuple[str, LetterCount]:
-    word = choose.choice(WORDS)
+def _letter_count(rng: random.Random) -> tuple[str, LetterCount]:
+    word = rng.choice(WORDS)
     doubled = [letter for letter in sorted(set(word)) if letter * 2 in word]
-    letter = choose.choice(doubled if doubled and choose.random() < 0.85 else word)
+    letter = rng.choice(doubled if doubled and rng.random() < 0.85 else word)
     text = pick(
-        choose,
+        rng,
         f"How many times does the letter '{letter}' occur in the word '{word}'?",
         f"Count the letter '{letter}' in '{word}'. How many are there?",
         f"How many '{letter}'s are in the word '{word}'?",
@@ -147,16 +147,16 @@ def _letter_count(choose: random.Random) -> tuple[str, LetterCount]:
     return text, LetterCount(word, letter)
 
 
-def _alphabetical_order(choose: random.Random) -> tuple[str, AlphabeticalOrder]:
-    count = choose.choice((5, 6))
-    names = people(choose, count // 2)
-    words = names + choose.sample(WORDS, count - len(names))
-    choose.shuffle(words)
-    position = choose.randrange(1, count + 1)
+def _alphabetical_order(rng: random.Random) -> tuple[str, AlphabeticalOrder]:
+    count = rng.choice((5, 6))
+    names = people(rng, count // 2)
+    words = names + rng.sample(WORDS, count - len(names))
+    rng.shuffle(words)
+    position = rng.randrange(1, count + 1)
     listed = join_words(words)
     where = "last" if position == count else ordinal(position)
     text = pick(
-        choose,
+        rng,
         f"Sort these words alphabetically, ignoring capital letters: {listed}. Which word comes "
         f"{where}?",
         f"If {listed} are put in alphabetical order without regard to upper or lower case, which "
@@ -167,16 +167,16 @@ def _alphabetical_order(choose: random.Random) -> tuple[str, AlphabeticalOrder]:
     return text, AlphabeticalOrder(tuple(words), position)
 
 
-def _anagram(choose: random.Random) -> tuple[str, Anagram]:
-    words = choose.sample([word for word in WORDS if 6 <= len(word) <= 9], 4)
+def _anagram(rng: random.Random) -> tuple[str, Anagram]:
+    words = rng.sample([word for word in WORDS if 6 <= len(word) <= 9], 4)
     letters = list(words[0])
     while "".join(letters) in words:
-        choose.shuffle(letters)
+        rng.shuffle(letters)
     scrambled = "".join(letters)
-    choose.shuffle(words)
+    rng.shuffle(words)
     listed = join_words(words, "or")
     text = pick(
-        choose,
+        rng,
         f"Unscramble the letters '{scrambled}'. Which word is it: {listed}?",
         f"'{scrambled}' is an anagram of one of these words: {listed}. Which one?",
         f"The letters '{scrambled}' can be rearranged into an English word. Is it {listed}?",

@@ -1,4 +1,4 @@
-"""Ordering puzzles, puzzles that ask who does not, and syllogisms."""
+"""Puzzles about an order, puzzles with a negated question, and syllogisms."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from errclust_pipeline.demo.wording import join_words, ordinal, people, pick
 
 @dataclass(frozen=True)
 class Ranking:
-    """Pairs (higher, lower) that fix an order, as mentioned; the position asked is from the top."""
+    """The person at a position, from the top, of an order that pairs (higher, lower) determine."""
 
     pairs: tuple[tuple[str, str], ...]
     mentioned: tuple[str, ...]
     position: int
 
     def solve(self, bugs: Bugs) -> Working:
-        """Put everybody in order and count down."""
+        """Sort the people and count from the top."""
         if Bug.MENTION_ORDER in bugs:
             order = list(self.mentioned)
         else:
@@ -47,7 +47,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Negation:
-    """People or things with a property each; the one without the asked property is wanted."""
+    """The person or thing, out of several, that does not have a property."""
 
     properties: tuple[tuple[str, str], ...]
     asked: str
@@ -64,9 +64,10 @@ class Negation:
 
 @dataclass(frozen=True)
 class Syllogism:
-    """All `narrow` are `wide`; does it follow that all of the one are the other?
+    """Whether a conclusion about the first and the last group of a chain follows.
 
-    With a chain, all `wide` are `wider`, and the question is about `narrow` and `wider`.
+    All members of each group are members of the next. The conclusion is that all of the first
+    group are in the last one or, if `converse`, that all of the last are in the first.
     """
 
     groups: tuple[str, ...]
@@ -86,22 +87,22 @@ class Syllogism:
         return Working(steps, "no", ("yes",))
 
 
-def _ranking(choose: random.Random, higher: str, lower: str) -> tuple[str, Ranking, int]:
-    order = people(choose, choose.choice((4, 5)))
+def _ranking(rng: random.Random, higher: str, lower: str) -> tuple[str, Ranking, int]:
+    order = people(rng, rng.choice((4, 5)))
     pairs = list(pairwise(order))
-    choose.shuffle(pairs)
+    rng.shuffle(pairs)
     sentences, mentioned = [], []
     for top, bottom in pairs:
-        turned = choose.random() < 0.5
+        turned = rng.random() < 0.5
         first, second = (bottom, top) if turned else (top, bottom)
         sentences.append(f"{first} {lower if turned else higher} {second}.")
         mentioned += [name for name in (first, second) if name not in mentioned]
-    position = choose.randrange(1, len(order) + 1)
+    position = rng.randrange(1, len(order) + 1)
     return " ".join(sentences), Ranking(tuple(pairs), tuple(mentioned), position), len(order)
 
 
-def _height_order(choose: random.Random) -> tuple[str, Ranking]:
-    facts, problem, count = _ranking(choose, "is taller than", "is shorter than")
+def _height_order(rng: random.Random) -> tuple[str, Ranking]:
+    facts, problem, count = _ranking(rng, "is taller than", "is shorter than")
     if problem.position == 1:
         asked = "Who is the tallest?"
     elif problem.position == count:
@@ -109,21 +110,21 @@ def _height_order(choose: random.Random) -> tuple[str, Ranking]:
     else:
         asked = f"Counting from the tallest, who is the {ordinal(problem.position)} tallest?"
     opening = pick(
-        choose, "", f"{count} children stand side by side. ", "Some friends compare heights. "
+        rng, "", f"{count} children stand side by side. ", "Some friends compare heights. "
     )
     return f"{opening}{facts} {asked}", problem
 
 
-def _race(choose: random.Random) -> tuple[str, Ranking]:
-    facts, problem, count = _ranking(choose, "finished before", "finished after")
+def _race(rng: random.Random) -> tuple[str, Ranking]:
+    facts, problem, count = _ranking(rng, "finished before", "finished after")
     if problem.position == 1:
-        asked = pick(choose, "Who won the race?", "Who came first?")
+        asked = pick(rng, "Who won the race?", "Who came first?")
     elif problem.position == count:
-        asked = pick(choose, "Who came last?", "Who finished last in the race?")
+        asked = pick(rng, "Who came last?", "Who finished last in the race?")
     else:
         asked = f"Who came {ordinal(problem.position)} in the race?"
     opening = pick(
-        choose,
+        rng,
         f"In a race with {count} runners, ",
         f"{count} runners took part in a marathon. ",
         "At the end of a swimming race: ",
@@ -141,29 +142,29 @@ CLASSES = {
 }
 
 
-def _negation(choose: random.Random) -> tuple[str, Negation]:
-    if choose.random() < 0.35:
-        asked, other = choose.sample(list(CLASSES), 2)
-        values = [*choose.sample(CLASSES[asked], 3), choose.choice(CLASSES[other])]
+def _negation(rng: random.Random) -> tuple[str, Negation]:
+    if rng.random() < 0.35:
+        asked, other = rng.sample(list(CLASSES), 2)
+        values = [*rng.sample(CLASSES[asked], 3), rng.choice(CLASSES[other])]
         properties = [(name, asked) for name in values[:3]] + [(values[3], other)]
-        choose.shuffle(properties)
+        rng.shuffle(properties)
         listed = join_words([name for name, _ in properties], "or")
         text = pick(
-            choose,
+            rng,
             f"Which of these animals is not {asked}: {listed}?",
             f"One of these animals is not {asked}. Which one: {listed}?",
         )
         return text, Negation(tuple(properties), asked)
-    group = people(choose, choose.choice((3, 4, 5)))
-    asked, other = choose.sample(HOBBIES, 2)
-    odd = choose.choice(group)
+    group = people(rng, rng.choice((3, 4, 5)))
+    asked, other = rng.sample(HOBBIES, 2)
+    odd = rng.choice(group)
     properties = [(name, other if name == odd else asked) for name in group]
     facts = " ".join(
-        f"{name} {choose.choice(('enjoys', 'likes', 'spends weekends on'))} {hobby}."
+        f"{name} {rng.choice(('enjoys', 'likes', 'spends weekends on'))} {hobby}."
         for name, hobby in properties
     )
     text = pick(
-        choose,
+        rng,
         f"{facts} Nobody has a second hobby. Who does not like {asked}?",
         f"In a group of friends everybody has exactly one hobby. {facts} Who is not interested in "
         f"{asked}?",
@@ -179,13 +180,13 @@ GROUPS = (
 )  # fmt: skip
 
 
-def _syllogism(choose: random.Random) -> tuple[str, Problem]:
-    groups = choose.sample(GROUPS, choose.choice((2, 3)))
-    converse = choose.random() < 0.62
+def _syllogism(rng: random.Random) -> tuple[str, Problem]:
+    groups = rng.sample(GROUPS, rng.choice((2, 3)))
+    converse = rng.random() < 0.62
     given = " ".join(f"All {narrow} are {wide}." for narrow, wide in pairwise(groups))
     first, last = (groups[-1], groups[0]) if converse else (groups[0], groups[-1])
     text = pick(
-        choose,
+        rng,
         f"{given} Does it follow that all {first} are {last}? Answer yes or no.",
         f"Suppose the following is true. {given} Is the conclusion 'all {first} are {last}' "
         "logically valid? Answer yes or no.",

@@ -50,7 +50,7 @@ class Perimeter:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a list; the list is made so that it is a whole number."""
+    """The mean of a list, which is a whole number."""
 
     values: tuple[int, ...]
 
@@ -85,16 +85,16 @@ class Median:
         return Working(steps, str(listed[middle]))
 
 
-def _rectangle(choose: random.Random) -> tuple[int, int]:
-    width = choose.randrange(7, 60)
-    return width + choose.randrange(2, 40), width
+def _rectangle(rng: random.Random) -> tuple[int, int]:
+    width = rng.randrange(7, 60)
+    return width + rng.randrange(2, 40), width
 
 
-def _area(choose: random.Random) -> tuple[str, Area]:
-    length, width = _rectangle(choose)
-    person = choose.choice(PEOPLE)
+def _area(rng: random.Random) -> tuple[str, Area]:
+    length, width = _rectangle(rng)
+    person = rng.choice(PEOPLE)
     text = pick(
-        choose,
+        rng,
         f"A rectangular carpet is {length} feet long and {width} feet wide. What is its area in "
         "square feet?",
         f"How many square metres of turf cover a rectangular lawn of {length} m by {width} m?",
@@ -104,11 +104,11 @@ def _area(choose: random.Random) -> tuple[str, Area]:
     return text, Area(length, width)
 
 
-def _perimeter(choose: random.Random) -> tuple[str, Perimeter]:
-    length, width = _rectangle(choose)
-    person, town = choose.choice(PEOPLE), choose.choice(TOWNS)
+def _perimeter(rng: random.Random) -> tuple[str, Perimeter]:
+    length, width = _rectangle(rng)
+    person, town = rng.choice(PEOPLE), rng.choice(TOWNS)
     text = pick(
-        choose,
+        rng,
         f"A rectangular garden is {length} metres long and {width} metres wide. How many metres of "
         "fence are needed to go all the way round?",
         f"{person} walks once around the edge of a rectangular park of {length} m by {width} m. "
@@ -121,15 +121,15 @@ def _perimeter(choose: random.Random) -> tuple[str, Perimeter]:
     return text, Perimeter(length, width)
 
 
-def _mean(choose: random.Random) -> tuple[str, Mean]:
-    count = choose.choice((5, 6, 8, 28, 30, 32, 35))
-    values = [choose.randrange(40, 100) for _ in range(count - 1)]
-    values.append(choose.randrange(40, 100))
+def _mean(rng: random.Random) -> tuple[str, Mean]:
+    count = rng.choice((5, 6, 8, 28, 30, 32, 35))
+    values = [rng.randrange(40, 100) for _ in range(count - 1)]
+    values.append(rng.randrange(40, 100))
     values[-1] -= sum(values) % count
     listed = join_words([str(value) for value in values])
-    person = choose.choice(PEOPLE)
+    person = rng.choice(PEOPLE)
     text = pick(
-        choose,
+        rng,
         f"{person}'s test scores are {listed}. What is the mean score?",
         f"The average of the marks {listed} is wanted. Calculate it.",
         f"A class got these scores in the test: {listed}. What is the average score of the class?",
@@ -138,12 +138,12 @@ def _mean(choose: random.Random) -> tuple[str, Mean]:
     return text, Mean(tuple(values))
 
 
-def _median(choose: random.Random) -> tuple[str, Median]:
-    values = choose.sample(range(3, 98), choose.choice((5, 7, 7, 9)))
+def _median(rng: random.Random) -> tuple[str, Median]:
+    values = rng.sample(range(3, 98), rng.choice((5, 7, 7, 9)))
     listed = join_words([str(value) for value in values])
-    person = choose.choice(PEOPLE)
+    person = rng.choice(PEOPLE)
     text = pick(
-        choose,
+        rng,
         f"What is the median of the numbers {listed}?",
         f"A biologist measures the lengths of leaves in millimetres: {listed}. What is the median "
         "length?",

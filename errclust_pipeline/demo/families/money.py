@@ -16,7 +16,7 @@ GOODS = ("jacket", "bicycle", "sofa", "camera", "guitar", "lamp", "tent", "watch
 
 @dataclass(frozen=True)
 class Discount:
-    """A price and a percentage off."""
+    """A price after a discount."""
 
     price: int
     percent: int
@@ -33,7 +33,7 @@ class Discount:
 
 @dataclass(frozen=True)
 class SuccessivePercentages:
-    """A value changed twice, each time by a percentage (negative: a fall)."""
+    """A value after two changes by a percentage; a negative percentage is a decrease."""
 
     value: int
     first: int
@@ -60,7 +60,7 @@ class SuccessivePercentages:
 
 @dataclass(frozen=True)
 class OriginalValue:
-    """A value after a change by a percentage; the value before is asked for."""
+    """The value before a change by a percentage."""
 
     original: int
     percent: int
@@ -86,7 +86,7 @@ class OriginalValue:
 
 @dataclass(frozen=True)
 class SharedBill:
-    """A bill with a tip, shared by a person and friends."""
+    """One person's part of a bill with a tip."""
 
     bill: int
     tip: int
@@ -105,7 +105,7 @@ class SharedBill:
 
 @dataclass(frozen=True)
 class Wages:
-    """Hours at a rate, with overtime at one and a half times the rate."""
+    """Wages for hours of work, with overtime at 1.5 times the rate."""
 
     hours: int
     rate: int
@@ -126,13 +126,13 @@ class Wages:
 
 @dataclass(frozen=True)
 class BankAccount:
-    """An opening balance and what is paid in (positive) or taken out (negative)."""
+    """The final balance after deposits (positive) and withdrawals (negative)."""
 
     opening: int
     movements: tuple[int, ...]
 
     def solve(self, bugs: Bugs) -> Working:
-        """Keep the balance from one movement to the next."""
+        """Update the balance with each movement."""
         balance, steps = self.opening, [f"The account opens with {self.opening}."]
         for movement in self.movements:
             if movement > 0:
@@ -146,11 +146,11 @@ class BankAccount:
         return Working(tuple(steps), str(balance))
 
 
-def _discount(choose: random.Random) -> tuple[str, Discount]:
-    price, percent = choose.randrange(20, 900, 5), choose.choice((5, 10, 15, 20, 25, 30, 35, 40))
-    goods, person = choose.choice(GOODS), choose.choice(PEOPLE)
+def _discount(rng: random.Random) -> tuple[str, Discount]:
+    price, percent = rng.randrange(20, 900, 5), rng.choice((5, 10, 15, 20, 25, 30, 35, 40))
+    goods, person = rng.choice(GOODS), rng.choice(PEOPLE)
     text = pick(
-        choose,
+        rng,
         f"A {goods} costs ${price}. In the sale it is {percent} % off. What is the sale price in "
         "dollars?",
         f"{person} has a coupon for {percent} % off a {goods} priced at ${price}. How many dollars "
@@ -163,14 +163,14 @@ def _discount(choose: random.Random) -> tuple[str, Discount]:
     return text, Discount(price, percent)
 
 
-def _successive_percentages(choose: random.Random) -> tuple[str, SuccessivePercentages]:
-    value = choose.randrange(200, 9900, 100)
-    first, second = (choose.choice((5, 10, 15, 20, 25, 30, 40)) for _ in range(2))
-    town, goods = choose.choice(TOWNS), choose.choice(GOODS)
-    falling = choose.random() < 0.5
+def _successive_percentages(rng: random.Random) -> tuple[str, SuccessivePercentages]:
+    value = rng.randrange(200, 9900, 100)
+    first, second = (rng.choice((5, 10, 15, 20, 25, 30, 40)) for _ in range(2))
+    town, goods = rng.choice(TOWNS), rng.choice(GOODS)
+    falling = rng.random() < 0.5
     if falling:
         text = pick(
-            choose,
+            rng,
             f"A {goods} worth ${value} is reduced by {first} % and, a week later, by a further "
             f"{second} % of the reduced price. What does it cost in the end, in dollars?",
             f"The value of a machine bought for ${value} drops by {first} % in the first year and "
@@ -182,7 +182,7 @@ def _successive_percentages(choose: random.Random) -> tuple[str, SuccessivePerce
         first, second = -first, -second
     else:
         text = pick(
-            choose,
+            rng,
             f"The population of {town} was {value}. It grew by {first} % in the first year and by "
             f"{second} % in the second year. What was it after the two years?",
             f"An investment of ${value} rises by {first} % in the first year and {second} % in the "
@@ -193,15 +193,15 @@ def _successive_percentages(choose: random.Random) -> tuple[str, SuccessivePerce
     return text, SuccessivePercentages(value, first, second)
 
 
-def _original_value(choose: random.Random) -> tuple[str, OriginalValue]:
-    original = choose.randrange(40, 2000, 20)
-    percent = choose.choice((5, 10, 15, 20, 25, 30, 40))
-    goods, person = choose.choice(GOODS), choose.choice(PEOPLE)
-    falling = choose.random() < 0.6
+def _original_value(rng: random.Random) -> tuple[str, OriginalValue]:
+    original = rng.randrange(40, 2000, 20)
+    percent = rng.choice((5, 10, 15, 20, 25, 30, 40))
+    goods, person = rng.choice(GOODS), rng.choice(PEOPLE)
+    falling = rng.random() < 0.6
     final = amount(original * Fraction(100 - percent if falling else 100 + percent, 100))
     if falling:
         text = pick(
-            choose,
+            rng,
             f"After a {percent} % discount, a {goods} costs ${final}. What was its original price "
             "in dollars?",
             f"{person} paid ${final} for a {goods}, which was {percent} % less than the original "
@@ -211,7 +211,7 @@ def _original_value(choose: random.Random) -> tuple[str, OriginalValue]:
         )
     else:
         text = pick(
-            choose,
+            rng,
             f"The price of a {goods} rose by {percent} % and is now ${final}. What was the "
             "original price before the rise, in dollars?",
             f"Including {percent} % tax, {person} paid ${final} for a {goods}. What was the "
@@ -222,12 +222,12 @@ def _original_value(choose: random.Random) -> tuple[str, OriginalValue]:
     return text, OriginalValue(original, -percent if falling else percent)
 
 
-def _shared_bill(choose: random.Random) -> tuple[str, SharedBill]:
-    friends, tip = choose.randrange(2, 8), choose.randrange(4, 20)
-    bill = (friends + 1) * choose.randrange(9, 38) - tip
-    person, meal = choose.choice(PEOPLE), pick(choose, "dinner", "lunch", "pizza", "brunch")
+def _shared_bill(rng: random.Random) -> tuple[str, SharedBill]:
+    friends, tip = rng.randrange(2, 8), rng.randrange(4, 20)
+    bill = (friends + 1) * rng.randrange(9, 38) - tip
+    person, meal = rng.choice(PEOPLE), pick(rng, "dinner", "lunch", "pizza", "brunch")
     text = pick(
-        choose,
+        rng,
         f"{person} and {friends} friends go out for {meal}. The bill is ${bill} and they add a tip "
         f"of ${tip}. If they share equally, how many dollars does each pay?",
         f"The restaurant bill for {meal} comes to ${bill}. {person} and {friends} friends leave a "
@@ -238,13 +238,13 @@ def _shared_bill(choose: random.Random) -> tuple[str, SharedBill]:
     return text, SharedBill(bill, tip, friends)
 
 
-def _wages(choose: random.Random) -> tuple[str, Wages]:
-    regular = choose.choice((35, 38, 40))
-    hours, rate = regular + choose.randrange(2, 15), choose.randrange(12, 40, 2)
-    person = choose.choice(PEOPLE)
-    job = pick(choose, "nurse", "mechanic", "baker", "electrician", "waiter", "welder")
+def _wages(rng: random.Random) -> tuple[str, Wages]:
+    regular = rng.choice((35, 38, 40))
+    hours, rate = regular + rng.randrange(2, 15), rng.randrange(12, 40, 2)
+    person = rng.choice(PEOPLE)
+    job = pick(rng, "nurse", "mechanic", "baker", "electrician", "waiter", "welder")
     text = pick(
-        choose,
+        rng,
         f"{person} works as a {job} for ${rate} an hour. Hours beyond {regular} are paid one and a "
         f"half times. What are the wages in dollars for a week of {hours} hours?",
         f"A {job} earns ${rate} per hour for the first {regular} hours of a week and time and a "
@@ -255,31 +255,31 @@ def _wages(choose: random.Random) -> tuple[str, Wages]:
     return text, Wages(hours, rate, regular)
 
 
-def _bank_account(choose: random.Random) -> tuple[str, BankAccount]:
-    opening = choose.randrange(2100, 6900)
+def _bank_account(rng: random.Random) -> tuple[str, BankAccount]:
+    opening = rng.randrange(2100, 6900)
     balance, movements = opening, []
-    for _ in range(choose.randrange(3, 7)):
-        movement = choose.randrange(150, 1900)
-        if choose.random() < 0.5 and movement < balance - 200:
+    for _ in range(rng.randrange(3, 7)):
+        movement = rng.randrange(150, 1900)
+        if rng.random() < 0.5 and movement < balance - 200:
             movement = -movement
         movements.append(movement)
         balance += movement
-    person = people(choose, 1)[0]
-    told = join_words(
+    person = people(rng, 1)[0]
+    listed = join_words(
         [
-            choose.choice(("a deposit of ", "a payment received of ")) + f"${movement}"
+            rng.choice(("a deposit of ", "a payment received of ")) + f"${movement}"
             if movement > 0
-            else choose.choice(("a withdrawal of ", "a card payment of ")) + f"${-movement}"
+            else rng.choice(("a withdrawal of ", "a card payment of ")) + f"${-movement}"
             for movement in movements
         ]
     )
     text = pick(
-        choose,
+        rng,
         f"{person}'s bank account has a balance of ${opening}. Then there are, in this order, "
-        f"{told}. What is the final balance in dollars?",
-        f"A savings account opens with ${opening}. The bank statement lists {told}. What is the "
+        f"{listed}. What is the final balance in dollars?",
+        f"A savings account opens with ${opening}. The bank statement lists {listed}. What is the "
         "closing balance in dollars?",
-        f"{person} starts the month with ${opening} in the bank. The account then sees {told}. "
+        f"{person} starts the month with ${opening} in the bank. The account then sees {listed}. "
         "How many dollars are in the account at the end?",
     )
     return text, BankAccount(opening, tuple(movements))

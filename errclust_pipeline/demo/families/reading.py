@@ -1,4 +1,4 @@
-"""Small tables to read, and passages to answer about in a required format."""
+"""Small tables to read, and passages with a question to be answered in a required format."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Table:
     values: tuple[tuple[int, ...], ...]
 
     def lines(self) -> list[str]:
-        """Write the table, one line a row, cells separated by bars."""
+        """Return the table as text: one line for each row, cells separated by bars."""
         head = " | ".join((self.corner, *self.columns))
         body = [
             " | ".join((name, *map(str, values)))
@@ -61,7 +61,7 @@ class TableExtreme:
     highest: bool
 
     def solve(self, bugs: Bugs) -> Working:
-        """Go down the column and read off the row's name."""
+        """Search the column and return the row's name."""
         table = self.table
         values = [row[self.column] for row in table.values]
         best = max(values) if self.highest else min(values)
@@ -77,7 +77,7 @@ class TableExtreme:
 
 
 class Format(Enum):
-    """How the items of a list are to be written."""
+    """Form in which the items of a list have to be written."""
 
     CAPITALS_SEMICOLONS = "in capital letters, separated by semicolons"
     CAPITALS_SLASHES = "in capital letters, separated by slashes"
@@ -85,7 +85,7 @@ class Format(Enum):
     BRACKETS = "each in square brackets, with nothing between"
 
     def apply(self, items: tuple[str, ...]) -> str:
-        """Write the items."""
+        """Return the items as text in this form."""
         if self is Format.CAPITALS_SEMICOLONS:
             return "; ".join(item.upper() for item in items)
         if self is Format.CAPITALS_SLASHES:
@@ -97,23 +97,23 @@ class Format(Enum):
 
 @dataclass(frozen=True)
 class FormattedList:
-    """Items that a passage names, to be listed in a format."""
+    """The items that a passage names, listed in a format."""
 
     items: tuple[str, ...]
     format: Format
 
     def solve(self, bugs: Bugs) -> Working:
         """Collect the items and write them."""
-        found = f"The passage names {join_words(self.items)}."
+        items = f"The passage names {join_words(self.items)}."
         if Bug.FORMAT_IGNORED in bugs:
             answer = ", ".join(self.items)
-            return Working((found, "Now we list them."), answer)
+            return Working((items, "Now we list them."), answer)
         answer = self.format.apply(self.items)
         wrong = tuple(other.apply(self.items) for other in Format if other is not self.format)
-        return Working((found, f"They go {self.format.value}."), answer, wrong)
+        return Working((items, f"They go {self.format.value}."), answer, wrong)
 
 
-def _table(choose: random.Random) -> tuple[Table, str]:
+def _table(rng: random.Random) -> tuple[Table, str]:
     themes = (
         ("Shop", TOWNS, ("bread", "milk", "eggs", "cheese"), "units sold"),
         ("Player", PEOPLE, ("goals", "assists", "fouls", "saves"), "season statistics"),
@@ -121,21 +121,21 @@ def _table(choose: random.Random) -> tuple[Table, str]:
         ("Employee", PEOPLE, ("January", "February", "March", "April"), "sales per month"),
         ("Farm", TOWNS, ("cows", "sheep", "goats", "hens"), "livestock"),
     )
-    corner, names, columns, subject = choose.choice(themes)
-    rows = choose.sample(names, choose.choice((4, 5, 5, 6)))
-    kept = choose.sample(columns, 3)
-    numbers = choose.sample(range(2, 99), len(rows) * 3)
+    corner, names, columns, subject = rng.choice(themes)
+    rows = rng.sample(names, rng.choice((4, 5, 5, 6)))
+    kept = rng.sample(columns, 3)
+    numbers = rng.sample(range(2, 99), len(rows) * 3)
     values = [tuple(numbers[start : start + 3]) for start in range(0, len(numbers), 3)]
     return Table(corner, tuple(kept), tuple(rows), tuple(values)), subject
 
 
-def _table_cell(choose: random.Random) -> tuple[str, TableCell]:
-    table, subject = _table(choose)
-    row, column = choose.randrange(len(table.rows)), choose.randrange(3)
+def _table_cell(rng: random.Random) -> tuple[str, TableCell]:
+    table, subject = _table(rng)
+    row, column = rng.randrange(len(table.rows)), rng.randrange(3)
     shown = "\n".join(table.lines())
     name, head = table.rows[row], table.columns[column]
     text = pick(
-        choose,
+        rng,
         f"The table shows {subject}.\n{shown}\nWhat is the value for {name} under {head}?",
         f"{shown}\nAccording to the table, which number stands in the row {name} and the column "
         f"{head}?",
@@ -144,14 +144,14 @@ def _table_cell(choose: random.Random) -> tuple[str, TableCell]:
     return text, TableCell(table, row, column)
 
 
-def _table_extreme(choose: random.Random) -> tuple[str, TableExtreme]:
-    table, subject = _table(choose)
-    column, highest = choose.randrange(3), choose.random() < 0.6
+def _table_extreme(rng: random.Random) -> tuple[str, TableExtreme]:
+    table, subject = _table(rng)
+    column, highest = rng.randrange(3), rng.random() < 0.6
     shown = "\n".join(table.lines())
     size = "highest" if highest else "lowest"
     head, corner = table.columns[column], table.corner.lower()
     text = pick(
-        choose,
+        rng,
         f"The table shows {subject}.\n{shown}\nWhich {corner} has the {size} number for {head}?",
         f"{shown}\nAccording to the table, which {corner} has the {size} value in the column "
         f"{head}?",
@@ -168,24 +168,24 @@ FOODS = (
 )  # fmt: skip
 
 
-def _formatted_list(choose: random.Random) -> tuple[str, FormattedList]:
-    items = tuple(choose.sample(FOODS, choose.choice((3, 4, 5))))
-    wanted = choose.choice(tuple(Format))
-    person, listed = choose.choice(PEOPLE), join_words(items)
+def _formatted_list(rng: random.Random) -> tuple[str, FormattedList]:
+    items = tuple(rng.sample(FOODS, rng.choice((3, 4, 5))))
+    wanted = rng.choice(tuple(Format))
+    person, listed = rng.choice(PEOPLE), join_words(items)
     passage = pick(
-        choose,
+        rng,
         f"{person} came home from the market with {listed}, tired but content.",
         f"For the soup, {person} needed {listed}, and nothing else would do.",
         f"On the kitchen table lay {listed}, which {person} had bought that morning.",
         f"{person} wrote a shopping list with {listed} on the back of an envelope.",
     )
     asked = pick(
-        choose,
+        rng,
         f"List the foods mentioned, in the order of the text, {wanted.value}.",
         f"Name all foods from the passage in order. Write them {wanted.value}.",
         f"Which foods does the passage name? Keep their order and write them {wanted.value}.",
     )
-    opening = pick(choose, "Read the passage. ", "Passage: ", "")
+    opening = pick(rng, "Read the passage. ", "Passage: ", "")
     return f"{opening}{passage} {asked}", FormattedList(items, wanted)
 
 

@@ -18,9 +18,10 @@ ROUNDING = "Round to the nearest whole number."
 
 @dataclass(frozen=True)
 class Conversion:
-    """A quantity in one unit, wanted in the other; `size` is the large unit in small ones.
+    """A quantity in one unit, converted to the other.
 
-    `misbelief` is the bug that goes with this pair of units and the size that it believes in.
+    `size` is the number of small units in a large unit. `misbelief` is the bug that belongs to this
+    pair of units, and the size that it assumes.
     """
 
     quantity: int
@@ -47,7 +48,7 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Temperature:
-    """Degrees on one scale, wanted on the other."""
+    """Degrees on one scale, converted to the other."""
 
     degrees: int
     to_fahrenheit: bool
@@ -80,17 +81,17 @@ class Temperature:
 
 
 def amount_of(value: Fraction) -> str:
-    """Write a value of a working with at most one decimal."""
+    """Return a value as text, with at most one decimal."""
     return f"{float(value):.1f}".removesuffix(".0")
 
 
-def _length(choose: random.Random) -> tuple[str, Conversion]:
-    quantity, to_kilometres = choose.randrange(14, 900), choose.random() < 0.6
-    town, other = choose.sample(TOWNS, 2)
-    person = choose.choice(PEOPLE)
+def _length(rng: random.Random) -> tuple[str, Conversion]:
+    quantity, to_kilometres = rng.randrange(14, 900), rng.random() < 0.6
+    town, other = rng.sample(TOWNS, 2)
+    person = rng.choice(PEOPLE)
     source, wanted = ("miles", "kilometres") if to_kilometres else ("kilometres", "miles")
     text = pick(
-        choose,
+        rng,
         f"The road from {town} to {other} is {quantity} {source} long. How many {wanted} is that? "
         f"{ROUNDING}",
         f"{person} drives {quantity} {source} in a week. Convert this distance to {wanted}. "
@@ -109,13 +110,13 @@ def _length(choose: random.Random) -> tuple[str, Conversion]:
     )
 
 
-def _mass(choose: random.Random) -> tuple[str, Conversion]:
-    quantity, to_kilograms = choose.randrange(24, 480), choose.random() < 0.6
-    person = choose.choice(PEOPLE)
+def _mass(rng: random.Random) -> tuple[str, Conversion]:
+    quantity, to_kilograms = rng.randrange(24, 480), rng.random() < 0.6
+    person = rng.choice(PEOPLE)
     source, wanted = ("pounds", "kilograms") if to_kilograms else ("kilograms", "pounds")
-    animal = pick(choose, "calf", "pony", "seal", "pig", "wolf", "bear cub")
+    animal = pick(rng, "calf", "pony", "seal", "pig", "wolf", "bear cub")
     text = pick(
-        choose,
+        rng,
         f"A {animal} weighs {quantity} {source}. What is its weight in {wanted}? {ROUNDING}",
         f"{person} lifts a barbell of {quantity} {source} at the gym. How heavy is it in "
         f"{wanted}? {ROUNDING}",
@@ -131,13 +132,13 @@ def _mass(choose: random.Random) -> tuple[str, Conversion]:
     )
 
 
-def _temperature(choose: random.Random) -> tuple[str, Temperature]:
-    to_fahrenheit = choose.random() < 0.55
-    degrees = choose.randrange(-30, 240) if to_fahrenheit else choose.randrange(-20, 460)
-    town = choose.choice(TOWNS)
+def _temperature(rng: random.Random) -> tuple[str, Temperature]:
+    to_fahrenheit = rng.random() < 0.55
+    degrees = rng.randrange(-30, 240) if to_fahrenheit else rng.randrange(-20, 460)
+    town = rng.choice(TOWNS)
     source, wanted = ("Celsius", "Fahrenheit") if to_fahrenheit else ("Fahrenheit", "Celsius")
     text = pick(
-        choose,
+        rng,
         f"The thermometer in {town} reads {degrees} degrees {source}. What is the temperature in "
         f"degrees {wanted}? {ROUNDING}",
         f"Convert {degrees} °{source[0]} to °{wanted[0]}. {ROUNDING}",
@@ -151,12 +152,12 @@ def _temperature(choose: random.Random) -> tuple[str, Temperature]:
     return text, Temperature(degrees, to_fahrenheit)
 
 
-def _volume(choose: random.Random) -> tuple[str, Conversion]:
-    quantity, to_litres = choose.randrange(6, 420), choose.random() < 0.6
-    person = choose.choice(PEOPLE)
+def _volume(rng: random.Random) -> tuple[str, Conversion]:
+    quantity, to_litres = rng.randrange(6, 420), rng.random() < 0.6
+    person = rng.choice(PEOPLE)
     source, wanted = ("US gallons", "litres") if to_litres else ("litres", "US gallons")
     text = pick(
-        choose,
+        rng,
         f"An aquarium holds {quantity} {source} of water. How many {wanted} is that? {ROUNDING}",
         f"{person} fills the car's fuel tank with {quantity} {source} of petrol over a month. "
         f"Convert this volume to {wanted}. {ROUNDING}",

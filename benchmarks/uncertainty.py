@@ -25,6 +25,7 @@ from scipy.special import softmax
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
 from errclust_pipeline.analysis.uncertainty import (
     OptionProbabilities,
+    OptionsOnMap,
     Uncertainty,
     conformal_sets,
     measure_uncertainty,
@@ -93,7 +94,8 @@ def make_map(n: int) -> tuple[QuestionMap, np.ndarray]:
 def measured(questions: QuestionMap, options: OptionProbabilities) -> Uncertainty:
     """Measure a model that answered all questions."""
     phrases = [("question",)] * len(questions)
-    return measure_uncertainty(options, np.arange(len(questions)), questions, {}, phrases)
+    on_map = OptionsOnMap(options, np.arange(len(questions)), questions, {}, phrases)
+    return measure_uncertainty(on_map)
 
 
 def print_coverage(repetitions: int) -> None:

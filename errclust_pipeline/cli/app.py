@@ -977,6 +977,7 @@ def uncertainty(
         NoOptionProbabilitiesError,
         Uncertainty,
         calibration_curve,
+        measure_uncertainty,
     )
     from errclust_pipeline.settings import load_settings
     from errclust_pipeline.views import likelihoods
@@ -1001,7 +1002,10 @@ def uncertainty(
             options, _ = likelihoods.read_option_probabilities(warehouse, partition, questions)
             found = Uncertainty(*stored)
         else:
-            options, found = likelihoods.uncertainty_of(warehouse, partition, settings, alpha)
+            chosen = settings.for_benchmark(partition.benchmark).statistics
+            on_map = likelihoods.read_options_on_map(warehouse, partition)
+            found = measure_uncertainty(on_map, alpha, chosen.fdr, chosen.permutations)
+            options = on_map.options
     except NoOptionProbabilitiesError as error:
         if as_json:
             terminal.print_json({"left_out": error.left_out, "summary": []})

@@ -1,4 +1,4 @@
-"""Option log-likelihoods read from the warehouse onto the map, and what they say of a model."""
+"""A model's log-likelihoods of options, read onto the map, and what other tables say of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.uncertainty import (
     NoOptionProbabilitiesError,
     OptionProbabilities,
-    Uncertainty,
-    measure_uncertainty,
+    OptionsOnMap,
     option_probabilities,
 )
 from errclust_pipeline.analysis.uncertainty.options import NOTHING_TO_CALIBRATE_BY
-from errclust_pipeline.settings import Settings
 from errclust_pipeline.tables import RESPONSES, UNCERTAINTY_SUMMARY
 from errclust_pipeline.views.marks import read_map, read_phrases, read_region_names
 from errclust_pipeline.vocabulary import MEAN
@@ -27,27 +25,50 @@ from errclust_pipeline.warehouse.warehouse import Warehouse
 _COLUMNS = (
     "question_id", "choices", "choice_log_likelihoods", "choice_lengths", "gold_choice", "metric",
 )  # fmt: skip
+_FEWEST_QUESTIONS = 2
+"""Minimum number of questions: one to calibrate by, and one to make a set for."""
 
 UNCERTAINTY_OF_A_MODEL = ("confidence", "calibration_error", "set_size", "coverage", "uacc")
-"""Columns of `leaderboard` that come from `uncertainty_summary`."""
+"""Columns of `leaderboard` that are copied from `uncertainty_summary`."""
+
+
+def read_options_on_map(store: Warehouse, partition: SubmissionPartition) -> OptionsOnMap:
+    """Read how probable a model finds each option, onto the named map of its benchmark.
+
+    Raises
+    ------
+    NoOptionProbabilitiesError
+        If the model's results hold no log-likelihoods that can be compared.
+    WarehouseError
+        If the map or its regions' names do not exist yet.
+    """
+    questions = read_map(store, partition.benchmark)
+    options, positions = read_option_probabilities(store, partition, questions)
+    return OptionsOnMap(
+        options,
+        positions,
+        questions,
+        read_region_names(store, partition.benchmark),
+        read_phrases(store, partition.benchmark, questions),
+    )
 
 
 def read_option_probabilities(
     store: Warehouse, partition: SubmissionPartition, question_map: QuestionMap
 ) -> tuple[OptionProbabilities, npt.NDArray[np.int64]]:
-    """Read how likely a model finds each option, onto the map.
+    """Read how probable a model finds each option, onto the map.
 
     Returns
     -------
     options : OptionProbabilities
-        One question a point of the map, in the map's order.
-    positions : int64 array
-        Their points.
+        One question for each position of the map that the model answered, in the map's order.
+    positions : int64 array, shape (n,)
+        Their positions.
 
     Raises
     ------
     NoOptionProbabilitiesError
-        If fewer than two questions can be used; it says why.
+        If fewer than two questions can be used; the message says why.
     KeyError
         If a question is not on the map.
     """
@@ -67,7 +88,7 @@ def read_option_probabilities(
     ids = [rows["question_id"][row] for row in options.rows.tolist()]
     placed = question_map.place(ids, np.arange(len(ids)))
     positions = np.flatnonzero(~np.isnan(placed))
-    if len(positions) < 2:
+    if len(positions) < _FEWEST_QUESTIONS:
         raise NoOptionProbabilitiesError(
             {**options.left_out, NOTHING_TO_CALIBRATE_BY: len(positions)}
         )
@@ -77,48 +98,23 @@ def read_option_probabilities(
 def read_uncertainty_of_models(
     store: Warehouse, benchmark: str, models: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return what `uncertainty_summary` says of each model, as `leaderboard` has it.
+    """Read each model's row of `uncertainty_summary` for the leaderboard.
 
-    Sets are in the form, and the mean over both scores, by which LLM-Uncertainty-Bench ranks.
-    Models without comparable log-likelihoods are not among them.
+    It is the row by which LLM-Uncertainty-Bench ranks: sets in the paper's form, the mean of both
+    scores.
+
+    Returns
+    -------
+    dict from model to dict
+        With the columns `UNCERTAINTY_OF_A_MODEL`; models without comparable log-likelihoods are
+        left out.
     """
-    found = {}
+    summaries = {}
     for model in models:
         partition = SubmissionPartition(benchmark, model)
         if store.provenance(UNCERTAINTY_SUMMARY, partition) is None:
             continue
         for row in store.read(UNCERTAINTY_SUMMARY, partition).to_pylist():
             if (row["score"], row["form"]) == (MEAN, "paper"):
-                found[model] = {name: row[name] for name in UNCERTAINTY_OF_A_MODEL}
-    return found
-
-
-def uncertainty_of(
-    store: Warehouse, partition: SubmissionPartition, settings: Settings, alpha: float | None = None
-) -> tuple[OptionProbabilities, Uncertainty]:
-    """Measure a model's uncertainty on the map of its benchmark.
-
-    Parameters
-    ----------
-    alpha : float, optional
-        Share of conformal sets that may miss the right option; that of the settings if not given.
-
-    Raises
-    ------
-    NoOptionProbabilitiesError
-        If there are no log-likelihoods that can be compared.
-    """
-    chosen = settings.for_benchmark(partition.benchmark).statistics
-    questions = read_map(store, partition.benchmark)
-    options, positions = read_option_probabilities(store, partition, questions)
-    found = measure_uncertainty(
-        options,
-        positions,
-        questions,
-        read_region_names(store, partition.benchmark),
-        read_phrases(store, partition.benchmark, questions),
-        chosen.miscoverage if alpha is None else alpha,
-        chosen.fdr,
-        chosen.permutations,
-    )
-    return options, found
+                summaries[model] = {name: row[name] for name in UNCERTAINTY_OF_A_MODEL}
+    return summaries

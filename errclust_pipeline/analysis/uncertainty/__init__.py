@@ -22,7 +22,11 @@ from errclust_pipeline.analysis.uncertainty.conformal import (
     uncertainty_aware_accuracy,
 )
 from errclust_pipeline.analysis.uncertainty.corners import confident_from, corners
-from errclust_pipeline.analysis.uncertainty.measure import Uncertainty, measure_uncertainty
+from errclust_pipeline.analysis.uncertainty.measure import (
+    OptionsOnMap,
+    Uncertainty,
+    measure_uncertainty,
+)
 from errclust_pipeline.analysis.uncertainty.options import (
     REMEDIES,
     NoOptionProbabilitiesError,
@@ -30,14 +34,20 @@ from errclust_pipeline.analysis.uncertainty.options import (
     chosen_options,
     option_probabilities,
 )
-from errclust_pipeline.analysis.uncertainty.regions import coverage_by_region, undercoverage_p
+from errclust_pipeline.analysis.uncertainty.regions import (
+    GradedAnswers,
+    coverage_by_region,
+    undercoverage_p,
+)
 
 __all__ = [
     "DEFAULT_ALPHA",
     "REMEDIES",
     "ConformalSets",
+    "GradedAnswers",
     "NoOptionProbabilitiesError",
     "OptionProbabilities",
+    "OptionsOnMap",
     "RepeatedCalibration",
     "Uncertainty",
     "calibration_curve",

@@ -1,15 +1,18 @@
-"""All that is said of one model's uncertainty on the map of a benchmark's questions."""
+"""One model's uncertainty on the map of a benchmark's questions: every table of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial import (
+    GlobalStatistic,
     HighRegion,
     HotRegion,
     global_statistics,
@@ -34,12 +37,13 @@ from errclust_pipeline.analysis.uncertainty.conformal import (
 )
 from errclust_pipeline.analysis.uncertainty.corners import confident_from, corners
 from errclust_pipeline.analysis.uncertainty.options import (
+    BoolVector,
     FloatVector,
     IntVector,
     OptionProbabilities,
     chosen_options,
 )
-from errclust_pipeline.analysis.uncertainty.regions import coverage_by_region
+from errclust_pipeline.analysis.uncertainty.regions import GradedAnswers, coverage_by_region
 from errclust_pipeline.vocabulary import (
     CONFIDENT_WRONG,
     CONFIDENTLY_WRONG,
@@ -80,6 +84,9 @@ HOT_REGION_COLUMNS = (
 )  # fmt: skip
 
 
+_Calibrations = Mapping[tuple[ConformalScore, ConformalForm], RepeatedCalibration]
+
+
 @dataclass(frozen=True)
 class Uncertainty:
     """One model's uncertainty, as the tables hold it.
@@ -97,162 +104,194 @@ class Uncertainty:
     hot_regions: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class OptionsOnMap:
+    """How probable a model finds each option, on the described map of a benchmark.
+
+    Attributes
+    ----------
+    options : OptionProbabilities
+        Of n questions.
+    positions : int64 array, shape (n,)
+        The position of each on the map; no position occurs twice.
+    questions : QuestionMap
+    labels : mapping from region id to name
+    phrases : sequence of sequence of str, one a position of the map
+        Phrases of each question's text, by `labelling.phrases_of`.
+    """
+
+    options: OptionProbabilities
+    positions: IntVector
+    questions: QuestionMap
+    labels: Mapping[str, str]
+    phrases: Sequence[Sequence[str]]
+
+    @cached_property
+    def right(self) -> BoolVector:
+        """Whether the likeliest option is the right one, shape (n,)."""
+        right: BoolVector = chosen_options(self.options.probabilities) == self.options.gold
+        return right
+
+    @cached_property
+    def confidence(self) -> FloatVector:
+        """Probability of the likeliest option, shape (n,); rounding may lift it above 1."""
+        confidence: FloatVector = np.nanmax(self.options.probabilities, axis=1)
+        return confidence
+
+    @cached_property
+    def corner(self) -> npt.NDArray[np.str_]:
+        """Confidence and correctness of each answer, one of `vocabulary.CORNERS`."""
+        return corners(self.confidence, self.right)
+
+    @cached_property
+    def region_labels(self) -> tuple[IntVector, Sequence[Sequence[str]]]:
+        """Number of each question's region at every level, shape (n, levels), and their names."""
+        numbers, names = self.questions.region_labels()
+        return numbers[self.positions].astype(np.int64), names
+
+    def on_map(self, values: npt.ArrayLike) -> FloatVector:
+        """Place one value a question on the map; NaN at positions without one."""
+        placed = np.full(len(self.questions), np.nan)
+        placed[self.positions] = values
+        return placed
+
+
 def measure_uncertainty(
-    options: OptionProbabilities,
-    positions: IntVector,
-    questions: QuestionMap,
-    labels: Mapping[str, str],
-    phrases: Sequence[Sequence[str]],
-    alpha: float = DEFAULT_ALPHA,
-    false_discovery_rate: float = 0.05,
+    model: OptionsOnMap,
+    miscoverage: float = DEFAULT_ALPHA,
+    fdr: float = 0.05,
     permutations: int = 99,
     repeats: int = DEFAULT_REPEATS,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> Uncertainty:
-    """Make conformal sets, and ask where they grow and where they break their promise.
+    """Calibrate conformal sets, and test where they grow and where they break their promise.
 
     Parameters
     ----------
-    options : OptionProbabilities
-        Of n questions, two at least.
-    positions : int64 array, shape (n,)
-        Where they are on the map, each once.
-    questions : QuestionMap
-    labels : mapping from region id to name
-    phrases : sequence of sequence of str
-        Of each question on the map, by `labelling.phrases_of`.
-    alpha : float
-        Share of questions whose set may miss the right option.
-    false_discovery_rate : float
-        Of hot regions.
+    model : OptionsOnMap
+        Of two questions at least.
+    miscoverage : float
+        Share of conformal sets that may miss the right option.
+    fdr : float
+        False discovery rate of hot regions.
     permutations : int
-        For the p values of Moran's I.
+        Number of random permutations for the p values of Moran's I.
     repeats : int
-        Of split calibration, two at least.
-    seed : int
-    """
-    import pandas as pd
+        Number of random splits that sets are calibrated on, two at least.
+    random_state : int
+        Seed of the splits.
 
-    probabilities, gold, counts = options.probabilities, options.gold, options.options
-    right = chosen_options(probabilities) == gold
-    confidence = np.nanmax(probabilities, axis=1)
-    corner = corners(confidence, right)
-    numbers, names = questions.region_labels()
-    here = numbers[positions].astype(np.int64)
-    strata = here[:, 0] if here.shape[1] else np.zeros(len(gold), dtype=np.int64)
+    Returns
+    -------
+    Uncertainty
+    """
+    options, questions = model.options, model.questions
+    here, _ = model.region_labels
+    strata = here[:, 0] if here.shape[1] else np.zeros(len(model.positions), dtype=np.int64)
     calibrated = {
         (score, form): repeated_calibration(
-            probabilities, gold, strata, alpha, score, form, repeats=repeats, seed=seed
+            options.probabilities,
+            options.gold,
+            strata,
+            miscoverage,
+            score,
+            form,
+            repeats=repeats,
+            seed=random_state,
         )
         for score in CONFORMAL_SCORES
         for form in CONFORMAL_FORMS
     }
     k = usable_scales(len(questions), questions.neighbours.shape[1], (SCALE,))[0]
+    table = _question_table(model, calibrated, k)
+    summary = _summary(model, calibrated, k, permutations, miscoverage)
+    return Uncertainty(
+        table,
+        summary,
+        _by_region(model, calibrated, miscoverage, repeats, random_state),
+        _hot_regions(model, table, fdr),
+    )
 
-    def on_map(values: Any) -> FloatVector:
-        marks = np.full(len(questions), np.nan)
-        marks[positions] = values
-        return marks
 
+def _question_table(model: OptionsOnMap, calibrated: _Calibrations, k: int) -> pd.DataFrame:
+    import pandas as pd
+
+    questions, counts = model.questions, model.options.options
     table = pd.DataFrame(
         {
-            "question_id": [questions.question_ids[at] for at in positions.tolist()],
+            "question_id": [questions.question_ids[at] for at in model.positions.tolist()],
             "options": counts,
-            "confidence": np.minimum(confidence, 1.0),
-            "right": right,
-            "corner": corner,
+            "confidence": np.minimum(model.confidence, 1.0),
+            "right": model.right,
+            "corner": model.corner,
         }
     )
     for score in CONFORMAL_SCORES:
         table[f"{score}_set_size"] = calibrated[score, _SIZE_FORM].sizes
         table[f"{score}_covered"] = calibrated[score, _SIZE_FORM].covered
     table["set_size"] = table[[f"{score}_set_size" for score in CONFORMAL_SCORES]].mean(axis=1)
-    share = on_map(table["set_size"] / counts)
-    local = local_averages(share, questions.neighbours, k)
-    around = local.to_frame().iloc[positions].drop(columns="draws").reset_index(drop=True)
-    table = pd.concat([table, around], axis=1)[list(QUESTION_COLUMNS)]
-    wrong = on_map((corner == CONFIDENT_WRONG).astype(np.float64))
-    summary = _summary(
-        options, right, confidence, calibrated, positions, questions, k, permutations, alpha
-    )
-    regions = _by_region(
-        options, here, names, calibrated, right, confidence, corner, alpha, repeats, seed
-    )
-    places = _hot_regions(
-        table, positions, wrong, share, questions, labels, phrases, false_discovery_rate
-    )
-    return Uncertainty(table, summary, regions, places)
+    local = local_averages(model.on_map(table["set_size"] / counts), questions.neighbours, k)
+    around = local.to_frame().iloc[model.positions].drop(columns="draws").reset_index(drop=True)
+    return pd.concat([table, around], axis=1)[list(QUESTION_COLUMNS)]
 
 
 def _summary(
-    options: OptionProbabilities,
-    right: Any,
-    confidence: FloatVector,
-    calibrated: Mapping[tuple[ConformalScore, ConformalForm], RepeatedCalibration],
-    positions: IntVector,
-    questions: QuestionMap,
-    k: int,
-    permutations: int,
-    alpha: float,
+    model: OptionsOnMap, calibrated: _Calibrations, k: int, permutations: int, miscoverage: float
 ) -> pd.DataFrame:
     import pandas as pd
 
-    counts = options.options
+    options, questions, counts = model.options, model.questions, model.options.options
+    confidence = np.minimum(model.confidence, 1.0)
     same = {
-        "alpha": alpha,
-        "questions": len(right),
+        "alpha": miscoverage,
+        "questions": len(model.right),
         "left_out": sum(options.left_out.values()),
         "compared_by_length": int(options.by_length.sum()),
         "fewest_options": int(counts.min()),
         "most_options": int(counts.max()),
-        "accuracy": float(right.mean()),
-        "confidence": float(np.minimum(confidence, 1.0).mean()),
-        "confident_from": confident_from(confidence),
-        "calibration_error": expected_calibration_error(np.minimum(confidence, 1.0), right),
-        "calibration_error_by_chance": calibration_error_by_chance(np.minimum(confidence, 1.0)),
+        "accuracy": float(model.right.mean()),
+        "confidence": float(confidence.mean()),
+        "confident_from": confident_from(model.confidence),
+        "calibration_error": expected_calibration_error(confidence, model.right),
+        "calibration_error_by_chance": calibration_error_by_chance(confidence),
         "k": k,
     }
-    known = np.zeros(len(questions), dtype=np.bool_)
-    known[positions] = True
+    known = ~np.isnan(model.on_map(np.zeros(len(counts))))
     weights = neighbour_weights(known, questions.neighbours, (k,), questions.mutual)
     options_of = np.zeros(len(questions), dtype=np.int64)
-    options_of[positions] = counts
+    options_of[model.positions] = counts
+
+    def moran_of(marks: FloatVector, strata: IntVector | None = None) -> GlobalStatistic:
+        (statistic,) = global_statistics(
+            marks, questions.neighbours, (k,), permutations, weights=weights, strata=strata
+        )
+        return statistic
+
     rows = []
     for form in CONFORMAL_FORMS:
         for score in (*CONFORMAL_SCORES, MEAN):
-            found = [calibrated[one, form] for one in CONFORMAL_SCORES if score in (one, MEAN)]
-            coverage = np.mean([one.coverage for one in found], axis=0)
-            share = np.full(len(questions), np.nan)
-            share[positions] = np.mean([one.sizes for one in found], axis=0) / counts
-            (moran,) = global_statistics(
-                share, questions.neighbours, (k,), permutations, weights=weights
-            )
-            adjusted = moran
+            averaged = [calibrated[one, form] for one in CONFORMAL_SCORES if score in (one, MEAN)]
+            coverage = np.mean([calibration.coverage for calibration in averaged], axis=0)
+            share = np.mean([calibration.sizes for calibration in averaged], axis=0) / counts
+            moran = adjusted = moran_of(model.on_map(share))
             if np.ptp(counts):
-                standard = np.full_like(share, np.nan)
-                standard[positions] = _given_options(share[positions], counts)[1]
-                (adjusted,) = global_statistics(
-                    standard,
-                    questions.neighbours,
-                    (k,),
-                    permutations,
-                    weights=weights,
-                    strata=options_of,
-                )
+                # With fewer options a larger share of them is in the set, and topics differ in
+                # their numbers of options.
+                standard = _given_options(share, counts)[1]
+                adjusted = moran_of(model.on_map(standard), options_of)
             rows.append(
                 {
                     "score": score,
                     "form": form,
                     **same,
-                    "set_size": float(np.mean([one.set_size for one in found])),
+                    "set_size": float(np.mean([one.set_size for one in averaged])),
                     "coverage": float(coverage.mean()),
                     "coverage_spread": float(coverage.std(ddof=1)),
-                    # Of ratios, as there: a ratio of means is another number.
-                    "uacc": float(np.mean([one.uacc for one in found])),
+                    # The mean of ratios, as in the paper; a ratio of means is another number.
+                    "uacc": float(np.mean([one.uacc for one in averaged])),
                     "moran": moran.moran,
                     "moran_z": moran.z,
                     "moran_p": moran.p,
-                    # Of few options a larger share is in the set, and topics differ in them.
                     "adjusted_moran": adjusted.moran,
                     "adjusted_moran_z": adjusted.z,
                     "adjusted_moran_p": adjusted.p,
@@ -262,114 +301,73 @@ def _summary(
 
 
 def _by_region(
-    options: OptionProbabilities,
-    here: IntVector,
-    names: Sequence[Sequence[str]],
-    calibrated: Mapping[tuple[ConformalScore, ConformalForm], RepeatedCalibration],
-    right: Any,
-    confidence: FloatVector,
-    corner: Any,
-    alpha: float,
+    model: OptionsOnMap,
+    calibrated: _Calibrations,
+    miscoverage: float,
     repeats: int,
-    seed: int,
+    random_state: int,
 ) -> pd.DataFrame:
     import pandas as pd
 
+    here, names = model.region_labels
+    answers = GradedAnswers(
+        model.right, np.minimum(model.confidence, 1.0), model.corner == CONFIDENT_WRONG
+    )
     frames = []
     for score in CONFORMAL_SCORES:
         within = [
             repeated_calibration(
-                options.probabilities, options.gold, here[:, level], alpha, score, _PROMISE_FORM,
-                groups=here[:, level], repeats=repeats, seed=seed,
+                model.options.probabilities,
+                model.options.gold,
+                here[:, level],
+                miscoverage,
+                score,
+                _PROMISE_FORM,
+                groups=here[:, level],
+                repeats=repeats,
+                seed=random_state,
             )
             for level in range(here.shape[1])
-        ]  # fmt: skip
-        found = coverage_by_region(
-            list(here.T), names, calibrated[score, _PROMISE_FORM], within, right,
-            np.minimum(confidence, 1.0), corner == CONFIDENT_WRONG, alpha,
-        )  # fmt: skip
-        found.insert(0, "score", score)
-        frames.append(found)
+        ]
+        overall = calibrated[score, _PROMISE_FORM]
+        table = coverage_by_region(list(here.T), names, overall, within, answers, miscoverage)
+        table.insert(0, "score", score)
+        frames.append(table)
     return pd.concat(frames, ignore_index=True)
 
 
-def _hot_regions(
-    table: pd.DataFrame,
-    positions: IntVector,
-    wrong: FloatVector,
-    share: FloatVector,
-    questions: QuestionMap,
-    labels: Mapping[str, str],
-    phrases: Sequence[Sequence[str]],
-    alpha: float,
-) -> pd.DataFrame:
+def _hot_regions(model: OptionsOnMap, table: pd.DataFrame, fdr: float) -> pd.DataFrame:
+    """Return the places where confident mistakes, or large sets, concentrate."""
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    if questions.kernel is None:
-        return pd.DataFrame(columns=list(HOT_REGION_COLUMNS))
-    row_of = np.full(len(questions), -1)
-    row_of[positions] = np.arange(len(positions))
-    mistaken = hot_regions(wrong, questions.kernel, alpha=alpha)
-    replications = split_half(mistaken, wrong, questions.kernel)
-    unsure = high_regions(share, questions.kernel, alpha)
-    excess, standard = np.full_like(share, np.nan), np.full_like(share, np.nan)
-    excess[positions], standard[positions] = _given_options(share[positions], table["options"])
-    beyond = (
-        high_regions(standard, questions.kernel, alpha) if table["options"].nunique() > 1 else []
-    )
-    found: list[tuple[str, HotRegion | HighRegion, dict[str, Any]]] = [
-        (
-            CONFIDENTLY_WRONG,
-            region,
-            {
-                "value": region.rate,
-                "outside_value": region.outside_rate,
-                "replicated_halves": replication.halves,
-                "held_out_excess": replication.excess,
-            },
-        )
-        for region, replication in zip(mistaken, replications, strict=True)
-    ]
-    found += [
-        (UNCERTAIN, region, {"value": region.mean, "outside_value": region.outside_mean})
-        for region in unsure
-    ]
-    for one in beyond:
-        own_excess = excess[one.members]
-        mean = float(own_excess.mean())
-        half = 1.96 * float(own_excess.std(ddof=1) / np.sqrt(one.size))
-        outside = float(np.nanmean(np.delete(excess, one.members)))
-        shown = {"value": mean, "low": mean - half, "high": mean + half, "outside_value": outside}
-        found.append((UNCERTAIN_GIVEN_OPTIONS, one, shown))
-    described = [
-        *describing_phrases(mistaken, phrases),
-        *describing_phrases(unsure, phrases),
-        *describing_phrases(beyond, phrases),
-    ]
+    places = list(_places(model, table, fdr))
+    row_of = np.full(len(model.questions), -1)
+    row_of[model.positions] = np.arange(len(model.positions))
     ranks = dict.fromkeys(UNCERTAINTY_BASES, 0)
-    for (basis, region, own), of_region in zip(found, described, strict=True):
-        ranks[basis] += 1
+    rows: list[dict[str, Any]] = []
+    for place in places:
+        region = place.region
+        ranks[place.basis] += 1
         inside = table.iloc[row_of[region.members]]
-        region_id = main_region([questions.region_ids[at] for at in region.members.tolist()])
-        if basis == CONFIDENTLY_WRONG:
-            telling = inside[inside["corner"] == CONFIDENT_WRONG].sort_values(
+        regions = [model.questions.region_ids[at] for at in region.members.tolist()]
+        region_id = main_region(regions)
+        if place.basis == CONFIDENTLY_WRONG:
+            exemplars = inside[inside["corner"] == CONFIDENT_WRONG].sort_values(
                 "confidence", ascending=False, kind="stable"
             )
         else:
-            telling = inside.sort_values("confidence", kind="stable")
+            exemplars = inside.sort_values("confidence", kind="stable")
         rows.append(
             {
-                "basis": basis,
-                "rank": ranks[basis],
+                "basis": place.basis,
+                "rank": ranks[place.basis],
                 "region_id": region_id,
-                "label": labels.get(region_id or ""),
-                "key_phrases": of_region,
+                "label": model.labels.get(region_id or ""),
+                "key_phrases": place.key_phrases,
                 "size": region.size,
                 "low": region.low,
                 "high": region.high,
-                # Of set sizes given the options, which are tested in standard deviations, its own.
-                **own,
+                **place.values,
                 "accuracy": float(inside["right"].mean()),
                 "confidence": float(inside["confidence"].mean()),
                 "set_size": float(inside["set_size"].mean()),
@@ -377,10 +375,57 @@ def _hot_regions(
                 "scale": region.scale,
                 "q": region.q,
                 "question_ids": inside["question_id"].tolist(),
-                "exemplars": telling["question_id"].tolist()[:_EXEMPLARS],
+                "exemplars": exemplars["question_id"].tolist()[:_EXEMPLARS],
             }
         )
     return pd.DataFrame(rows, columns=list(HOT_REGION_COLUMNS))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place by one basis, with the columns of the table that depend on the basis."""
+
+    basis: str
+    region: HotRegion | HighRegion
+    key_phrases: list[str]
+    values: Mapping[str, Any]
+
+
+def _places(model: OptionsOnMap, table: pd.DataFrame, fdr: float) -> Iterator[_Place]:
+    """Find the places of each basis, basis by basis."""
+    kernel = model.questions.kernel
+    if kernel is None:
+        return
+    wrong = model.on_map((model.corner == CONFIDENT_WRONG).astype(np.float64))
+    mistaken = hot_regions(wrong, kernel, alpha=fdr)
+    replications = split_half(mistaken, wrong, kernel)
+    phrases = describing_phrases(mistaken, model.phrases)
+    for region, replication, words in zip(mistaken, replications, phrases, strict=True):
+        values = {
+            "value": region.rate,
+            "outside_value": region.outside_rate,
+            "replicated_halves": replication.halves,
+            "held_out_excess": replication.excess,
+        }
+        yield _Place(CONFIDENTLY_WRONG, region, words, values)
+    share = model.on_map(table["set_size"] / table["options"])
+    unsure = high_regions(share, kernel, fdr)
+    for high_region, words in zip(unsure, describing_phrases(unsure, model.phrases), strict=True):
+        values = {"value": high_region.mean, "outside_value": high_region.outside_mean}
+        yield _Place(UNCERTAIN, high_region, words, values)
+    if table["options"].nunique() < 2:
+        return
+    # Tested in standard deviations, but reported as a difference of shares.
+    excesses, standard = _given_options(share[model.positions], table["options"])
+    excess = model.on_map(excesses)
+    beyond = high_regions(model.on_map(standard), kernel, fdr)
+    for high_region, words in zip(beyond, describing_phrases(beyond, model.phrases), strict=True):
+        own_excess = excess[high_region.members]
+        mean = float(own_excess.mean())
+        half = 1.96 * float(own_excess.std(ddof=1) / np.sqrt(high_region.size))
+        outside = float(np.nanmean(np.delete(excess, high_region.members)))
+        values = {"value": mean, "low": mean - half, "high": mean + half, "outside_value": outside}
+        yield _Place(UNCERTAIN_GIVEN_OPTIONS, high_region, words, values)
 
 
 def _given_options(share: FloatVector, options: Any) -> tuple[FloatVector, FloatVector]:

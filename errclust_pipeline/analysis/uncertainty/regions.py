@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,17 +23,33 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class GradedAnswers:
+    """A model's answers to n questions; arrays of shape (n,).
+
+    Attributes
+    ----------
+    right : bool array
+        Whether the chosen option is the right one.
+    confidence : float64 array, 0 to 1
+        Probability of the chosen option.
+    confidently_wrong : bool array
+    """
+
+    right: BoolVector
+    confidence: FloatVector
+    confidently_wrong: BoolVector
+
+
 def coverage_by_region(
     labels: Sequence[IntVector],
     names: Sequence[Sequence[str]],
     overall: RepeatedCalibration,
     within: Sequence[RepeatedCalibration],
-    right: BoolVector,
-    confidence: FloatVector,
-    confidently_wrong: BoolVector,
-    alpha: float,
+    answers: GradedAnswers,
+    miscoverage: float,
 ) -> pd.DataFrame:
-    """Tell for each region whether sets calibrated on all questions keep their promise there.
+    """Test for each region whether sets calibrated on all questions keep their promise there.
 
     Parameters
     ----------
@@ -44,9 +61,10 @@ def coverage_by_region(
         Calibrated on all questions.
     within : sequence of RepeatedCalibration, one a level
         Calibrated within each region (Mondrian).
-    right, confidence, confidently_wrong : arrays, shape (n,)
-    alpha : float
-        Of both.
+    answers : GradedAnswers
+        Of the n questions.
+    miscoverage : float
+        Share of sets that may miss the right option; both calibrations promise it.
 
     Returns
     -------
@@ -63,7 +81,7 @@ def coverage_by_region(
             here = np.flatnonzero(of_level == number)
             if not len(here):
                 continue
-            # Rounded up: a doubt is in favour of the promise.
+            # Rounded up, so that a fraction of a question counts in favour of the promise.
             covered = math.ceil(float(overall.covered[here].sum()) - 1e-9)
             low, high = clopper_pearson(covered, len(here))
             of_this.append(
@@ -71,14 +89,14 @@ def coverage_by_region(
                     "region_id": name,
                     "level": level,
                     "questions": len(here),
-                    "accuracy": float(right[here].mean()),
-                    "confidence": float(confidence[here].mean()),
-                    "confidently_wrong": float(confidently_wrong[here].mean()),
+                    "accuracy": float(answers.right[here].mean()),
+                    "confidence": float(answers.confidence[here].mean()),
+                    "confidently_wrong": float(answers.confidently_wrong[here].mean()),
                     "set_size": float(overall.sizes[here].mean()),
                     "coverage": float(overall.covered[here].mean()),
                     "low": low,
                     "high": high,
-                    "p": undercoverage_p(covered, len(here), overall.calibrated_by, alpha),
+                    "p": undercoverage_p(covered, len(here), overall.calibrated_by, miscoverage),
                     "mondrian_set_size": float(own.sizes[here].mean()),
                     "mondrian_coverage": float(own.covered[here].mean()),
                 }

@@ -10,6 +10,7 @@ from errclust_pipeline.analysis.uncertainty import (
     NoOptionProbabilitiesError,
     Uncertainty,
     calibration_curve,
+    measure_uncertainty,
 )
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
@@ -28,7 +29,7 @@ from errclust_pipeline.tables import (
     UNCERTAINTY_SUMMARY,
     Table,
 )
-from errclust_pipeline.views.likelihoods import uncertainty_of
+from errclust_pipeline.views.likelihoods import read_options_on_map
 
 
 @dg.asset(
@@ -45,14 +46,16 @@ def uncertainty(
     """Conformal sets from option log-likelihoods, and where a model is confidently wrong."""
     store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
     made_from = provenance(UNCERTAINTY_STAGE, store, settings, partition)
+    chosen = settings.for_benchmark(partition.benchmark).statistics
     found: Uncertainty | None = None
     shown: dict[str, Any]
     try:
-        options, found = uncertainty_of(store, partition, settings)
+        model = read_options_on_map(store, partition)
+        found = measure_uncertainty(model, chosen.miscoverage, chosen.fdr, chosen.permutations)
         curve = calibration_curve(found.questions["confidence"], found.questions["right"])
         shown = {
-            "left_out": dict(options.left_out),
-            "compared_by_length": int(options.by_length.sum()),
+            "left_out": dict(model.options.left_out),
+            "compared_by_length": int(model.options.by_length.sum()),
             "calibration": preview_table(pa.Table.from_pandas(curve, preserve_index=False)),
         }
     except NoOptionProbabilitiesError as error:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from errclust_pipeline.analysis.uncertainty import (
+    GradedAnswers,
     calibration_curve,
     calibration_error_by_chance,
     confident_from,
@@ -103,7 +104,7 @@ def coverage(deceived, seed, alpha=0.1):
     confidence = np.nanmax(probabilities, axis=1)
     wrong = corners(confidence, right) == "confident_wrong"
     return coverage_by_region(
-        [coarse, fine], names, overall, within, right, confidence, wrong, alpha
+        [coarse, fine], names, overall, within, GradedAnswers(right, confidence, wrong), alpha
     )
 
 

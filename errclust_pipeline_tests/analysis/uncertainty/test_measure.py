@@ -6,7 +6,11 @@ from scipy.special import softmax
 
 from errclust_pipeline.analysis.clustering import ClusteringSettings
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
-from errclust_pipeline.analysis.uncertainty import OptionProbabilities, measure_uncertainty
+from errclust_pipeline.analysis.uncertainty import (
+    OptionProbabilities,
+    OptionsOnMap,
+    measure_uncertainty,
+)
 from errclust_pipeline.vocabulary import UNCERTAIN, UNCERTAIN_GIVEN_OPTIONS
 
 TOPIC = np.arange(300) % 6
@@ -36,9 +40,8 @@ def measured(questions, seed, unsure=None):
     options = OptionProbabilities(
         np.arange(300), probabilities, gold, np.zeros(300, dtype=bool), {}
     )
-    return measure_uncertainty(
-        options, np.arange(300), questions, {}, [("question",)] * 300, permutations=19, repeats=3
-    )
+    model = OptionsOnMap(options, np.arange(300), questions, {}, [("question",)] * 300)
+    return measure_uncertainty(model, permutations=19, repeats=3)
 
 
 def z_of(found):

@@ -1,15 +1,15 @@
-"""Back ends: what computes a sentence-transformers model, and which does it fastest here.
+"""Back ends, which compute a sentence-transformers model, and their calibration on this machine.
 
 * ``torch``: float32, the reference.
 * ``torch-half``: bfloat16 on a processor, float16 on a GPU.
-* ``openvino``: in the precision that OpenVINO prefers on this processor, bfloat16 where it has it.
-  Needs the optional package (``pip install errclust[openvino]``).
-* ``openvino-int8``: weights of 8 bits, activations quantised as they come. The fastest, but its
-  vectors are not quite those of the others, so they are stored under a name of their own.
-* ``auto``: the fastest of the first three on this machine, found by a short calibration.
+* ``openvino``: the precision that OpenVINO prefers on this processor, bfloat16 where it is
+  supported. It needs an optional package (``pip install errclust[openvino]``).
+* ``openvino-int8``: weights of 8 bits, activations quantised at run time. It is the fastest, but
+  its vectors differ from the others', so they are stored under a different name.
+* ``auto``: the fastest of the first three on this machine, according to a short calibration.
 
-Vectors of the first three are interchangeable: calibration refuses a back end whose worst cosine to
-the reference is below `INTERCHANGEABLE_COSINE` on the texts it tries.
+The vectors of the first three are interchangeable: the calibration refuses a back end if the
+cosine of any of its vectors to the reference is below `INTERCHANGEABLE_COSINE`.
 """
 
 from __future__ import annotations
@@ -34,52 +34,64 @@ from errclust_pipeline.warehouse.storage import Storage
 REFERENCE: Backend = "torch"
 INTERCHANGEABLE: tuple[Backend, ...] = ("torch", "torch-half", "openvino")
 INTERCHANGEABLE_COSINE = 0.9999
+"""Minimum cosine between the vectors that two interchangeable back ends give a text."""
 CALIBRATION_TEXTS = 96
-_QUANTISATION_GROUP = 128  # values with a scale of their own; with 384, cosines fall below .999
+"""Number of texts that a calibration tries."""
+_QUANTISATION_GROUP = 128
+"""Number of activations that share a scale; with 384, cosines fall below .999."""
 
 FloatMatrix = npt.NDArray[np.float32]
 
 
 class BackendError(RuntimeError):
-    """A back end that is not installed, or that cannot compute this model."""
+    """A back end is not installed, or cannot compute this model."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured of each back end, and which is used from now on."""
+    """The measurements of all back ends on one machine.
+
+    Attributes
+    ----------
+    fastest : Backend
+        The fastest back end with interchangeable vectors.
+    texts_per_second : mapping of Backend to float
+    worst_cosine : mapping of Backend to float
+        Smallest cosine between a text's vector and its vector from the reference.
+    """
 
     fastest: Backend
     texts_per_second: Mapping[Backend, float]
     worst_cosine: Mapping[Backend, float]
-    """To the reference's vectors."""
 
     def __str__(self) -> str:
-        """Say it in a line of a log."""
+        """Return the measurements as a line for the log."""
         measured = ", ".join(
             f"{backend} {speed:,.0f}" for backend, speed in self.texts_per_second.items()
         )
         return f"embedding by {self.fastest} (texts a second, measured here: {measured})"
 
 
-def available(backend: Backend) -> bool:
-    """Say whether a back end is installed."""
+def is_installed(backend: Backend) -> bool:
+    """Return whether a back end is installed."""
     if backend in ("openvino", "openvino-int8"):
         return importlib.util.find_spec("openvino") is not None
     return True
 
 
-def use(backend: Backend, model: Any) -> Any:
-    """Let a back end compute a model.
+def computed_by(backend: Backend, model: Any) -> Any:
+    """Return a model that a back end computes.
 
     Parameters
     ----------
+    backend : Backend
     model : SentenceTransformer
-        In float32 and not used afterwards.
+        In float32. It is changed, so do not use it afterwards.
 
     Returns
     -------
     SentenceTransformer
-        Which gives float32 vectors.
+        It gives float32 vectors.
 
     Raises
     ------
@@ -88,7 +100,7 @@ def use(backend: Backend, model: Any) -> Any:
     """
     if backend == "torch":
         return model
-    if not available(backend):
+    if not is_installed(backend):
         raise BackendError(
             f"embedding back end {backend!r} needs OpenVINO: pip install 'errclust[openvino]', "
             'or set backend = "auto" under [embedding] in errclust.toml'
@@ -99,23 +111,27 @@ def use(backend: Backend, model: Any) -> Any:
     transformer = model[0]
     if not isinstance(transformer, Transformer):
         raise BackendError(
-            f"embedding back end {backend!r} computes transformers, and this model begins with a "
+            f"embedding back end {backend!r} computes transformers, but this model begins with a "
             f'{type(transformer).__name__}: set backend = "torch" under [embedding]'
         )
     if backend == "torch-half":
         transformer.model.to(torch.float16 if model.device.type == "cuda" else torch.bfloat16)
-        # Means are taken over hundreds of tokens: in float32.
+        # Pooling averages hundreds of tokens, which needs float32.
         return type(model)(modules=[transformer, _in_float32(), *list(model)[1:]])
     transformer.model = _by_openvino(transformer.model, quantised=backend == "openvino-int8")
     return model
 
 
-def candidates() -> list[Backend]:
-    """Return the interchangeable back ends of this machine, the reference first."""
+def usable_backends() -> list[Backend]:
+    """Return the interchangeable back ends that this machine can use, the reference first."""
     import torch
 
     on_processor_only = {"openvino"} if torch.cuda.is_available() else set()
-    return [one for one in INTERCHANGEABLE if available(one) and one not in on_processor_only]
+    return [
+        backend
+        for backend in INTERCHANGEABLE
+        if is_installed(backend) and backend not in on_processor_only
+    ]
 
 
 def calibrate(
@@ -127,9 +143,9 @@ def calibrate(
     Parameters
     ----------
     embed_with : callable
-        Loads a back end and returns what embeds with it.
+        Takes a back end, loads the model with it, and returns the function that embeds texts.
     texts : sequence of str
-        Of which `CALIBRATION_TEXTS` are taken, spread evenly over their lengths.
+        The calibration uses `CALIBRATION_TEXTS` of them, spread evenly over their lengths.
     """
     by_length = sorted(set(texts), key=lambda text: (len(text), text))
     picked = np.linspace(0, len(by_length) - 1, min(CALIBRATION_TEXTS, len(by_length))).astype(int)
@@ -137,7 +153,7 @@ def calibrate(
     speed: dict[Backend, float] = {}
     worst: dict[Backend, float] = {}
     reference: FloatMatrix | None = None
-    for backend in candidates():
+    for backend in usable_backends():
         try:
             embed = embed_with(backend)
         except BackendError:
@@ -153,18 +169,17 @@ def calibrate(
     return Calibration(max(usable, key=speed.__getitem__), speed, worst)
 
 
-def remembered(identity: str) -> Calibration | None:
-    """Return what was measured of a model on this machine before, if it was."""
+def read_calibration(identity: str) -> Calibration | None:
+    """Return an earlier calibration of a model on this machine; None if there is none."""
     try:
-        found = json.loads(_record(identity).read_text("utf-8"))
-        calibration = Calibration(**found)
+        calibration = Calibration(**json.loads(_record(identity).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return calibration if calibration.fastest in candidates() else None
+    return calibration if calibration.fastest in usable_backends() else None
 
 
-def remember(identity: str, calibration: Calibration) -> Path:
-    """Keep a calibration for later processes; return where."""
+def store_calibration(identity: str, calibration: Calibration) -> Path:
+    """Store a calibration for later processes, and return its file."""
     record = _record(identity)
     Storage(str(record.parent)).write_text(str(record), json.dumps(asdict(calibration), indent=1))
     return record
@@ -178,7 +193,7 @@ def _record(identity: str) -> Path:
         torch.backends.cpu.get_cpu_capability(),
         f"{torch.get_num_threads()}-threads",
         f"torch-{torch.__version__}",
-        "openvino" if available("openvino") else "no-openvino",
+        "openvino" if is_installed("openvino") else "no-openvino",
     )
     name = "_".join((identity, *machine)) + ".json"
     return platformdirs.user_cache_path("errclust") / "embedding_backends" / name
@@ -216,10 +231,10 @@ def _by_openvino(transformer: Any, *, quantised: bool) -> Any:
     logging = transformers.utils.logging
     verbosity = logging.get_verbosity()
     try:
-        # Tracing warns of what holds of this one shape only; OpenVINO reads the shapes anew.
+        # Tracing warns about shapes that it takes as fixed; OpenVINO determines the shapes itself.
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         with warnings.catch_warnings(action="ignore"):
-            # `openvino.convert_model` does the same, and reports to its makers that it was used.
+            # `openvino.convert_model` does the same, but reports its use to its makers.
             traced = TorchScriptPythonDecoder(
                 TokenEmbeddings().eval(),
                 example_input={"input_ids": some_tokens, "attention_mask": some_tokens},
@@ -253,7 +268,7 @@ def _by_openvino(transformer: Any, *, quantised: bool) -> Any:
 
 
 def _quantise_weights(graph: Any) -> None:
-    """Put 8-bit weights, with a scale for each output, in place of those of linear layers."""
+    """Replace the weights of linear layers by 8-bit weights with a scale for each output."""
     from openvino import Type
     from openvino import opset13 as operations
 

@@ -45,7 +45,7 @@ FloatMatrix = npt.NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors; the same text always gets the same one."""
+    """Turns texts into unit vectors; the same text always gets the same vector."""
 
     @property
     def dimensions(self) -> int:
@@ -59,27 +59,27 @@ class Embedder(Protocol):
         ----------
         texts : sequence of str, length n
         advance : callable
-            Called with the number of texts done since the last call.
+            Called with the number of texts embedded since the previous call.
 
         Returns
         -------
         float32 array, shape (n, dimensions)
-            Rows of length 1.
+            Unit vectors.
         """
         ...
 
     def count_cut(self, texts: Sequence[str]) -> int:
-        """Count the texts longer than the model reads, of which it sees the beginning only."""
+        """Count the texts that are longer than the model reads; it ignores the rest of them."""
         ...
 
 
 class HashingEmbedder:
-    """Hashed counts of words and word pairs, with no meaning to them (Weinberger et al., 2009)."""
+    """Hashed counts of words and word pairs (Weinberger et al. 2009, ICML), without meaning."""
 
     dimensions = HASHING_DIMENSIONS
 
     def embed(self, texts: Sequence[str], advance: Callable[[int], None]) -> FloatMatrix:
-        """Embed texts; one without any word gets a fixed vector."""
+        """Embed texts; a text without any word gets a fixed vector."""
         from sklearn.feature_extraction.text import HashingVectorizer
 
         vectorizer = HashingVectorizer(
@@ -94,7 +94,7 @@ class HashingEmbedder:
         return vectors
 
     def count_cut(self, texts: Sequence[str]) -> int:  # noqa: ARG002
-        """Return 0: nothing is too long to be hashed."""
+        """Return 0: no text is too long to be hashed."""
         return 0
 
 
@@ -105,11 +105,11 @@ class SentenceTransformerEmbedder:
     ----------
     model : SentenceTransformer
     backend : Backend
-        What computes it.
+        The back end that computes the model.
     """
 
     def __init__(self, model: Any, backend: Backend) -> None:
-        self._model = embedding_backends.use(backend, model)
+        self._model = embedding_backends.computed_by(backend, model)
         self.backend = backend
 
     @property
@@ -154,28 +154,29 @@ class SentenceTransformerEmbedder:
 
 
 def token_batches(
-    texts: Sequence[str], tokens: npt.NDArray[np.int64], most_tokens: int
+    texts: Sequence[str], tokens: npt.NDArray[np.int64], max_tokens: int
 ) -> list[list[int]]:
-    """Put texts of similar length together, so that each batch is about the same work.
+    """Group texts of similar length into batches that take about the same time.
 
     Parameters
     ----------
     texts : sequence of str, length n
-        They order texts of one length: what comes together does not depend on the order given.
+        Texts of equal length are ordered by their content, so that the batches do not depend on
+        the order of the texts.
     tokens : int array, shape (n,)
-        How long the texts are.
-    most_tokens : int
-        In a batch, its padding counted; a text with more is a batch by itself.
+        Number of tokens of each text.
+    max_tokens : int
+        Maximum number of tokens in a batch, padding included; a longer text is a batch by itself.
 
     Returns
     -------
     list of list of int
-        Positions in `texts`, the longest first: so the time left is never under-estimated.
+        Positions in `texts`, the longest first, so that the remaining time is not underestimated.
     """
     batches: list[list[int]] = []
     longest = 0
     for index in sorted(range(len(texts)), key=lambda index: (-tokens[index], texts[index])):
-        if batches and longest * (len(batches[-1]) + 1) <= most_tokens:
+        if batches and longest * (len(batches[-1]) + 1) <= max_tokens:
             batches[-1].append(index)
         else:
             batches.append([index])
@@ -189,14 +190,16 @@ def load_embedder(model: str, revision: str | None, backend: Backend = REFERENCE
 
     Parameters
     ----------
+    model, revision : str, str or None
+        As in `EmbeddingModel`.
     backend : Backend
-        What computes a sentence-transformers model.
+        The back end that computes a sentence-transformers model.
 
     Raises
     ------
     EmbedderError
-        If the model is not there, or the embedded model's weights are not upstream's, or the back
-        end cannot compute it.
+        If the model is missing, its weights are not upstream's, or the back end cannot compute
+        it.
     """
     if model == HASHING:
         return HashingEmbedder()
@@ -218,7 +221,7 @@ def _load_sentence_transformer(model: str, revision: str | None) -> Any:
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = embedded_model_folder() if model == EMBEDDED_MODEL else Path(model).expanduser()
     if folder.is_dir():
-        # Only safetensors: other weight files are pickles, which run code when they are read.
+        # Safetensors only: other weight files are pickles, which can run code when they are read.
         return SentenceTransformer(
             str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
         )
@@ -231,7 +234,7 @@ def _load_sentence_transformer(model: str, revision: str | None) -> Any:
 
 
 def embedded_model_folder() -> Path:
-    """Return the folder of the embedded model, after checking its weights.
+    """Return the folder of the default model's Python package, after checking its weights.
 
     Raises
     ------
@@ -246,13 +249,15 @@ def embedded_model_folder() -> Path:
         ) from error
     weights = sorted(package.rglob("model.safetensors"))
     if len(weights) != 1:
-        raise EmbedderError(f"{package} should hold one model.safetensors, it holds {len(weights)}")
+        raise EmbedderError(
+            f"expected one model.safetensors in {package}, found {len(weights)}: reinstall the package"
+        )
     check_weights(weights[0])
     return weights[0].parent
 
 
 def check_weights(weights: Path) -> None:
-    """Refuse weights that are not the upstream model's.
+    """Raise an error if weights are not the upstream model's.
 
     Raises
     ------
@@ -260,10 +265,10 @@ def check_weights(weights: Path) -> None:
         If the file's SHA-256 is not `EMBEDDED_MODEL_SHA256`.
     """
     with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != EMBEDDED_MODEL_SHA256:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 != EMBEDDED_MODEL_SHA256:
         raise EmbedderError(
-            f"{weights} is not all-MiniLM-L6-v2: its SHA-256 is {found}, expected "
+            f"{weights} is not all-MiniLM-L6-v2: its SHA-256 is {sha256}, expected "
             f"{EMBEDDED_MODEL_SHA256}. Refusing to use it; reinstall with `make install`."
         )
 
@@ -313,11 +318,11 @@ class EmbeddingModel:
             return self.backend
         if self.model in (HASHING, STATIC) or len(texts) < CALIBRATED_FROM_TEXTS:
             return REFERENCE
-        calibration = embedding_backends.remembered(self.identity)
+        calibration = embedding_backends.read_calibration(self.identity)
         if calibration is None:
             log("trying which back end embeds fastest on this machine")
             calibration = embedding_backends.calibrate(self._embed_with, texts)
-            embedding_backends.remember(self.identity, calibration)
+            embedding_backends.store_calibration(self.identity, calibration)
         log(str(calibration))
         return calibration.fastest
 

@@ -1,8 +1,8 @@
-"""Static embeddings: a vector a token, and a text is the mean of its tokens' vectors.
+"""Static embeddings: every token has a vector, and a text's vector is the mean of its tokens'.
 
 They are distilled from a sentence-transformers model without any texts: each token of its
-vocabulary goes through the model once (Tulkens & van Dongen 2024, Model2Vec). Word order and
-context are lost, and so is a part of the quality; embedding costs little more than tokenising.
+vocabulary passes through the model once (Tulkens & van Dongen 2024, Model2Vec). They lose word
+order, context and some quality, and cost little more than tokenising.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from errclust_pipeline.warehouse.storage import replace_folder
 
 _SLICE_TEXTS = 4_096
+"""Number of texts that are embedded between two reports of progress."""
 
 FloatMatrix = npt.NDArray[np.float32]
 
@@ -28,7 +29,7 @@ class StaticEmbedder:
     Parameters
     ----------
     folder : Path
-        Written by `distil`.
+        The folder that `distil` wrote.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +43,7 @@ class StaticEmbedder:
         return int(self._model.dim)
 
     def embed(self, texts: Sequence[str], advance: Callable[[int], None]) -> FloatMatrix:
-        """Embed texts; one without any known token gets a fixed vector."""
+        """Embed texts; a text without a known token gets a fixed vector."""
         vectors = np.empty((len(texts), self.dimensions), dtype=np.float32)
         for start in range(0, len(texts), _SLICE_TEXTS):
             part = list(texts[start : start + _SLICE_TEXTS])
@@ -55,25 +56,26 @@ class StaticEmbedder:
         return vectors
 
     def count_cut(self, texts: Sequence[str]) -> int:  # noqa: ARG002
-        """Return 0: all of a text is read."""
+        """Return 0: the whole of every text is read."""
         return 0
 
 
 def distil(model_folder: Path, folder: Path) -> None:
-    """Write static embeddings of a model to a folder, unless they are there.
+    """Write static embeddings of a model to a folder, unless the folder exists.
 
-    Vectors keep all of the model's dimensions: principal components would turn them in another
-    way on another machine, and vectors of two machines lie in one store. What they would bring, to
-    take out what all tokens share, is done with the mean of tokens as frequent as Zipf's law says
-    (as in Arora et al. 2017, ICLR): 30 nearest questions of MMLU-Pro then have the same subject
-    more often (.524) than with them (.519) or without either (.457).
+    The vectors keep all dimensions of the model. Principal components would rotate them differently
+    on different machines, whose vectors share one store. Their benefit is to remove the component
+    that all tokens have in common; instead, the mean vector is subtracted, with tokens weighted by
+    their frequency under Zipf's law (as in Arora et al. 2017, ICLR). Of the 30 nearest questions of
+    a question of MMLU-Pro, .524 then have the same subject: .519 with principal components, .457
+    without either.
 
     Parameters
     ----------
     model_folder : Path
         A transformers model with its tokenizer.
     folder : Path
-        Another process that wants the same one waits.
+        The folder to write. A second process that distils into it waits for the first.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder.with_name(f"{folder.name}.lock")):
@@ -92,7 +94,7 @@ def distil(model_folder: Path, folder: Path) -> None:
 def _without_common_part(
     vectors: npt.NDArray[Any], weights: npt.NDArray[Any]
 ) -> npt.NDArray[np.float32]:
-    # Tokens stand in the vocabulary by falling frequency, as Model2Vec assumes for its weights.
+    # The vocabulary is ordered by falling frequency; Model2Vec's weights assume the same.
     frequency = 1 / np.arange(2, len(vectors) + 2)
     in_texts = frequency * weights
     mean = in_texts @ vectors / in_texts.sum()

@@ -1,17 +1,17 @@
-"""Embeddings, stored by content: a text once embedded is never embedded again.
+"""Embeddings, stored by content: a text that was embedded once is never embedded again.
 
 ::
 
     <root>/embedding_store/<embedder>/shard=<0-f>/segment-<n>-<uuid>.arrow
 
-A text belongs to the shard of its hash's first digit. Whoever embeds texts of a shard holds that
-shard's lock, looks first at what others have written meanwhile, and writes what was missing as new
-segments of at most `SEGMENT_TEXTS` texts, each whole or not at all. So two processes never embed
-the same text, they disturb each other only on the same shard, and a process killed half-way has
-lost one segment's work at most. Segments are never changed.
+The first digit of a text's hash determines its shard. A process that embeds texts of a shard holds
+the shard's lock, first reads what other processes have written meanwhile, and writes the missing
+vectors as new segments of at most `SEGMENT_TEXTS` texts, each whole or not at all. Thus no two
+processes embed the same text, they wait for each other only on the same shard, and a process that
+is killed loses the work on one segment at most. Segments are never changed.
 
-Looking texts up costs time in proportion to the texts stored in their shards: their hashes are
-compared in memory, and only the vectors asked for are read from the memory-mapped files.
+The time to look texts up is proportional to the number of texts in their shards: hashes are
+compared in memory, and only the requested vectors are read from the memory-mapped files.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from errclust_pipeline.warehouse.storage import Storage
 
 SEGMENT_TEXTS = 512
+"""Maximum number of texts in a segment."""
 _SHARDS = "0123456789abcdef"
 
 FloatMatrix = npt.NDArray[np.float32]
@@ -35,7 +36,7 @@ Embed = Callable[[Sequence[str]], FloatMatrix]
 
 
 class EmbeddingStoreError(RuntimeError):
-    """A damaged segment, or vectors of another length than those stored."""
+    """A segment is damaged, or an embedder returned vectors that cannot be stored."""
 
 
 class EmbeddingStore:
@@ -44,9 +45,9 @@ class EmbeddingStore:
     Parameters
     ----------
     storage : Storage
-        Where the warehouse lies.
+        The data root.
     embedder : str
-        The embedder's identity: the same exactly where the vectors are.
+        The embedder's identity (see `embedder_identity`).
     """
 
     def __init__(self, storage: Storage, embedder: str) -> None:
@@ -54,13 +55,17 @@ class EmbeddingStore:
         self._folder = f"embedding_store/{embedder}"
 
     def missing(self, text_ids: Sequence[str]) -> list[str]:
-        """Return those of the texts that are not stored, in the order given, once each."""
+        """Return the texts that are not stored, without repeats, in the order given."""
         stored: set[str] = set()
         for shard, ids in _by_shard(text_ids).items():
             for segment in self._segments(shard):
-                found = pc.is_in(pa.array(ids, pa.string()), value_set=_column(segment, "text_id"))
+                in_segment = pc.is_in(
+                    pa.array(ids, pa.string()), value_set=_column(segment, "text_id")
+                )
                 stored.update(
-                    text_id for text_id, is_in in zip(ids, found.to_pylist(), strict=True) if is_in
+                    text_id
+                    for text_id, is_in in zip(ids, in_segment.to_pylist(), strict=True)
+                    if is_in
                 )
         return [text_id for text_id in dict.fromkeys(text_ids) if text_id not in stored]
 
@@ -70,7 +75,7 @@ class EmbeddingStore:
         Parameters
         ----------
         text_ids : sequence of str, length n
-            Repeats are fine.
+            Repeats are allowed.
 
         Returns
         -------
@@ -110,22 +115,22 @@ class EmbeddingStore:
         return vectors
 
     def get_or_embed(self, texts: Mapping[str, str], embed: Embed) -> int:
-        """Embed and store those of the texts that are not stored yet.
+        """Embed and store the texts that are not stored yet.
 
         Parameters
         ----------
         texts : mapping of text id to text
         embed : callable
-            From a list of texts to their unit vectors.
+            Takes a list of texts and returns their unit vectors.
 
         Returns
         -------
         int
-            How many texts this call embedded.
+            Number of texts that this call embedded.
         """
         shards = _by_shard(self.missing(list(texts)))
         embedded = 0
-        # Shards that another process is busy with come last, when it may be done with them.
+        # Shards locked by another process come last, when that process may have finished them.
         for timeout in (0, -1):
             for shard in list(shards):
                 lock = self._storage.path(self._folder, f"shard={shard}", ".lock")
@@ -138,8 +143,8 @@ class EmbeddingStore:
         return embedded
 
     def _fill(self, text_ids: list[str], texts: Mapping[str, str], embed: Embed) -> int:
-        # What is embedded together is chosen by length, for speed, and then by the text itself,
-        # so that the same texts always come in the same batches.
+        # Texts are sorted by length, for speed, and then by hash, so that the same texts always
+        # come in the same batches.
         missing = sorted(
             self.missing(text_ids), key=lambda text_id: (-len(texts[text_id]), text_id)
         )

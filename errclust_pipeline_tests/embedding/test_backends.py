@@ -8,8 +8,8 @@ from errclust_pipeline.embedding.backends import (
     BackendError,
     Calibration,
     calibrate,
-    remember,
-    remembered,
+    read_calibration,
+    store_calibration,
 )
 from errclust_pipeline.embedding.embedder import (
     CALIBRATED_FROM_TEXTS,
@@ -31,7 +31,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def on_a_processor(monkeypatch):
-    monkeypatch.setattr(embedding_backends, "available", lambda _: True)
+    monkeypatch.setattr(embedding_backends, "is_installed", lambda _: True)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 
@@ -97,13 +97,13 @@ def test_a_back_end_that_is_not_faithful_or_cannot_compute_the_model_is_not_chos
 @pytest.mark.usefixtures("on_a_processor", "cache")
 def test_a_calibration_is_remembered_and_a_damaged_one_is_made_again():
     calibration = Calibration("openvino", {"openvino": 240.0}, {"openvino": 0.99999})
-    assert remembered("some-model") is None
-    record = remember("some-model", calibration)
-    assert remembered("some-model") == calibration
-    assert remembered("another-model") is None
+    assert read_calibration("some-model") is None
+    record = store_calibration("some-model", calibration)
+    assert read_calibration("some-model") == calibration
+    assert read_calibration("another-model") is None
     for damaged in ("{", json.dumps({"fastest": "openvino"}), json.dumps(["openvino"])):
         record.write_text(damaged)
-        assert remembered("some-model") is None
+        assert read_calibration("some-model") is None
 
 
 @pytest.mark.usefixtures("on_a_processor", "cache")
@@ -124,7 +124,7 @@ def test_a_back_end_that_is_named_is_used():
 
 
 def test_a_back_end_that_is_not_installed_is_an_error_that_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(embedding_backends, "available", lambda _: False)
+    monkeypatch.setattr(embedding_backends, "is_installed", lambda _: False)
     load_embedder.cache_clear()
     with pytest.raises(EmbedderError, match=r"errclust\[openvino\]"):
         load_embedder(EMBEDDED_MODEL, None, "openvino")

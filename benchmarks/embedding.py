@@ -33,7 +33,7 @@ from errclust_pipeline.analysis.errors import error_text
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
 from errclust_pipeline.embedding import backends as embedding_backends
 from errclust_pipeline.embedding.embedder import embedded_model_folder, load_embedder
-from errclust_pipeline.embedding.names import EMBEDDED_MODEL, HASHING, STATIC
+from errclust_pipeline.embedding.names import EMBEDDED_MODEL, HASHING, STATIC, Backend
 
 FloatMatrix = npt.NDArray[np.float32]
 NEIGHBOURS = 30
@@ -53,7 +53,7 @@ def main() -> None:
 
     ways: dict[str, Callable[[Sequence[str]], FloatMatrix]] = {"reference": reference}
     for backend in ("torch", "torch-half", "openvino", "openvino-int8"):
-        if embedding_backends.available(backend):
+        if embedding_backends.is_installed(backend):
             ways[backend] = embed_by(EMBEDDED_MODEL, backend)
     ways[STATIC] = embed_by(STATIC, "torch")
     ways[HASHING] = embed_by(HASHING, "torch")
@@ -119,9 +119,7 @@ def reference_model() -> Any:
     return SentenceTransformer(str(embedded_model_folder()), device="cpu")
 
 
-def embed_by(
-    model: str, backend: embedding_backends.Backend
-) -> Callable[[Sequence[str]], FloatMatrix]:
+def embed_by(model: str, backend: Backend) -> Callable[[Sequence[str]], FloatMatrix]:
     """Return how this project embeds, by one of its ways."""
     embedder = load_embedder.__wrapped__(model, None, backend)
     return lambda texts: embedder.embed(texts, lambda _: None)

@@ -250,7 +250,7 @@ def embedded_model_folder() -> Path:
     weights = sorted(package.rglob("model.safetensors"))
     if len(weights) != 1:
         raise EmbedderError(
-            f"expected one model.safetensors in {package}, found {len(weights)}: reinstall the package"
+            f"expected one model.safetensors in {package}, found {len(weights)}: run `make install`"
         )
     check_weights(weights[0])
     return weights[0].parent

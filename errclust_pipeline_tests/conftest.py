@@ -26,6 +26,9 @@ def _no_instance_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # For good: the home of a fixture's instance, restored after a test, would be the next one's.
     os.environ.pop("DAGSTER_HOME", None)
     monkeypatch.delenv("ERRCLUST_ROOT", raising=False)
+    for name in [name for name in os.environ if name.startswith("ERRCLUST_") and "__" in name]:
+        # Settings of the person who runs the tests.
+        monkeypatch.delenv(name)
     # An instance that is entered twice, as Dagster does, leaves its storage behind for whoever
     # loads definitions next.
     with set_defs_state_storage(None):

@@ -188,7 +188,10 @@ def _report_unknown(name: str, known: Mapping[str, tuple[str, ...]]) -> None:
             f"environment variable {name}: set one benchmark's sections as JSON, "
             f'{variable_name(("benchmarks",))}=\'{{"gsm8k": {{"map": {{"neighbours": 100}}}}}}\''
         )
-    likely = close_match(name.upper(), known)
+    # Without the prefix, which would make any two variables look alike.
+    likely = close_match(
+        name.upper().removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known]
+    )
     if likely is None and DELIMITER not in name:
         warnings.warn(
             f"the environment variable {name} is not a setting of errclust, and has no effect",
@@ -196,5 +199,5 @@ def _report_unknown(name: str, known: Mapping[str, tuple[str, ...]]) -> None:
             stacklevel=3,
         )
         return
-    hint = f"did you mean {likely}?" if likely else "see the settings reference"
+    hint = f"did you mean {PREFIX}{likely}?" if likely else "see the settings reference"
     raise SettingsError(f"environment variable {name}: there is no such setting; {hint}")

@@ -124,10 +124,21 @@ def test_variables_that_are_read_elsewhere_are_no_settings(load):
     assert load(**dict.fromkeys(NOT_SETTINGS, "x")) == Settings()
 
 
-def test_variables_that_a_platform_sets_by_itself_only_warn(load):
-    variables = {"ERRCLUST_SERVICE_HOST": "10.0.0.1", "ERRCLUST_PORT_8080_TCP": "tcp://10.0.0.1"}
-    with pytest.warns(UserWarning, match="ERRCLUST_SERVICE_HOST is not a setting"):
-        assert load(**variables) == Settings()
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_HTTP",
+        "PORT",
+        "PORT_80_TCP",
+        "PORT_80_TCP_ADDR",
+    ],
+)
+def test_variables_that_a_platform_sets_by_itself_only_warn(load, name):
+    # Kubernetes sets these beside a service that is called errclust.
+    with pytest.warns(UserWarning, match=f"ERRCLUST_{name} is not a setting"):
+        assert load(**{f"ERRCLUST_{name}": "tcp://10.0.0.1:80"}) == Settings()
 
 
 def test_variables_of_earlier_versions_still_count_less_than_the_file(load):
@@ -147,6 +158,20 @@ def test_every_variable_in_the_package_is_a_setting_or_known_to_be_none():
     }
     assert named <= NOT_SETTINGS | set(OLD_VARIABLES)
     assert "ERRCLUST_ROOT" in named
+
+
+def test_a_renamed_setting_makes_nothing_stale(load):
+    partition = SubmissionPartition("benchmark", "model")
+    with pytest.warns(FutureWarning):
+        old = load("[statistics]\nalpha = 0.2\n[clustering]\nseed = 3\n")
+    new = load("[statistics]\nfdr = 0.2\n[clustering]\nrandom_state = 3\n")
+    for stage in STAGES:
+        recorded = dict(stage.settings(new, partition))
+        assert recorded == dict(stage.settings(old, partition))
+        assert not {"fdr", "random_state"} & set(recorded)
+    recorded = [dict(stage.settings(new, partition)) for stage in STAGES]
+    assert any(settings.get("alpha") == 0.2 for settings in recorded)
+    assert any(settings.get("seed") == 3 for settings in recorded)
 
 
 def test_an_override_counts_in_provenance_as_the_file_does(load):

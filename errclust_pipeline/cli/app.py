@@ -330,6 +330,8 @@ def ingest(
     ]
     for name, reason in problems.items():
         terminal.print_error(f"{name} is left out: {reason}")
+    for note in dict.fromkeys(note for one in ingested for note in one.submission.notes):
+        terminal.messages().print(terminal.plain(f"Note: {note}"))
     if as_json:
         terminal.print_json(rows)
     else:

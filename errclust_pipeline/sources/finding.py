@@ -6,6 +6,7 @@ What a single format looks like stands in its reader, under `formats`; battles a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from types import MappingProxyType
@@ -43,7 +44,9 @@ def find_submissions(
     Raises
     ------
     SourceError
-        If no file can be used, or two files hold results of the same model on the same benchmark.
+        If no file can be used. Two files that hold results of the same model on the same benchmark
+        are left out, and named in the notes of another submission; if there is no other, they are
+        an error.
     """
     if not path.exists():
         raise SourceError(f"{path} does not exist")
@@ -79,16 +82,32 @@ def find_submissions(
         )
     readers = dict.fromkeys(submission.reader for submission in submissions)
     _check_names(options, known_options, path, readers)
-    first: dict[tuple[str, str], Submission] = {}
+    return _without_conflicts(submissions)
+
+
+def _without_conflicts(submissions: list[Submission]) -> list[Submission]:
+    """Leave out submissions of the same model and benchmark, and say so in the notes of the rest.
+
+    Raises
+    ------
+    SourceError
+        If none is left.
+    """
+    claims: dict[tuple[str, str], list[Submission]] = {}
     for submission in submissions:
-        other = first.setdefault((submission.benchmark, submission.model), submission)
-        if other is not submission:
-            raise SourceError(
-                f"{other.files[0]} and {submission.files[0]} both hold results of "
-                f"{submission.model} on {submission.benchmark}: keep one, or give them one at a "
-                "time with option model or benchmark to name them apart"
-            )
-    return submissions
+        claims.setdefault((submission.benchmark, submission.model), []).append(submission)
+    problems = tuple(
+        f"{first.files[0]} and {second.files[0]} both hold results of {first.model} on "
+        f"{first.benchmark}: keep one, or give them one at a time with option model or benchmark "
+        "to name them apart"
+        for first, second, *_ in (claim for claim in claims.values() if len(claim) > 1)
+    )
+    kept = [claim[0] for claim in claims.values() if len(claim) == 1]
+    if problems and not kept:
+        raise SourceError(problems[0])
+    if problems:
+        kept[0] = dataclasses.replace(kept[0], notes=(*kept[0].notes, *problems))
+    return kept
 
 
 def check_options(reader: str, options: Mapping[str, Any], what: object) -> None:

@@ -26,11 +26,13 @@ from errclust_pipeline.sources.parsing.field_map import (
     Combined,
     Constant,
     Converted,
+    Field,
     FieldMap,
     Objects,
     PlaceAmongChoices,
     Text,
 )
+from errclust_pipeline.sources.parsing.item_text import ItemText, SharedText
 from errclust_pipeline.sources.parsing.json_stream import (
     RowError,
     row_blocks_of_json_file,
@@ -69,40 +71,39 @@ class EveryEvalEverReader(RegisteredReader):
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the pairs of evaluation and model in a file, or in a folder's files."""
-        found = []
+        submissions: list[Submission] = []
         renamed = [constant_option(options, name) for name in ("benchmark", "model")]
         for file in files_below(path) if path.is_dir() else [path]:
             if not _is_instance_file(file):
                 continue
-            pairs = dict.fromkeys(
-                pair for _, row in rows_of_json_file(file) if (pair := _pair(row)) is not None
-            )
-            if not pairs:
+            prompts = _prompts(file)
+            if not prompts:
                 raise SourceError(f"{file} names no model and evaluation. Expected {self.expects}")
             for number, option in enumerate(("benchmark", "model")):
-                there = {pair[number] for pair in pairs}
+                there = {pair[number] for pair in prompts}
                 if renamed[number] is not None and len(there) > 1:
                     raise SourceError(
                         f"{file} holds results of {len(there)} {option}s, and option {option} "
                         "names only one: leave the option out"
                     )
             revision = file_fingerprint(file)
-            found += [
+            submissions += [
                 Submission(
-                    benchmark=renamed[0] or benchmark,
-                    model=renamed[1] or model,
+                    benchmark=renamed[0] or pair[0],
+                    model=renamed[1] or pair[1],
                     reader=self.name,
                     files=(str(file),),
                     revision=revision,
-                    options={**options, "owner": [benchmark, model]},
+                    options={**options, "owner": list(pair), "shared": shared.to_options()},
                 )
-                for benchmark, model in pairs
+                for pair, shared in prompts.items()
             ]
-        return found
+        return submissions
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
         """Stream the submission's instances; those of others in the file are passed over."""
         owner = tuple(submission.options["owner"])
+        fields = _fields(ItemText.of_options(submission.options.get("shared")))
 
         def convert(_source: str, _position: int, row: Any) -> dict[str, Any] | RowError | None:
             if not isinstance(row, dict):
@@ -111,14 +112,14 @@ class EveryEvalEverReader(RegisteredReader):
             pair = _pair(row)
             if pair is None:
                 return RowError("missing_name", "the instance names no evaluation or no model")
-            return _FIELDS.to_row(row, {}) if pair == owner else None
+            return fields.to_row(row, {}) if pair == owner else None
 
         def convert_columns(block: ParsedRowBlock) -> tuple[ParsedRowBlock, dict[str, Any]]:
             is_own = np.ones(len(block), np.bool_)
             for name, part in zip(_NAMES, owner, strict=True):
                 is_own &= rows_named(block.column(name), part, _name)
             own = block if is_own.all() else block.where(is_own)
-            return own, _FIELDS.to_columns(own, {})
+            return own, fields.to_columns(own, {})
 
         source = submission.files[0]
         blocks = (ParsedRowBlock(source, *block) for block in row_blocks_of_json_file(Path(source)))
@@ -135,6 +136,20 @@ def _is_instance_file(path: Path) -> bool:
     except SourceError:
         return False
     return row is not None and row.keys() >= _KEYS
+
+
+def _prompts(file: Path) -> dict[tuple[str, str], SharedText]:
+    """Return what the prompts of each evaluation and model in a file share."""
+    prompts: dict[tuple[str, str], SharedText] = {}
+    for _, row in rows_of_json_file(file):
+        pair = _pair(row)
+        if pair is None:
+            continue
+        shared = prompts.setdefault(pair, SharedText())
+        asked = row.get("input")
+        if isinstance(asked, dict) and isinstance(prompt := asked.get("raw"), str):
+            shared.add(prompt)
+    return prompts
 
 
 def _pair(row: Any) -> tuple[str, str] | None:
@@ -223,33 +238,46 @@ def _response(output: Any, messages: Any, interactions: Any) -> str | None:
     return None
 
 
-_FIELDS = FieldMap(
-    (
-        Objects(
-            ("input", "evaluation"),
-            RowError("missing_field", "the instance has no input or no evaluation"),
-        ),
-        Converted("score", "evaluation", _score, pa.float64()),
-        Text(
-            "question",
-            "input.raw",
-            missing=RowError("missing_question", "the instance's input.raw is empty"),
-            not_blank=True,
-        ),
-        Text(
-            "example_id",
-            "sample_id",
-            missing=RowError("missing_id", "the instance has no sample_id"),
-        ),
-        Converted("subject", "metadata", _subject, pa.string()),
-        Choices("choices", "input.choices", texts_of),
-        Converted("gold", "input.reference", _gold, pa.string()),
-        PlaceAmongChoices("gold_choice", "gold"),
-        Combined("response", ("output", "messages", "interactions"), _response),
-        Converted("extraction_recorded", "answer_attribution", _is_recorded, pa.bool_()),
-        Converted("prediction", "answer_attribution", _prediction, pa.string()),
-        PlaceAmongChoices("predicted_choice", "prediction"),
-        Constant("metric", "is_correct"),
-        Combined("metadata", ("evaluation.score", "error", "metadata"), _metadata),
+def _fields(item: ItemText) -> FieldMap:
+    """Return the fields of an instance.
+
+    Parameters
+    ----------
+    item : ItemText
+        Takes the item out of the prompt, which holds instructions and worked examples too.
+    """
+
+    missing = RowError("missing_question", "the instance's input.raw is empty")
+    asked: Field = Text("question", "input.raw", missing=missing, not_blank=True)
+    if item != ItemText():
+
+        def question(raw: Any) -> str | RowError:
+            text = text_of(raw)
+            return missing if text is None or not text.strip() else item.of(text)
+
+        asked = Converted("question", "input.raw", question, pa.string())
+    return FieldMap(
+        (
+            Objects(
+                ("input", "evaluation"),
+                RowError("missing_field", "the instance has no input or no evaluation"),
+            ),
+            Converted("score", "evaluation", _score, pa.float64()),
+            asked,
+            Text(
+                "example_id",
+                "sample_id",
+                missing=RowError("missing_id", "the instance has no sample_id"),
+            ),
+            Converted("subject", "metadata", _subject, pa.string()),
+            Choices("choices", "input.choices", texts_of),
+            Converted("gold", "input.reference", _gold, pa.string()),
+            PlaceAmongChoices("gold_choice", "gold"),
+            Combined("response", ("output", "messages", "interactions"), _response),
+            Converted("extraction_recorded", "answer_attribution", _is_recorded, pa.bool_()),
+            Converted("prediction", "answer_attribution", _prediction, pa.string()),
+            PlaceAmongChoices("predicted_choice", "prediction"),
+            Constant("metric", "is_correct"),
+            Combined("metadata", ("evaluation.score", "error", "metadata"), _metadata),
+        )
     )
-)

@@ -7,12 +7,16 @@ says of the run stands in `header.json`, and until the run has ended in `_journa
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from errclust_pipeline.sources.base import (
     file_fingerprint,
 )
 from errclust_pipeline.sources.parsing.archive import OpenZip, open_result_file, open_zip
+from errclust_pipeline.sources.parsing.item_text import ItemText, SharedText
 from errclust_pipeline.sources.parsing.json_stream import (
     MAX_ROW_BYTES,
     RowError,
@@ -40,6 +45,7 @@ from errclust_pipeline.sources.parsing.rows import (
     texts_of,
 )
 from errclust_pipeline.sources.registry import RegisteredReader
+from errclust_pipeline.sources.run_conditions import LIMIT, NO, YES, RunCandidate, settle_runs
 from errclust_pipeline.sources.scoring import Scoring
 
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
@@ -55,6 +61,29 @@ _CUT = "...\n(content truncated)"
 _ONLY_SCORER = "score"
 _EPOCH = re.compile(r"_epoch_(\d+)(?:/sample)?\.json$")
 _LARGE_SAMPLE = "/sample.json"
+_SAMPLES_COMPARED = 50
+"""Number of samples whose inputs are compared."""
+
+_FEWEST_INPUTS = 4
+"""Minimum number of distinct inputs whose shared messages say something."""
+
+_LONGEST_COMPARED = 100_000
+_LONGEST_CONDITION = 100
+_GENERATION_SETTINGS = frozenset(
+    {
+        "best_of", "frequency_penalty", "max_tokens", "presence_penalty", "reasoning_effort",
+        "reasoning_tokens", "seed", "stop_seqs", "system_message", "temperature", "top_k", "top_p",
+    }
+)  # fmt: skip
+_MODEL_ARGUMENTS = frozenset({"revision", "dtype", "torch_dtype", "quantization"})
+_NO_CONDITIONS = frozenset(
+    {
+        "adaptive_connections", "attempt_timeout", "batch", "cache", "cache_prompt",
+        "max_connections", "max_retries", "timeout",
+    }
+)  # fmt: skip
+"""Settings that change how fast a run is, and not what is answered."""
+
 _TOO_OLD = datetime.min.replace(tzinfo=UTC)
 
 
@@ -67,14 +96,17 @@ class _Log:
     model: str
     finished: bool
     created: datetime
-    task_arguments: str
+    conditions: Mapping[str, str]
+    scorers: tuple[str, ...] = ()
 
 
 class InspectReader(RegisteredReader):
     """Inspect AI logs: the benchmark is the task, the model is named as in the log.
 
-    Of several logs of the same task and model the newest one that ended well is the submission,
-    else the newest; the files of the others are listed in its option `superseded`.
+    Of several logs of the same task, model and conditions the newest one that ended well is the
+    submission, else the newest; the files of the others are listed in its option `superseded`.
+    Logs that differ in the task's arguments or in generation settings are submissions of their own
+    (see `run_conditions`).
 
     With several epochs each answer to a question is a row, with the id `<sample id>#<epoch>`, the
     first epoch's rows first: all share the question's point on the map, whose mark is that of the
@@ -84,11 +116,13 @@ class InspectReader(RegisteredReader):
     name = "inspect"
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
-        """List the logs in a file or folder."""
+        """List the logs in a file or folder; of a folder those that can be read."""
         files = files_below(path) if path.is_dir() else [path]
         renamed = {name: constant_option(options, name) for name in ("benchmark", "model")}
         constant_option(options, "scorer")
-        logs = [_log(file) for file in files if _may_be_a_log(file)]
+        logs, problems = _logs(file for file in files if _may_be_a_log(file))
+        if problems and (not logs or not path.is_dir()):
+            raise problems[0]
         for option, there in (
             ("benchmark", {log.task for log in logs}),
             ("model", {log.model for log in logs}),
@@ -98,39 +132,28 @@ class InspectReader(RegisteredReader):
                     f"{path} holds logs of {len(there)} {option}s, and option {option} names only "
                     "one: give one log, or leave the option out"
                 )
-        runs: dict[tuple[str, str], list[_Log]] = {}
-        for log in logs:
-            runs.setdefault((log.task, log.model), []).append(log)
-        return [
-            self._submission(
-                renamed["benchmark"] or task, renamed["model"] or model, found, options
+        submissions = settle_runs(
+            RunCandidate(
+                Submission(
+                    benchmark=renamed["benchmark"] or log.task,
+                    model=renamed["model"] or log.model,
+                    reader=self.name,
+                    files=(str(log.path),),
+                    revision=file_fingerprint(log.path),
+                    options=dict(options),
+                    conditions=log.conditions,
+                    notes=_scorer_notes(log, options),
+                ),
+                log.created,
+                log.finished,
             )
-            for (task, model), found in sorted(runs.items())
-        ]
-
-    def _submission(
-        self, benchmark: str, model: str, logs: list[_Log], options: Mapping[str, Any]
-    ) -> Submission:
-        best, *others = sorted(logs, key=lambda log: (log.finished, log.created), reverse=True)
-        for other in others:
-            if other.task_arguments != best.task_arguments:
-                raise SourceError(
-                    f"{best.path} and {other.path} are both logs of {model} on {benchmark}, with "
-                    f"other arguments of the task ({best.task_arguments[:200]} and "
-                    f"{other.task_arguments[:200]}): give them one at a time with option benchmark "
-                    "to name them apart"
-                )
-        kept = dict(options)
-        if others:
-            kept["superseded"] = [str(other.path) for other in others]
-        return Submission(
-            benchmark=benchmark,
-            model=model,
-            reader=self.name,
-            files=(str(best.path),),
-            revision=file_fingerprint(best.path),
-            options=kept,
+            for log in logs
         )
+        left_out = tuple(f"{error}: left out" for error in problems)
+        if submissions and left_out:
+            first = dataclasses.replace(submissions[0], notes=(*submissions[0].notes, *left_out))
+            submissions[0] = first
+        return submissions
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
         """Stream a log's samples, of each epoch one."""
@@ -139,9 +162,13 @@ class InspectReader(RegisteredReader):
             constant_option(submission.options, "scorer"),
             _epochs(_run(_header(path), path)) > 1,
             Scoring.of_options(submission.options),
+            _shared_input(value for _, value in islice(_samples(path), _SAMPLES_COMPARED)),
         )
-        samples = _samples_of_archive(path) if _is_archive(path) else _samples_of_json(path)
-        return batches(submission, batch_rows, samples, convert.to_row, self.expects)
+        return batches(submission, batch_rows, _samples(path), convert.to_row, self.expects)
+
+
+def _samples(path: Path) -> Iterator[tuple[int, Any]]:
+    return _samples_of_archive(path) if _is_archive(path) else _samples_of_json(path)
 
 
 def _is_archive(path: Path) -> bool:
@@ -161,22 +188,87 @@ def _may_be_a_log(path: Path) -> bool:
     )
 
 
+def _logs(files: Iterable[Path]) -> tuple[list[_Log], list[SourceError]]:
+    """Look at logs; return what they say of their runs, and what is wrong with the others."""
+    logs, problems = [], []
+    for file in files:
+        try:
+            logs.append(_log(file))
+        except SourceError as error:
+            problems.append(error)
+    return logs, problems
+
+
 def _log(path: Path) -> _Log:
     header = _header(path)
     run = _run(header, path)
-    try:
-        arguments = json.dumps(
-            run.get("task_args_passed", run.get("task_args")) or {}, sort_keys=True
-        )
-    except RecursionError as error:
-        raise SourceError(f"{path}: the task's arguments are nested too deeply") from error
+    scorers = run.get("scorers")
     return _Log(
         path=path,
         task=_named(run, "task", path),
         model=_named(run, "model", path),
         finished=header.get("status") == "success",
         created=_time(run.get("created")),
-        task_arguments=arguments,
+        conditions=_conditions(run, path),
+        scorers=tuple(
+            str(scorer["name"])
+            for scorer in (scorers if isinstance(scorers, list) else ())
+            if isinstance(scorer, dict) and "name" in scorer
+        ),
+    )
+
+
+def _conditions(run: Mapping[str, Any], path: Path) -> dict[str, str]:
+    """Return how the model was run: the task's arguments, generation settings and a limit."""
+    conditions: dict[str, str] = {}
+    arguments = run.get("task_args") or run.get("task_args_passed")
+    for prefix, values in (
+        ("task_", arguments),
+        ("", run.get("model_generate_config")),
+        ("model_", _chosen(run.get("model_args"), _MODEL_ARGUMENTS)),
+    ):
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if value is None or name in _NO_CONDITIONS:
+                continue
+            # A task's argument is called as it is, unless it is called like a setting.
+            is_taken = prefix == "task_" and name in _GENERATION_SETTINGS
+            called = f"{prefix}{name}" if is_taken or prefix == "model_" else str(name)
+            conditions[called] = _condition(value, path)
+    config = run.get("config")
+    limit = config.get("limit") if isinstance(config, dict) else None
+    if isinstance(limit, list) and len(limit) == 2 and all(type(end) is int for end in limit):
+        limit = limit[1] - limit[0]
+    if type(limit) is int:
+        conditions[LIMIT] = str(limit)
+    return conditions
+
+
+def _condition(value: Any, path: Path) -> str:
+    if isinstance(value, bool):
+        return YES if value else NO
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    except RecursionError as error:
+        raise SourceError(f"{path}: the arguments of the run are nested too deeply") from error
+    if len(text) <= _LONGEST_CONDITION:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=4).hexdigest()
+    return f"{text[:_LONGEST_CONDITION]}~{digest}"
+
+
+def _chosen(values: Any, names: Set[str]) -> dict[str, Any]:
+    given = values if isinstance(values, dict) else {}
+    return {name: value for name, value in given.items() if name in names}
+
+
+def _scorer_notes(log: _Log, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say which scorer decides, where a log has several and none was chosen."""
+    if options.get("scorer") is not None or len(log.scorers) < 2:
+        return ()
+    first, *others = log.scorers
+    return (
+        f"{log.path} has {len(log.scorers)} scorers: {first} decides what is right. The others: "
+        f"{', '.join(others)} (--scorer chooses)",
     )
 
 
@@ -355,11 +447,82 @@ class _Attachments:
         return found
 
 
+@dataclass(frozen=True)
+class _SharedInput:
+    """What the inputs of all samples share, and so is no part of a question.
+
+    Attributes
+    ----------
+    messages : sequence of dict
+        Messages at the start: worked examples. System messages are left out in any case.
+    item : ItemText
+        Takes the item out of the text that remains.
+    """
+
+    messages: Sequence[Any] = ()
+    item: ItemText = field(default_factory=ItemText)
+
+    def question(self, given: Any, attachments: _Attachments) -> str | None:
+        """Return the text of a sample's own question."""
+        text = self.text(given, attachments)
+        return text if text is None else self.item.of(text)
+
+    def text(self, given: Any, attachments: _Attachments) -> str | None:
+        """Return the text of an input without the messages that all share."""
+        if isinstance(given, list) and self.messages:
+            messages = _asked_messages(given)
+            if messages[: len(self.messages)] == self.messages:
+                given = messages[len(self.messages) :]
+        return _content(given, attachments, of_user=True)
+
+
+def _shared_input(samples: Iterable[Any]) -> _SharedInput:
+    """Compare the inputs of some samples."""
+    given = [
+        (sample["input"], sample.get("attachments"))
+        for sample in samples
+        if isinstance(sample, dict) and sample.get("input") is not None
+    ]
+    lists = [_asked_messages(value) for value, _ in given if isinstance(value, list)]
+    try:
+        distinct = {json.dumps(value, default=str)[:_LONGEST_COMPARED] for value, _ in given}
+    except RecursionError:
+        return _SharedInput()  # The row that is nested too deeply is rejected later.
+    messages: list[Any] = []
+    if len(distinct) >= _FEWEST_INPUTS and len(lists) == len(given):
+        for position in range(min(map(len, lists)) - 1):
+            if any(one[position] != lists[0][position] for one in lists):
+                break
+            messages.append(lists[0][position])
+    # An example is a question with its answer: half of one stays.
+    while messages and _role(messages[-1]) != "assistant":
+        messages.pop()
+    shared, texts = _SharedInput(messages), SharedText()
+    for value, attachments in given:
+        # What unfolds to too much is rejected later.
+        with suppress(ValueError):
+            if text := shared.text(value, _Attachments(attachments)):
+                texts.add(text)
+    return _SharedInput(messages, ItemText.of_options(texts.to_options()))
+
+
+def _asked_messages(given: list[Any]) -> list[Any]:
+    """Return the messages of an input but those of the system."""
+    return [message for message in given if _role(message) not in ("system", "developer")]
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, dict) else None
+
+
 class _Conversion:
     """Turns samples into rows, all scored by one scorer: the one chosen, else the first met."""
 
-    def __init__(self, scorer: str | None, several_epochs: bool, scoring: Scoring) -> None:
+    def __init__(
+        self, scorer: str | None, several_epochs: bool, scoring: Scoring, shared: _SharedInput
+    ) -> None:
         self._scorer = scorer
+        self._shared = shared
         self._several_epochs = several_epochs
         self._scoring = scoring
 
@@ -388,7 +551,7 @@ class _Conversion:
             return RowError(
                 "score_without_number",
                 f"scorer {metric} gave {_short(score.get('value'))}, expected C, P, I, N, yes, no "
-                "or a number",
+                f"or a number; {_scorers(scores)}"[:500],
             )
         if number is not None and math.isnan(number):
             reason = _short(score.get("reason") or "it does not say why")
@@ -418,7 +581,7 @@ class _Conversion:
         number: float | None,
     ) -> dict[str, Any] | RowError:
         attachments = _Attachments(value.get("attachments"))
-        question = _content(value["input"], attachments, of_user=True)
+        question = self._shared.question(value["input"], attachments)
         if not question or not question.strip():
             return RowError("missing_question", "the sample's input holds no text")
         if question.endswith(_CUT) and "output" not in value:
@@ -480,25 +643,33 @@ def _score(scores: Mapping[str, Any], scorer: str) -> tuple[str, dict[str, Any]]
     name, part = scorer, ""
     if name not in scores:
         name, _, part = scorer.rpartition("/")
-    found = scores.get(name)
-    if not isinstance(found, dict):
-        known = ", ".join(map(str, scores))
-        return RowError("no_score", f"scorer {scorer} gave no score; there are: {known}"[:500])
-    given = found.get("value")
+    result = scores.get(name)
+    if not isinstance(result, dict):
+        return RowError("no_score", f"scorer {scorer} gave no score; {_scorers(scores)}"[:500])
+    given = result.get("value")
     if not isinstance(given, dict):
         if part:
-            return RowError("no_score", f"scorer {name} gave one value, and no {part}")
-        return name, found
+            detail = f"scorer {name} gave one value, and no {part}; {_scorers(scores)}"
+            return RowError("no_score", detail[:500])
+        return name, result
     if not part and len(given) == 1:
         part = str(next(iter(given)))
     if part not in given:
-        known = ", ".join(f"{name}/{key}" for key in given)
         return RowError(
             "several_values",
             f"scorer {name} gave several values: choose one with option scorer (--scorer); "
-            f"there are: {known}"[:500],
+            f"{_scorers(scores)}"[:500],
         )
-    return f"{name}/{part}", {**found, "value": given[part]}
+    return f"{name}/{part}", {**result, "value": given[part]}
+
+
+def _scorers(scores: Mapping[str, Any]) -> str:
+    """List all scorers of a sample, with each of the values that a scorer gave, for a message."""
+    names = []
+    for name, result in scores.items():
+        value = result.get("value") if isinstance(result, dict) else None
+        names += [f"{name}/{part}" for part in value] if isinstance(value, dict) else [str(name)]
+    return f"there are: {', '.join(names)}"
 
 
 def _says_no_answer(score: Mapping[str, Any]) -> bool:

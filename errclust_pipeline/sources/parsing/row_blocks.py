@@ -122,14 +122,18 @@ class ParsedRowBlock:
     def _inner_values(self, name: str) -> list[Any]:
         """Return the values of ``a.b``; None where a row has none."""
         outer, _, inner = name.partition(".")
+        if not inner:
+            return [row.get(name) for row in self.values]
         # Most files hold objects with the same keys in all rows.
-        if inner and not any(map(contains, self.values, repeat(name))):
+        if not any(map(contains, self.values, repeat(name))):
             if outer not in self._objects:
                 objects = [row.get(outer) for row in self.values]
                 self._objects[outer] = objects if set(map(type, objects)) == {dict} else None
             if (objects_there := self._objects[outer]) is not None:
                 with suppress(KeyError):
                     return list(map(itemgetter(inner), objects_there))
+                if "." not in inner:
+                    return [values.get(inner) for values in objects_there]
         return [cell(row, name) for row in self.values]
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> ParsedRowBlock:

@@ -159,3 +159,21 @@ def test_no_file_ends_in_a_traceback(data: st.DataObject) -> None:
         path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
         cut = result_or_refusal(lambda: [Read(one) for one in find_submissions(path)])
         assert not isinstance(cut, SourceError) or str(path) in str(cut)
+
+
+def test_worked_examples_are_no_part_of_the_question(tmp_path: Path) -> None:
+    items = [f"Question: What is {number} + 1?\nA. {number}\nB. more" for number in range(8)]
+    shots = "".join(f"Question: What is -{n}?\nAnswer: {n}\n\n" for n in range(5))
+    questions = {}
+    for name, before in (("zero", ""), ("five", "Answer these.\n\n" + shots)):
+        rows = [
+            instance(number, input={"raw": f"{before}{item}\nAnswer:"})
+            for number, item in enumerate(items)
+        ]
+        folder = tmp_path / name
+        folder.mkdir()
+        questions[name] = [
+            (row["question"], row["question_id"]) for row in read(write(folder, rows)).rows
+        ]
+    assert [question for question, _ in questions["five"]] == items
+    assert questions["five"] == questions["zero"]

@@ -205,7 +205,7 @@ def test_a_scorer_that_is_not_there_or_gives_several_values_is_met_with_the_choi
     for options, message in (
         ({}, r"--scorer\); there are: a/x, a/y"),
         ({"scorer": "a/z"}, r"there are: a/x, a/y"),
-        ({"scorer": "c"}, r"scorer c gave no score; there are: a, b"),
+        ({"scorer": "c"}, r"scorer c gave no score; there are: a/x, a/y, b"),
         ({"scorer": "b/x"}, r"scorer b gave one value, and no x"),
     ):
         with pytest.raises(SourceError, match=message):
@@ -344,8 +344,12 @@ def test_logs_of_other_task_arguments_are_not_taken_for_another_run(tmp_path: Pa
     for language in ("fr", "de"):
         head = header(task_args={"language": language})
         write_eval(tmp_path / f"{language}.eval", [sample(1)], head)
-    with pytest.raises(SourceError, match=r"other arguments .*\"fr\".*option benchmark"):
-        find_submissions(tmp_path)
+    found = find_submissions(tmp_path)
+    assert {one.model: Path(one.files[0]).stem for one in found} == {
+        "openai/model-a": "de",
+        "openai/model-a@language=fr": "fr",
+    }
+    assert "is recorded as openai/model-a@language=fr" in found[1].notes[0]
     [one] = find_submissions(tmp_path / "fr.eval", options={"benchmark": "sums fr"})
     assert one.benchmark == "sums fr"
 
@@ -525,3 +529,93 @@ def test_the_real_logs_have_the_samples_that_an_independent_count_finds() -> Non
         wrong = sum(not row["correct"] for row in log.rows)
         found[path.name] = (len(log.rows), wrong, len(log.rejects))
     assert found == expected
+
+
+def test_two_runs_of_another_reasoning_effort_are_two_submissions(tmp_path: Path) -> None:
+    for day, effort in ((1, "low"), (2, "high")):
+        head = header(
+            created=f"2026-01-0{day}T00:00:00+00:00",
+            model_generate_config={"reasoning_effort": effort, "max_connections": day},
+        )
+        write_eval(tmp_path / f"{effort}.eval", [sample(1)], head)
+    low, high = find_submissions(tmp_path)
+    assert (low.model, low.conditions) == ("openai/model-a", {"reasoning_effort": "low"})
+    assert (high.model, high.conditions["reasoning_effort"]) == (
+        "openai/model-a@reasoning_effort=high",
+        "high",
+    )
+
+
+def test_a_limited_run_does_not_replace_a_full_one(tmp_path: Path) -> None:
+    write_eval(
+        tmp_path / "full.eval", [sample(1), sample(2)], header(created="2026-01-01T00:00:00Z")
+    )
+    limited = header(created="2026-02-01T00:00:00Z", config={"epochs": 1, "limit": 1})
+    write_eval(tmp_path / "limited.eval", [sample(1)], limited)
+    [kept] = find_submissions(tmp_path)
+    assert Path(kept.files[0]).name == "full.eval"
+    assert "limited.eval is a run limited to 1 questions" in kept.notes[0]
+
+
+def test_a_broken_log_does_not_block_the_others_of_a_folder(tmp_path: Path) -> None:
+    write_eval(tmp_path / "good.eval", [sample(1)])
+    (tmp_path / "broken.eval").write_bytes(b"no archive")
+    [found] = find_submissions(tmp_path)
+    assert "broken.eval" in found.notes[-1]
+    assert found.notes[-1].endswith("left out")
+    with pytest.raises(SourceError, match=r"broken\.eval"):
+        find_submissions(tmp_path / "broken.eval")
+
+
+def conversation(number: int, shots: int) -> list[dict[str, str]]:
+    examples = [
+        {"role": role, "content": f"{role} {shot}"}
+        for shot in range(shots)
+        for role in ("user", "assistant")
+    ]
+    asked = {"role": "user", "content": f"What is {number} + 1?"}
+    return [{"role": "system", "content": "Be brief."}, *examples, asked]
+
+
+def test_system_messages_and_worked_examples_are_no_part_of_the_question(tmp_path: Path) -> None:
+    questions = []
+    for shots in (0, 3):
+        samples = [sample(n, input=conversation(n, shots)) for n in range(1, 7)]
+        found = read(write_json(tmp_path / f"{shots}.json", samples))
+        questions.append([(row["question"], row["question_id"]) for row in found.rows])
+    assert questions[0] == questions[1]
+    assert questions[0][0][0] == "What is 1 + 1?"
+
+
+def test_worked_examples_in_a_text_are_no_part_of_the_question(tmp_path: Path) -> None:
+    shots = "".join(f"Q: What is -{n}?\nA: {n}\n\n" for n in range(3))
+    samples = [sample(n, input=f"{shots}Q: What is {n} + 1?\nA:") for n in range(1, 7)]
+    found = read(write_json(tmp_path / "a.json", samples))
+    assert [row["question"] for row in found.rows] == [f"Q: What is {n} + 1?" for n in range(1, 7)]
+
+
+def test_turns_that_differ_stay_in_the_question(tmp_path: Path) -> None:
+    samples = [
+        sample(
+            n,
+            input=[
+                {"role": "user", "content": f"I have {n} apples."},
+                {"role": "assistant", "content": "Fine."},
+                {"role": "user", "content": f"And {n} pears?"},
+            ],
+        )
+        for n in range(1, 7)
+    ]
+    found = read(write_json(tmp_path / "a.json", samples))
+    assert found.rows[0]["question"] == "I have 1 apples.\nAnd 1 pears?"
+
+
+def test_every_scorer_is_named_where_one_has_to_be_chosen(tmp_path: Path) -> None:
+    scores = {
+        "rubric": {"value": {"style": 1, "facts": 0}},
+        "match": {"value": "C"},
+    }
+    path = write_json(tmp_path / "a.json", [sample(1, scores=scores)])
+    with pytest.raises(SourceError, match="there are: rubric/style, rubric/facts, match"):
+        read(path)
+    assert values(read(path, scorer="match"), "score") == [(1.0,)]

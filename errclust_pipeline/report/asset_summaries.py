@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from errclust_pipeline.views.demand import ChosenCandidates
+    from errclust_pipeline.analysis.selection import ChosenCandidates
 
 AssetSummary = dict[str, str | Callable[[], str]]
 Rows = Sequence[Mapping[str, Any]]

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errclust_pipeline import __version__
-from errclust_pipeline.analysis.selection import contaminated, target_specifications
+from errclust_pipeline.analysis.selection import (
+    ChosenCandidates,
+    ModelDemand,
+    choose_candidates,
+    contaminated,
+    model_demand,
+    target_specifications,
+)
 from errclust_pipeline.embedding.embedder import EmbeddingModel
 from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.hub.address import HubAddress, is_hub_address
@@ -18,12 +25,10 @@ from errclust_pipeline.ingestion.from_hub import fetched
 from errclust_pipeline.settings import Settings
 from errclust_pipeline.sources.base import SourceError
 from errclust_pipeline.sources.formats.table_files import TABLE_ENDINGS
-from errclust_pipeline.tables import QUESTIONS, RESPONSES
 from errclust_pipeline.training.export import export_examples, export_specifications
 from errclust_pipeline.training.pool import TrainingExample, TrainingPool, read_pool
-from errclust_pipeline.views.demand import ChosenCandidates, ModelDemand, choose, read_demand
-from errclust_pipeline.views.marks import read_region_names
-from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
+from errclust_pipeline.views.demand import read_selection_inputs
+from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -195,17 +200,12 @@ def select_examples(
     WarehouseError
         If the model's hot spots were not computed yet.
     """
-    model = read_demand(store, partition, settings.for_benchmark(partition.benchmark))
-    questions = store.read(
-        QUESTIONS,
-        BenchmarkPartition(partition.benchmark),
-        columns=["question_id", "question", "text_id", "text"],
-    ).to_pylist()
-    known = {row["question_id"]: row for row in questions}
-    labels = read_region_names(store, partition.benchmark)
+    chosen_settings = settings.for_benchmark(partition.benchmark)
+    inputs = read_selection_inputs(store, partition, chosen_settings.statistics.leave_out_artefacts)
+    model = model_demand(inputs.evidence, chosen_settings.selection.development_share)
+    known, labels = inputs.questions, inputs.labels
+    questions = list(known.values())
     text_of = {name: row["question"] for name, row in known.items()}
-    asked = store.read(RESPONSES, partition, columns=["question_id", "example_id"]).to_pylist()
-    example_ids = {row["question_id"]: row["example_id"] for row in asked}
 
     def vectors_of(rows: Sequence[Mapping[str, Any]]) -> Any:
         texts = {row["text_id"]: row["text"] for row in rows}
@@ -217,12 +217,12 @@ def select_examples(
     guiding = vectors_of([known[name] for name in model.questions.question_ids])
     if pool is None:
         ids = [model.questions.question_ids[row] for row in model.rows]
-        chosen = choose(model, guiding, ids, guiding[model.rows], budget, labels)
+        chosen = choose_candidates(model, guiding, ids, guiding[model.rows], budget, labels)
         specifications = target_specifications(
             chosen.picks, model.questions, model.demand.weight, budget, labels
         )
         return SelectedExamples(
-            partition, chosen, model, budget, None, {}, specifications, text_of, example_ids
+            partition, chosen, model, budget, None, {}, specifications, text_of, inputs.example_ids
         )
     candidates = vectors_of(
         [{"text_id": one.text_id, "text": one.instruction} for one in pool.examples]
@@ -236,10 +236,10 @@ def select_examples(
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     refused = Counter(reason.value for reason in reasons if reason is not None)
     usable: list[TrainingExample] = [pool.examples[row] for row in kept]
-    chosen = choose(
+    chosen = choose_candidates(
         model, guiding, [one.example_id for one in usable], candidates[kept], budget, labels
     )
     text_of |= {one.example_id: one.instruction for one in usable}
     return SelectedExamples(
-        partition, chosen, model, budget, pool, dict(refused), None, text_of, example_ids
+        partition, chosen, model, budget, pool, dict(refused), None, text_of, inputs.example_ids
     )

@@ -1,9 +1,10 @@
-"""Marks read from the warehouse: the map of a benchmark, and its models' errors on it."""
+"""The map of a benchmark and its models' results, read from tables into arrays by position.
+
+What is computed from the arrays belongs in `analysis`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from errclust_pipeline.analysis.comparison import ModelAnswers, leave_out_artefacts
+from errclust_pipeline.analysis.comparison import ModelAnswers, ModelMarks
 from errclust_pipeline.analysis.labelling import phrases_of
 from errclust_pipeline.analysis.question_map import QuestionMap
-from errclust_pipeline.analysis.spatial import TooFewModelsError, expected_errors, hot_for_others
+from errclust_pipeline.analysis.spatial import hot_for_others
 from errclust_pipeline.tables import (
     ERRORS,
     HOT_REGIONS,
@@ -33,32 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_REFERENCE_MODELS = 64
-"""Difficulty is no better known from more, and reading them would make a submission cost more."""
-
-
-@dataclass(frozen=True)
-class ModelMarks:
-    """One model's results, by position on the map.
-
-    Attributes
-    ----------
-    errors : float64 array, shape (n,)
-        1 error, 0 none, NaN left out.
-    failure_forms : tuple of str or None, length n
-        How a wrong response fails.
-    """
-
-    errors: npt.NDArray[np.float64]
-    failure_forms: tuple[str | None, ...]
-
-    def without_artefacts(self) -> ModelMarks:
-        """Return the marks less the responses that nothing could be read off."""
-        errors = leave_out_artefacts(self.errors, self.failure_forms)
-        forms = tuple(
-            None if left_out else form
-            for left_out, form in zip(np.isnan(errors).tolist(), self.failure_forms, strict=True)
-        )
-        return ModelMarks(errors, forms)
+"""Maximum number of other models that difficulty is estimated from. More do not make it more
+precise, and reading them would make every submission cost more."""
 
 
 def _data_version(store: Warehouse, table: Table, benchmark: str) -> str:
@@ -67,12 +44,12 @@ def _data_version(store: Warehouse, table: Table, benchmark: str) -> str:
 
 
 def read_map(store: Warehouse, benchmark: str) -> QuestionMap:
-    """Read a benchmark's map; the same one is kept in memory for the next model.
+    """Read a benchmark's map. It is kept in memory, so that the next model finds it there.
 
     Raises
     ------
     WarehouseError
-        If it was not made yet.
+        If the map does not exist yet.
     """
     return _read_map(store.storage.url, benchmark, _data_version(store, QUESTION_MAP, benchmark))
 
@@ -90,50 +67,89 @@ def read_marks(
     without_artefacts: bool = False,
     known_only: bool = False,
 ) -> ModelMarks:
-    """Read a model's errors onto the map.
+    """Read a model's errors, and how they fail, onto the map.
 
     Parameters
     ----------
+    store : Warehouse
+    partition : SubmissionPartition
+    question_map : QuestionMap
     without_artefacts : bool
-        Leave out the responses that nothing could be read off.
+        Whether to leave out responses without a readable answer.
     known_only : bool
-        Pass over questions that are not on the map, as another model's may be that is newer than
-        the map.
+        Whether to skip questions that are not on the map. A model that is newer than the map may
+        have been asked some.
 
     Raises
     ------
     WarehouseError
-        If the model was asked questions that are not on the map.
+        If the model was asked questions that are not on the map, unless `known_only`.
     """
-    rows = store.read(RESPONSES, partition, columns=["question_id", "correct"])
-    on_map = _on_map(rows, question_map)
-    unknown = len(on_map) - sum(on_map.to_pylist())
+    responses = store.read(RESPONSES, partition, columns=["question_id", "correct"])
+    marks = place_marks(store, partition, responses, question_map, known_only)
+    return marks.without_artefacts() if without_artefacts else marks
+
+
+def place_marks(
+    store: Warehouse,
+    partition: SubmissionPartition,
+    responses: pa.Table,
+    question_map: QuestionMap,
+    known_only: bool = False,
+) -> ModelMarks:
+    """Place responses that were read already on the map, with their failure forms.
+
+    Parameters
+    ----------
+    store : Warehouse
+    partition : SubmissionPartition
+        The model's; its failure forms are read.
+    responses : pyarrow.Table
+        The partition's rows of `responses`, with ``question_id`` and ``correct`` at least.
+    question_map : QuestionMap
+    known_only : bool
+        Whether to skip questions that are not on the map.
+
+    Raises
+    ------
+    WarehouseError
+        If the model was asked questions that are not on the map, unless `known_only`.
+    """
+    errors = _place_errors(partition, responses, question_map, known_only)
+    failures = store.read(ERRORS, partition, columns=["question_id", "failure_form"])
+    failures = failures.filter(_is_on_map(failures, question_map))
+    names = sorted(set(failures["failure_form"].to_pylist()))
+    numbers = [float(names.index(form)) for form in failures["failure_form"].to_pylist()]
+    placed = question_map.place(failures["question_id"].to_pylist(), numbers)
+    forms = tuple(
+        names[int(number)] if error == 1 and number == number else None
+        for error, number in zip(errors.tolist(), placed.tolist(), strict=True)
+    )
+    return ModelMarks(errors, forms)
+
+
+def _place_errors(
+    partition: SubmissionPartition,
+    responses: pa.Table,
+    question_map: QuestionMap,
+    known_only: bool,
+) -> npt.NDArray[np.float64]:
+    is_on_map = _is_on_map(responses, question_map)
+    unknown = len(is_on_map) - is_on_map.true_count
     if unknown and not known_only:
         raise WarehouseError(
             f"{unknown:,} questions of {partition} are not on the map of {partition.benchmark}: "
             "materialise questions and question_map again, or run "
             f"`errclust run --benchmark {partition.benchmark}`"
         )
-    rows = rows.filter(on_map)
+    rows = responses.filter(is_on_map)
     wrong = ~rows["correct"].to_numpy(zero_copy_only=False).astype(np.bool_)
-    errors = question_map.place(rows["question_id"].to_pylist(), wrong)
-    failures = store.read(ERRORS, partition, columns=["question_id", "failure_form"])
-    failures = failures.filter(_on_map(failures, question_map))
-    numbers = {form: number for number, form in enumerate(sorted(set(failures[1].to_pylist())))}
-    names = {number: form for form, number in numbers.items()}
-    placed = question_map.place(
-        failures[0].to_pylist(), [float(numbers[form]) for form in failures[1].to_pylist()]
-    )
-    forms = tuple(
-        names[int(number)] if error == 1 and number == number else None
-        for error, number in zip(errors.tolist(), placed.tolist(), strict=True)
-    )
-    marks = ModelMarks(errors, forms)
-    return marks.without_artefacts() if without_artefacts else marks
+    return question_map.place(rows["question_id"].to_pylist(), wrong)
 
 
-def _on_map(rows: pa.Table, question_map: QuestionMap) -> pa.BooleanArray:
-    # Arrow takes an untyped empty list for a column of nulls, by which it cannot filter.
+def _is_on_map(rows: pa.Table, question_map: QuestionMap) -> pa.BooleanArray:
+    # The type is given because Arrow makes an untyped empty list a column of nulls, which cannot
+    # be a filter.
     return pa.array(
         [name in question_map.position_of for name in rows["question_id"].to_pylist()], pa.bool_()
     )
@@ -150,21 +166,6 @@ def reference_models(
     return others
 
 
-def read_expected(
-    store: Warehouse,
-    partition: SubmissionPartition,
-    question_map: QuestionMap,
-    own: ModelMarks,
-    without_artefacts: bool = False,
-) -> npt.NDArray[np.float64] | None:
-    """Return the errors to expect of a model by difficulty; None if the models are too few."""
-    try:
-        matrix = read_error_matrix(store, partition, question_map, own, without_artefacts)
-        return expected_errors(matrix, 0, question_map.neighbours)
-    except TooFewModelsError:
-        return None
-
-
 def read_error_matrix(
     store: Warehouse,
     partition: SubmissionPartition,
@@ -172,19 +173,36 @@ def read_error_matrix(
     own: ModelMarks,
     without_artefacts: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """Return the errors of a model, first, and of the models that difficulty is told from.
+    """Read the errors of the models that difficulty is estimated from, after the model's own.
+
+    Parameters
+    ----------
+    store : Warehouse
+    partition : SubmissionPartition
+    question_map : QuestionMap
+    own : ModelMarks
+        The model's own marks, read before.
+    without_artefacts : bool
+        Whether to leave out the other models' responses without a readable answer.
 
     Returns
     -------
     float64 array, shape (models, n)
         1 error, 0 none, NaN not answered.
     """
-    matrix = [own.errors]
-    for name in reference_models(store, partition):
-        other = SubmissionPartition(partition.benchmark, name)
-        found = read_marks(store, other, question_map, without_artefacts, known_only=True)
-        matrix.append(found.errors)
-    return np.stack(matrix)
+    others = [
+        SubmissionPartition(partition.benchmark, name)
+        for name in reference_models(store, partition)
+    ]
+    if without_artefacts:
+        marks = [read_marks(store, other, question_map, True, known_only=True) for other in others]
+        return np.stack([own.errors, *(mark.errors for mark in marks)])
+    columns = ["question_id", "correct"]
+    errors = [
+        _place_errors(other, store.read(RESPONSES, other, columns=columns), question_map, True)
+        for other in others
+    ]
+    return np.stack([own.errors, *errors])
 
 
 def read_answers(
@@ -193,15 +211,24 @@ def read_answers(
     question_map: QuestionMap,
     without_artefacts: bool = False,
 ) -> ModelAnswers:
-    """Read a model's errors and the options it chose; guesses of a benchmark's script are none."""
-    marks = read_marks(store, partition, question_map, without_artefacts)
-    rows = store.read(
-        RESPONSES,
-        partition,
-        columns=["question_id", "predicted_choice", "prediction_guessed"],
-    ).to_pylist()
+    """Read a model's errors and the options that it chose.
+
+    Options that the benchmark's script guessed count as not chosen.
+
+    Raises
+    ------
+    WarehouseError
+        If the model was asked questions that are not on the map.
+    """
+    columns = ["question_id", "correct", "predicted_choice", "prediction_guessed"]
+    responses = store.read(RESPONSES, partition, columns=columns)
+    marks = place_marks(store, partition, responses, question_map)
+    if without_artefacts:
+        marks = marks.without_artefacts()
     chosen = [
-        row for row in rows if row["predicted_choice"] is not None and not row["prediction_guessed"]
+        row
+        for row in responses.to_pylist()
+        if row["predicted_choice"] is not None and not row["prediction_guessed"]
     ]
     placed = question_map.place(
         [row["question_id"] for row in chosen], [row["predicted_choice"] for row in chosen]
@@ -213,43 +240,42 @@ def read_answers(
 def read_option_counts(
     store: Warehouse, benchmark: str, question_map: QuestionMap
 ) -> list[int | None]:
-    """Return how many options each question has; None where it is open."""
-    rows = store.read(QUESTIONS, BenchmarkPartition(benchmark), columns=["question_id", "choices"])
-    counts: Mapping[str, int] = {
-        row["question_id"]: len(row["choices"]) for row in rows.to_pylist() if row["choices"]
-    }
+    """Read how many options each question on the map has; None where it is open."""
+    columns = ["question_id", "choices"]
+    rows = store.read(QUESTIONS, BenchmarkPartition(benchmark), columns=columns).to_pylist()
+    counts = {row["question_id"]: len(row["choices"]) for row in rows if row["choices"]}
     return [counts.get(name) for name in question_map.question_ids]
 
 
 def read_region_names(store: Warehouse, benchmark: str) -> dict[str, str]:
-    """Return the name of each region of a benchmark's map."""
+    """Read the name of each region of a benchmark's map, by the region's id."""
     rows = store.read(REGION_LABELS, BenchmarkPartition(benchmark), columns=["region_id", "label"])
     return dict(zip(rows["region_id"].to_pylist(), rows["label"].to_pylist(), strict=True))
 
 
 def read_region_names_if_there(store: Warehouse, benchmark: str) -> dict[str, str]:
-    """Return the name of each region; none if they were not named yet."""
+    """Read the name of each region; an empty dict if regions were not named yet."""
     if store.provenance(REGION_LABELS, BenchmarkPartition(benchmark)) is None:
         return {}
     return read_region_names(store, benchmark)
 
 
 def read_layout(store: Warehouse, benchmark: str) -> pd.DataFrame:
-    """Return the questions on a map with their region and place, ``x`` and ``y``.
+    """Read the 2-D layout of a map: ``question_id``, ``region_id``, ``x`` and ``y``.
 
-    Places are null if the map was not laid out.
+    It has one row a point. ``x`` and ``y`` are null if no layout was computed.
     """
     columns = ["question_id", "region_id", "stands_for_itself", "x", "y"]
     rows = store.read(QUESTION_MAP, BenchmarkPartition(benchmark), columns=columns)
-    own = rows.filter(rows["stands_for_itself"]).drop_columns(["stands_for_itself"])
-    layout: pd.DataFrame = own.to_pandas()
+    points = rows.filter(rows["stands_for_itself"]).drop_columns(["stands_for_itself"])
+    layout: pd.DataFrame = points.to_pandas()
     return layout
 
 
 def read_phrases(
     store: Warehouse, benchmark: str, question_map: QuestionMap
 ) -> list[tuple[str, ...]]:
-    """Return the phrases of each question on the map; kept in memory for the next model."""
+    """Read the phrases of each question on the map; they are kept in memory for the next model."""
     version = _data_version(store, QUESTIONS, benchmark)
     phrases = _read_phrases(store.storage.url, benchmark, version)
     return [phrases[name] for name in question_map.question_ids]
@@ -267,26 +293,26 @@ def _read_phrases(root: str, benchmark: str, version: str) -> dict[str, tuple[st
 
 
 def read_hot_regions(store: Warehouse, partition: SubmissionPartition) -> list[dict[str, Any]]:
-    """Return a model's hot regions, each with the other models for which it is hot as well.
+    """Read a model's hot regions, each with the other models for which it is hot as well.
 
     Returns
     -------
     list of dict
-        Rows of `hot_regions` with ``hot_for_others``, models' keys, and ``others``, how many models
-        were looked at.
+        Rows of `hot_regions`. ``hot_for_others`` holds the keys of those models, and ``others`` is
+        the number of models that were compared.
     """
-    others: dict[str, list[dict[str, Any]]] = {}
+    of_others: dict[str, list[dict[str, Any]]] = {}
     for model in reference_models(store, partition):
-        where = SubmissionPartition(partition.benchmark, model)
-        if store.provenance(HOT_REGIONS, where) is not None:
-            found = store.read(HOT_REGIONS, where, columns=["basis", "question_ids"])
-            others[model] = found.to_pylist()
+        other = SubmissionPartition(partition.benchmark, model)
+        if store.provenance(HOT_REGIONS, other) is not None:
+            table = store.read(HOT_REGIONS, other, columns=["basis", "question_ids"])
+            of_others[model] = table.to_pylist()
     rows: list[dict[str, Any]] = store.read(HOT_REGIONS, partition).to_pylist()
     for row in rows:
-        places = {
-            model: [one["question_ids"] for one in found if one["basis"] == row["basis"]]
-            for model, found in others.items()
+        same_basis = {
+            model: [other["question_ids"] for other in regions if other["basis"] == row["basis"]]
+            for model, regions in of_others.items()
         }
-        row["hot_for_others"] = hot_for_others(row["question_ids"], places)
-        row["others"] = len(others)
+        row["hot_for_others"] = hot_for_others(row["question_ids"], same_basis)
+        row["others"] = len(of_others)
     return rows

@@ -21,6 +21,7 @@ from errclust_pipeline.tables import (
     SUSPECTED_FAULTS,
     TRAINING_CANDIDATES,
 )
+from errclust_pipeline.views.demand import read_selection_inputs
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.provenance import Provenance
 from errclust_pipeline.warehouse.warehouse import Warehouse
@@ -300,3 +301,24 @@ def test_wrong_usage_is_told(selected, arguments, message):
     done = errclust(selected, "org/model-c", *arguments)
     assert done.exit_code == BAD_INPUT
     assert message in done.output
+
+
+def test_a_selection_reads_each_table_of_the_model_once(selected, monkeypatch):
+    read = Warehouse.read
+    tables_read = []
+
+    def counted(store, table, partition, *arguments, **options):
+        if partition == C:
+            tables_read.append(table.name)
+        return read(store, table, partition, *arguments, **options)
+
+    monkeypatch.setattr(Warehouse, "read", counted)
+    inputs = read_selection_inputs(selected, C, without_artefacts=False)
+    assert sorted(tables_read) == ["errors", "hot_spots", "responses"]
+    assert inputs.evidence.correct.shape == (3, len(inputs.questions))
+    asked = selected.read(RESPONSES, C).to_pylist()
+    assert inputs.example_ids == {row["question_id"]: row["example_id"] for row in asked}
+    wrong = {row["question_id"] for row in asked if not row["correct"]}
+    on_map = inputs.evidence.questions.question_ids
+    errors = inputs.evidence.errors.tolist()
+    assert {name for name, error in zip(on_map, errors, strict=True) if error} == wrong

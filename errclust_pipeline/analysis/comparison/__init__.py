@@ -1,7 +1,7 @@
 """Honest comparisons of models on one benchmark: where one is worse, and where the gap differs."""
 
 from errclust_pipeline.analysis.comparison.agreement import Agreement, agreement
-from errclust_pipeline.analysis.comparison.artefacts import leave_out_artefacts
+from errclust_pipeline.analysis.comparison.artefacts import ModelMarks, leave_out_artefacts
 from errclust_pipeline.analysis.comparison.intervals import (
     ClusteredMean,
     clustered_mean,
@@ -30,6 +30,7 @@ __all__ = [
     "ClusteredMean",
     "Gate",
     "ModelAnswers",
+    "ModelMarks",
     "PairComparison",
     "Signatures",
     "agreement",

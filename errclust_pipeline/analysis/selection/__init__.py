@@ -1,9 +1,10 @@
 """Which examples a fine-tune would profit from: need, specificity and reach, then coverage.
 
-The order of things: `suspected_faults` finds questions whose key is doubtful; `demand_weights`
-weighs a model's errors; `select` picks the candidates that together cover most of that demand;
-`contaminated` keeps the benchmark's own questions out; `pick_table` and `target_specifications` say
-why, and what to write where there is no pool.
+In order: `model_demand` weighs a model's errors (`demand_weights`) after finding questions whose
+key is doubtful (`suspected_faults`); `contaminated` keeps the benchmark's own questions out;
+`choose_candidates` picks those that together cover most of the demand (`select`) and compares with
+baselines; `pick_table` and `target_specifications` say why, and what to write where there is no
+pool.
 """
 
 from errclust_pipeline.analysis.selection.baselines import (
@@ -14,6 +15,7 @@ from errclust_pipeline.analysis.selection.baselines import (
     baseline_coverage,
     baseline_picks,
 )
+from errclust_pipeline.analysis.selection.choice import ChosenCandidates, choose_candidates
 from errclust_pipeline.analysis.selection.contamination import Contamination, contaminated
 from errclust_pipeline.analysis.selection.coverage import (
     Selection,
@@ -32,6 +34,13 @@ from errclust_pipeline.analysis.selection.faults import (
     SuspectedFaults,
     answer_codes,
     suspected_faults,
+)
+from errclust_pipeline.analysis.selection.model_demand import (
+    Answer,
+    DemandEvidence,
+    ModelDemand,
+    model_demand,
+    shared_suspects,
 )
 from errclust_pipeline.analysis.selection.reasons import (
     PICK_COLUMNS,
@@ -54,23 +63,30 @@ __all__ = [
     "RANDOM",
     "RANDOM_ERRORS",
     "SPECIFICATION_COLUMNS",
+    "Answer",
+    "ChosenCandidates",
     "Contamination",
     "Demand",
+    "DemandEvidence",
     "DevelopmentQuestions",
+    "ModelDemand",
     "Selection",
     "SuspectedFaults",
     "answer_codes",
     "baseline_coverage",
     "baseline_picks",
     "candidate_groups",
+    "choose_candidates",
     "contaminated",
     "covered_share",
     "demand_weights",
     "fault_reason",
     "group_caps",
     "in_development",
+    "model_demand",
     "pick_table",
     "select",
+    "shared_suspects",
     "similarity_graph",
     "suggested_budget",
     "suspected_faults",

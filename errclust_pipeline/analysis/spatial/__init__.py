@@ -26,6 +26,7 @@ from errclust_pipeline.analysis.spatial.difficulty import (
     TooFewModelsError,
     adjusted_tests,
     expected_errors,
+    expected_errors_if_known,
     fit_rasch,
 )
 from errclust_pipeline.analysis.spatial.hot_regions import (
@@ -84,6 +85,7 @@ __all__ = [
     "benjamini_hochberg",
     "clopper_pearson",
     "expected_errors",
+    "expected_errors_if_known",
     "failure_form_association",
     "fit_rasch",
     "global_statistics",

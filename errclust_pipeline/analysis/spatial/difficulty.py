@@ -89,6 +89,16 @@ def fit_rasch(error_matrix: npt.ArrayLike, ridge: float = _RIDGE) -> Rasch:
     return Rasch(difficulty, ability)
 
 
+def expected_errors_if_known(
+    error_matrix: npt.ArrayLike, model: int, neighbours: npt.NDArray[np.int32]
+) -> FloatVector | None:
+    """Return `expected_errors`, or None if there are too few models to estimate difficulty."""
+    try:
+        return expected_errors(error_matrix, model, neighbours)
+    except TooFewModelsError:
+        return None
+
+
 def expected_errors(
     error_matrix: npt.ArrayLike, model: int, neighbours: npt.NDArray[np.int32]
 ) -> FloatVector:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from errclust_pipeline.analysis.spatial import (
+    expected_errors_if_known,
     global_statistics,
     hubness,
     neighbour_weights,
@@ -22,7 +23,7 @@ from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import AUTOCORRELATION_STAGE, provenance
 from errclust_pipeline.tables import AUTOCORRELATION
-from errclust_pipeline.views.marks import read_expected, read_map, read_marks, reference_models
+from errclust_pipeline.views.marks import read_error_matrix, read_map, read_marks, reference_models
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse
@@ -47,7 +48,8 @@ def autocorrelation(
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)
     marks = read_marks(store, partition, questions, chosen.leave_out_artefacts)
-    expected = read_expected(store, partition, questions, marks, chosen.leave_out_artefacts)
+    error_matrix = read_error_matrix(store, partition, questions, marks, chosen.leave_out_artefacts)
+    expected = expected_errors_if_known(error_matrix, 0, questions.neighbours)
     scales = usable_scales(len(questions), questions.neighbours.shape[1], chosen.scales)
     values = {"errors": marks.errors}
     if expected is not None:

@@ -12,6 +12,7 @@ from errclust_pipeline.analysis.spatial import (
     AdjustedTest,
     LocalTest,
     adjusted_tests,
+    expected_errors_if_known,
     hot_region_table,
     local_hot_spots_at_scales,
     scan,
@@ -28,7 +29,7 @@ from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import HOT_SPOTS_STAGE, provenance
 from errclust_pipeline.tables import HOT_REGIONS, HOT_SPOTS
 from errclust_pipeline.views.marks import (
-    read_expected,
+    read_error_matrix,
     read_layout,
     read_map,
     read_marks,
@@ -54,7 +55,8 @@ def hot_spots(
     chosen = settings.for_benchmark(partition.benchmark).statistics
     questions = read_map(store, partition.benchmark)
     marks = read_marks(store, partition, questions, chosen.leave_out_artefacts)
-    expected = read_expected(store, partition, questions, marks, chosen.leave_out_artefacts)
+    error_matrix = read_error_matrix(store, partition, questions, marks, chosen.leave_out_artefacts)
+    expected = expected_errors_if_known(error_matrix, 0, questions.neighbours)
     if expected is None:
         context.log.warning(
             "fewer than 3 models on this benchmark: difficulty cannot be told apart from the "

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from errclust_pipeline.analysis.selection import choose_candidates, model_demand
 from errclust_pipeline.embedding.texts import embed_texts
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
@@ -15,10 +16,8 @@ from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submi
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import TRAINING_CANDIDATES_STAGE, provenance
-from errclust_pipeline.tables import QUESTIONS, SUSPECTED_FAULTS, TRAINING_CANDIDATES
-from errclust_pipeline.views.demand import choose, read_demand
-from errclust_pipeline.views.marks import read_region_names
-from errclust_pipeline.warehouse.keys import BenchmarkPartition
+from errclust_pipeline.tables import SUSPECTED_FAULTS, TRAINING_CANDIDATES
+from errclust_pipeline.views.demand import read_selection_inputs
 
 
 @dg.asset(
@@ -42,24 +41,20 @@ def training_candidates(
     settings = warehouse.settings().with_embedder(embedder.model, embedder.revision)
     made_from = provenance(TRAINING_CANDIDATES_STAGE, store, settings, partition)
     chosen = settings.for_benchmark(partition.benchmark)
-    model = read_demand(store, partition, chosen)
-    table = store.read(
-        QUESTIONS,
-        BenchmarkPartition(partition.benchmark),
-        columns=["question_id", "question", "text_id", "text"],
-    ).to_pylist()
-    known = {row["question_id"]: row for row in table}
+    inputs = read_selection_inputs(store, partition, chosen.statistics.leave_out_artefacts)
+    model = model_demand(inputs.evidence, chosen.selection.development_share)
+    known = inputs.questions
     own = [known[name] for name in model.questions.question_ids]
     texts = {row["text_id"]: row["text"] for row in own}
     text_ids = [row["text_id"] for row in own]
     vectors, _ = embed_texts(store.storage, embedder.open(), text_ids, texts, context.log.info)
-    found = choose(
+    found = choose_candidates(
         model,
         vectors,
         [model.questions.question_ids[row] for row in model.rows],
         vectors[model.rows],
         chosen.selection.budget,
-        read_region_names(store, partition.benchmark),
+        inputs.labels,
     )
     picks = found.picks.rename(columns={"candidate_id": "question_id"})
     at = model.rows[found.selection.picks]

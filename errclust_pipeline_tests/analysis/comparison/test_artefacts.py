@@ -1,6 +1,8 @@
+"""Marks with and without artefacts."""
+
 import numpy as np
 
-from errclust_pipeline.views.marks import ModelMarks
+from errclust_pipeline.analysis.comparison import ModelMarks
 
 
 def test_artefacts_left_out_have_neither_mark_nor_failure_form():

@@ -12,6 +12,10 @@ import numpy.typing as npt
 FloatMatrix = npt.NDArray[np.float32]
 IndexMatrix = npt.NDArray[np.int32]
 
+NEIGHBOURHOOD = 30
+"""Number of nearest neighbours that make the surroundings of a question where one scale is used:
+for statistics of one scale, for covariates, and for reported in-degrees."""
+
 _STEPS_PER_UNIT = np.float32(2**20)
 """Similarities are kept to 2^-20 (1e-6), what a float32 dot product of 384 terms is good for."""
 _SMALLEST_GROUP = 3

@@ -21,7 +21,7 @@ from errclust_pipeline.analysis.ratings import (
     compare_by_battles,
     residual_by_prompt,
 )
-from errclust_pipeline.analysis.spatial import local_averages, usable_scales
+from errclust_pipeline.analysis.spatial import local_averages, neighbourhood_size
 from errclust_pipeline.report.columns import (
     camel,
     in_order,
@@ -56,8 +56,6 @@ from errclust_pipeline.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-SCALE = 30
-"""Neighbours of a prompt that the map's colours average over, if there are prompts enough."""
 MOST_PAIRS = 60
 """Of models compared by their own battles, those that met on the most prompts first."""
 FEWEST_PROMPTS = 10
@@ -236,10 +234,9 @@ def _on_map(
     found = residual_by_prompt(battles, ratings, model)
     surprise[: len(found)] = found
     columns = {"won": in_steps(won, at, points), "k": 0}
-    scales = usable_scales(points, prompts.neighbours.shape[1], (SCALE,)) if points > 3 else ()
-    if not scales:
+    k = neighbourhood_size(points, prompts.neighbours.shape[1])
+    if not k:
         return columns
-    k = scales[0]
     local = local_averages(surprise, prompts.neighbours, k)
     hot = (local.q_high < alpha).astype(int) - (local.q_low < alpha)
     return columns | {

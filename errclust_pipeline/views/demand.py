@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from errclust_pipeline.analysis.knn_graph import NEIGHBOURHOOD
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.selection import Answer, DemandEvidence, shared_suspects
 from errclust_pipeline.tables import HOT_SPOTS, QUESTIONS, RESPONSES, SUSPECTED_FAULTS
@@ -23,7 +24,6 @@ from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
-_HOT_SCALE = 30
 _ANSWER_COLUMNS = (
     "question_id", "correct", "predicted_choice", "prediction", "prediction_guessed",
 )  # fmt: skip
@@ -162,13 +162,13 @@ def _read_hot_q(
     """Read the q value of more errors around each question than its difficulty explains.
 
     If there are too few models to estimate difficulty, it is the q value of more errors than
-    elsewhere. Of the scales in `hot_spots`, the one nearest to 30 neighbours is read.
+    elsewhere. Of the scales in `hot_spots`, the one nearest to `NEIGHBOURHOOD` is read.
     """
     columns = ["question_id", "k", "q_hot", "adjusted_q_hot"]
     rows = store.read(HOT_SPOTS, partition, columns=columns).to_pandas()
     if rows.empty:
         return np.full(len(question_map), np.nan)
-    scale = min(rows["k"].unique().tolist(), key=lambda k: (abs(k - _HOT_SCALE), k))
+    scale = min(rows["k"].unique().tolist(), key=lambda k: (abs(k - NEIGHBOURHOOD), k))
     at_scale = rows[rows["k"] == scale]
     adjusted = at_scale["adjusted_q_hot"]
     values = at_scale["q_hot"] if adjusted.isna().all() else adjusted

@@ -15,6 +15,7 @@ from errclust_pipeline.analysis.clustering.layout import layout
 from errclust_pipeline.analysis.clustering.points import DistinctPoints, points_with_links
 from errclust_pipeline.analysis.clustering.settings import ClusteringSettings
 from errclust_pipeline.analysis.knn_graph import (
+    NEIGHBOURHOOD,
     FloatMatrix,
     IndexMatrix,
     nearest_neighbours,
@@ -32,8 +33,6 @@ from errclust_pipeline.analysis.spatial.smoothing import (
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_DISPLAYED_IN_DEGREE = 30
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def build_question_map(
         else np.full((len(kept), 2), np.nan)
     )
     kernel = graph_kernel(neighbours, similarities) if len(kept) > 1 else None
-    in_degree = np.bincount(neighbours[:, :_DISPLAYED_IN_DEGREE].ravel(), minlength=len(kept))
+    in_degree = np.bincount(neighbours[:, :NEIGHBOURHOOD].ravel(), minlength=len(kept))
     own = stands_for == np.arange(n)
     return pd.DataFrame(
         {

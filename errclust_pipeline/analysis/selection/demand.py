@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.knn_graph import NEIGHBOURHOOD
 from errclust_pipeline.analysis.spatial.counts import neighbour_sums
 from errclust_pipeline.analysis.spatial.local import smoothed_rates
 
 FloatVector = npt.NDArray[np.float64]
 
-DEFAULT_NEIGHBOURS = 30
 HOT_BELOW = 0.1
 """q value below which a question lies in a hot place."""
 
@@ -61,7 +61,7 @@ def demand_weights(
     others_right: npt.ArrayLike | None = None,
     hot_q: npt.ArrayLike | None = None,
     fault_probability: npt.ArrayLike | None = None,
-    k: int = DEFAULT_NEIGHBOURS,
+    k: int = NEIGHBOURHOOD,
 ) -> Demand:
     """Weigh each of a model's errors by need, specificity and reach (METHODS 6).
 

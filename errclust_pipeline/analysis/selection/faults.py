@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.knn_graph import NEIGHBOURHOOD
 from errclust_pipeline.analysis.spatial.counts import neighbour_sums
 
 FloatVector = npt.NDArray[np.float64]
@@ -33,7 +34,6 @@ _OPTIONS_IF_OPEN = 20
 """Two wrong answers to an open question are rarely the same: as if it had so many options."""
 _FEWEST_OPTIONS = 2
 _OTHERS_LOOKED_AT = 3
-_NEIGHBOURS = 30
 _CONFIDENCE = 0.95
 _MOST_LOG_RATIO = 30.0
 
@@ -207,7 +207,7 @@ def _errors_around(given: IntVector, neighbours: npt.NDArray[np.int32] | None) -
         out=np.full(given.shape[1], np.nan),
         where=asked.any(axis=0),
     )
-    sums, draws = neighbour_sums(errors, neighbours, (min(_NEIGHBOURS, neighbours.shape[1]),))
+    sums, draws = neighbour_sums(errors, neighbours, (min(NEIGHBOURHOOD, neighbours.shape[1]),))
     around: FloatVector = sums[0] / np.maximum(draws[0], 1)
     return around
 

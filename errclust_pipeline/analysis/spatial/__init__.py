@@ -19,6 +19,7 @@ from errclust_pipeline.analysis.spatial.counts import (
     DEFAULT_SCALES,
     benjamini_hochberg,
     neighbour_sums,
+    neighbourhood_size,
     usable_scales,
 )
 from errclust_pipeline.analysis.spatial.difficulty import (
@@ -102,6 +103,7 @@ __all__ = [
     "mutual_neighbours",
     "neighbour_sums",
     "neighbour_weights",
+    "neighbourhood_size",
     "regions_frame",
     "scan",
     "smallest_visible_excess",

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.knn_graph import NEIGHBOURHOOD
+
 FloatVector = npt.NDArray[np.float64]
 IntVector = npt.NDArray[np.int64]
 BoolVector = npt.NDArray[np.bool_]
@@ -49,6 +51,23 @@ def usable_scales(n: int, k_max: int, scales: Sequence[int] = DEFAULT_SCALES) ->
     ordered = sorted(set(scales))
     fitting = [k for k in ordered if k <= k_max and 2 * k < n]
     return tuple(fitting) or (max(min(ordered[0], k_max), 0),)
+
+
+def neighbourhood_size(n: int, k_max: int) -> int:
+    """Return the number of neighbours for statistics of one scale on a map of n questions.
+
+    It is `NEIGHBOURHOOD`, or a quarter of a smaller map: a larger part of the map is no place. On
+    fewer than four questions it is 0, and no local statistic makes sense. Where several scales are
+    compared, `usable_scales` chooses them.
+
+    Parameters
+    ----------
+    n : int
+        Questions on the map.
+    k_max : int
+        Neighbours known of each.
+    """
+    return min(NEIGHBOURHOOD, k_max, n // 4)
 
 
 def as_marks(values: npt.ArrayLike) -> FloatVector:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.knn_graph import NEIGHBOURHOOD
 from errclust_pipeline.analysis.spatial.counts import (
     FloatVector,
     benjamini_hochberg,
@@ -30,7 +31,6 @@ FEWEST_MODELS = 3
 _RIDGE = 1.0
 _ITERATIONS = 100
 _TOLERANCE = 1e-6
-_COVARIATE_NEIGHBOURS = 30
 _ROWS_AT_ONCE = 1024
 """Enough for threads not to wait for each other, and few enough for the cache."""
 _TRIALS_AT_ONCE = 50
@@ -148,7 +148,7 @@ def expected_errors(
     difficulty = fit_rasch(others).difficulty
     answers = np.maximum((~np.isnan(others)).sum(axis=0), 1)
     rate = np.where(seen, np.nansum(others, axis=0) / answers, np.nan)
-    k = min(_COVARIATE_NEIGHBOURS, neighbours.shape[1])
+    k = min(NEIGHBOURHOOD, neighbours.shape[1])
     sums, draws = neighbour_sums(rate, neighbours, (k,))
     around = np.divide(
         sums[0], draws[0], out=np.full(len(own), np.nanmean(rate)), where=draws[0] > 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.knn_graph import NEIGHBOURHOOD
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial import (
     GlobalStatistic,
@@ -59,9 +60,6 @@ from errclust_pipeline.vocabulary import (
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SCALE = 30
-"""Neighbours that local statistics and Moran's I look at."""
 
 _SIZE_FORM: ConformalForm = "paper"
 """Of set sizes on the map. Textbook LAC sets are empty where a good model is least sure, and
@@ -202,7 +200,7 @@ def measure_uncertainty(
         for score in CONFORMAL_SCORES
         for form in CONFORMAL_FORMS
     }
-    k = usable_scales(len(questions), questions.neighbours.shape[1], (SCALE,))[0]
+    k = usable_scales(len(questions), questions.neighbours.shape[1], (NEIGHBOURHOOD,))[0]
     table = _question_table(model, calibrated, k)
     summary = _summary(model, calibrated, k, permutations, miscoverage)
     return Uncertainty(

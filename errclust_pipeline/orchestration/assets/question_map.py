@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from errclust_pipeline.analysis.knn_graph import NEIGHBOURHOOD
 from errclust_pipeline.analysis.question_map import QuestionMap, build_question_map
 from errclust_pipeline.analysis.spatial import hubness
 from errclust_pipeline.embedding.texts import embed_texts
@@ -19,8 +20,6 @@ from errclust_pipeline.stages.declarations import QUESTION_MAP_STAGE, provenance
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS
 from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
-
-_HUBNESS_AT = 30
 
 
 @dg.asset(
@@ -60,7 +59,7 @@ def question_map(
     rows = pa.Table.from_pandas(table, schema=QUESTION_MAP.schema, preserve_index=False)
     store.write(QUESTION_MAP, partition, rows, made_from)
     found = QuestionMap.from_table(table)
-    hubs = hubness(found.neighbours, min(_HUBNESS_AT, found.neighbours.shape[1]))
+    hubs = hubness(found.neighbours, min(NEIGHBOURHOOD, found.neighbours.shape[1]))
     return materialized(
         store,
         QUESTION_MAP,

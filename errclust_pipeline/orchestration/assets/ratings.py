@@ -21,6 +21,7 @@ from errclust_pipeline.analysis.spatial import (
     global_statistics,
     mutual_neighbours,
     neighbour_weights,
+    neighbourhood_size,
 )
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
@@ -33,9 +34,6 @@ from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.stages.declarations import RATINGS_STAGE, provenance
 from errclust_pipeline.tables import BATTLE_REGIONS, RATINGS, REGIONAL_RATINGS, Table
 from errclust_pipeline.views.battles import read_judged_battles, read_prompt_map
-
-SCALE = 30
-"""Neighbours of a prompt that Moran's I looks at, if there are prompts enough."""
 
 
 @dg.asset(
@@ -98,8 +96,7 @@ def _overall(
     models, battles = overall.models, own.battles
     wins = np.bincount(battles.first, battles.score, len(models))
     wins += np.bincount(battles.second, 1 - battles.score, len(models))
-    # Of a quarter of the map at most: a larger neighbourhood is no place.
-    k = min(SCALE, prompts.neighbours.shape[1], len(prompts) // 4)
+    k = neighbourhood_size(len(prompts), prompts.neighbours.shape[1])
     mutual = mutual_neighbours(prompts.neighbours[:, :k]) if k else None
     morans = []
     for model in models:

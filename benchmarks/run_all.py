@@ -58,7 +58,7 @@ BENCHMARKS = (
     Benchmark("scale.py {data}/mmlu_pro --sizes 10000 100000 1000000"),
     Benchmark("battle_ratings.py {data}"),
     Benchmark("selection.py --root {root}"),
-    Benchmark("planted_faults.py {data}/mmlu_pro --root {root}"),
+    Benchmark("planted_label_errors.py {data}/mmlu_pro --root {root}"),
 )
 
 

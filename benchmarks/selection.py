@@ -48,10 +48,10 @@ from errclust_pipeline.analysis.selection import (
     baseline_picks,
     contaminated,
     demand_weights,
+    label_errors,
     select,
     similarity_graph,
     suggested_budget,
-    suspected_faults,
 )
 from errclust_pipeline.analysis.spatial import adjusted_tests, expected_errors
 from errclust_pipeline.demo.bugs import NO_BUGS
@@ -99,7 +99,7 @@ def demand_of(
     errors: npt.NDArray[np.float64],
     others: npt.NDArray[np.float64],
     neighbours: npt.NDArray[np.int32],
-    fault_probability: npt.NDArray[np.float64] | None = None,
+    label_error_probability: npt.NDArray[np.float64] | None = None,
 ) -> Any:
     """Weigh a model's errors; NaN where an error may not guide. `others` has shape (models, n)."""
     expected = expected_errors(np.vstack([errors, others]), 0, neighbours)
@@ -108,7 +108,7 @@ def demand_of(
     right = np.divide(
         np.nansum(1 - others, axis=0), asked, out=np.full(len(errors), np.nan), where=asked > 0
     )
-    return demand_weights(errors, neighbours, right, test.q_hot, fault_probability)
+    return demand_weights(errors, neighbours, right, test.q_hot, label_error_probability)
 
 
 def print_coverage(root: str, benchmark: str, most: int) -> None:
@@ -121,13 +121,13 @@ def print_coverage(root: str, benchmark: str, most: int) -> None:
     matrix, options = matrix[:, known], options[known]
     chosen = [[one[row] for row in known] for one in chosen]
     neighbours, _ = cosine_neighbours(embeddings, _NEIGHBOURS)
-    faults = suspected_faults(answer_codes(1 - matrix, chosen), options, neighbours)
+    suspects = label_errors(answer_codes(1 - matrix, chosen), options, neighbours)
     print(f"1. {benchmark}: {len(known):,} of {len(ids):,} questions have embeddings")
-    print(f"{len(faults.review_order()):,} questions have a suspected key")
+    print(f"{len(suspects.review_order()):,} questions have a suspected key")
     order = np.argsort(np.nanmean(matrix, axis=1))
     for model in order[np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int)]:
         demand = demand_of(
-            matrix[model], np.delete(matrix, model, axis=0), neighbours, faults.probability
+            matrix[model], np.delete(matrix, model, axis=0), neighbours, suspects.probability
         )
         rows = np.flatnonzero(demand.weight > 0)
         graph = similarity_graph(embeddings[rows], embeddings[rows])

@@ -1451,11 +1451,11 @@ def faults(
     through, the most suspect first, and no verdict: the probability shown is the most that it can
     be. Four models on the benchmark are needed.
     """
-    from errclust_pipeline.views.demand import read_suspected_faults
+    from errclust_pipeline.views.demand import read_label_errors
 
     warehouse = _warehouse(root)
     key = warehouse.known_key("benchmark", benchmark)
-    found = read_suspected_faults(warehouse, key)
+    found = read_label_errors(warehouse, key)
     if as_json:
         terminal.print_json(found)
     else:

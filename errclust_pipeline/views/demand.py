@@ -102,7 +102,7 @@ def read_selection_inputs(
     )
 
 
-def read_suspected_faults(store: Warehouse, benchmark: str) -> list[dict[str, Any]]:
+def read_label_errors(store: Warehouse, benchmark: str) -> list[dict[str, Any]]:
     """Read the questions of a benchmark whose key is suspected, by any model's errors.
 
     Returns

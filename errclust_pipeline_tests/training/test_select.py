@@ -11,7 +11,7 @@ import pytest
 from datasets import load_dataset
 from typer.testing import CliRunner
 
-from errclust_pipeline.analysis.selection import fault_reason, in_development
+from errclust_pipeline.analysis.selection import in_development, label_error_reason
 from errclust_pipeline.cli.app import BAD_INPUT, app
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.tables import (
@@ -158,7 +158,7 @@ def suspect(question, probability, agreeing):
     told = {"likelihood_ratio": 10 * probability, "agreeing": agreeing, "wrong": 8, "answered": 8}
     return {
         "question_id": question, "probability": probability, "gold": "41", "other_answer": "42",
-        "reason": fault_reason(**told), **told,
+        "reason": label_error_reason(**told), **told,
     }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Which examples a fine-tune would profit from: need, specificity and reach, then coverage.
 
 In order: `model_demand` weighs a model's errors (`demand_weights`) after finding questions whose
-key is doubtful (`suspected_faults`); `contaminated` keeps the benchmark's own questions out;
+key is doubtful (`label_errors`); `contaminated` keeps the benchmark's own questions out;
 `choose_candidates` picks those that together cover most of the demand (`select`) and compares with
 baselines; `pick_table` and `target_specifications` say why, and what to write where there is no
 pool.
@@ -27,13 +27,13 @@ from errclust_pipeline.analysis.selection.coverage import (
     suggested_budget,
 )
 from errclust_pipeline.analysis.selection.demand import HOT_BELOW, Demand, demand_weights
-from errclust_pipeline.analysis.selection.faults import (
+from errclust_pipeline.analysis.selection.label_errors import (
     FEWEST_ANSWERS,
-    MOST_FAULTS,
+    MOST_LABEL_ERRORS,
     NO_ANSWER,
-    SuspectedFaults,
+    LabelErrors,
     answer_codes,
-    suspected_faults,
+    label_errors,
 )
 from errclust_pipeline.analysis.selection.model_demand import (
     Answer,
@@ -46,7 +46,7 @@ from errclust_pipeline.analysis.selection.reasons import (
     PICK_COLUMNS,
     SPECIFICATION_COLUMNS,
     DevelopmentQuestions,
-    fault_reason,
+    label_error_reason,
     pick_table,
     target_specifications,
 )
@@ -57,7 +57,7 @@ __all__ = [
     "FEWEST_ANSWERS",
     "HOT_BELOW",
     "LIKE_THE_BENCHMARK",
-    "MOST_FAULTS",
+    "MOST_LABEL_ERRORS",
     "NO_ANSWER",
     "PICK_COLUMNS",
     "RANDOM",
@@ -69,9 +69,9 @@ __all__ = [
     "Demand",
     "DemandEvidence",
     "DevelopmentQuestions",
+    "LabelErrors",
     "ModelDemand",
     "Selection",
-    "SuspectedFaults",
     "answer_codes",
     "baseline_coverage",
     "baseline_picks",
@@ -80,15 +80,15 @@ __all__ = [
     "contaminated",
     "covered_share",
     "demand_weights",
-    "fault_reason",
     "group_caps",
     "in_development",
+    "label_error_reason",
+    "label_errors",
     "model_demand",
     "pick_table",
     "select",
     "shared_suspects",
     "similarity_graph",
     "suggested_budget",
-    "suspected_faults",
     "target_specifications",
 ]

@@ -19,8 +19,8 @@ HOT_BELOW = 0.1
 _IF_NOBODY_CAN = 0.25
 _IF_HOT = 2.0
 _LEAST_REACH, _MOST_REACH = 0.25, 2.0
-_IF_FAULTY = 0.1
-_FAULTY_FROM = 0.5
+_IF_SUSPECTED = 0.1
+_SUSPECTED_FROM = 0.5
 _UNKNOWN_SHARE = 0.5
 
 
@@ -60,7 +60,7 @@ def demand_weights(
     neighbours: npt.NDArray[np.int32],
     others_right: npt.ArrayLike | None = None,
     hot_q: npt.ArrayLike | None = None,
-    fault_probability: npt.ArrayLike | None = None,
+    label_error_probability: npt.ArrayLike | None = None,
     k: int = NEIGHBOURHOOD,
 ) -> Demand:
     """Weigh each of a model's errors by need, specificity and reach (METHODS 6).
@@ -78,8 +78,8 @@ def demand_weights(
         Share of the other models that are right, NaN where there are none; half counts then.
     hot_q : array, shape (n,), optional
         q value of more errors around than difficulty explains.
-    fault_probability : array, shape (n,), optional
-        Of `suspected_faults`; from one half on a question is suspected.
+    label_error_probability : array, shape (n,), optional
+        Of `label_errors`; from one half on a question is suspected.
     k : int
         Neighbours that count, at most ``k_max``.
 
@@ -92,7 +92,7 @@ def demand_weights(
     n = len(own)
     right = _vector("others_right", others_right, n, np.nan)
     q = _vector("hot_q", hot_q, n, np.nan)
-    fault = _vector("fault_probability", fault_probability, n, 0.0)
+    suspicion = _vector("label_error_probability", label_error_probability, n, 0.0)
     if len(neighbours) != n:
         raise ValueError(f"{n} errors but neighbours of {len(neighbours)} questions")
     k = min(k, neighbours.shape[1])
@@ -107,7 +107,7 @@ def demand_weights(
     in_degree = np.bincount(neighbours[:, :k].ravel(), minlength=n)
     reach = np.log1p(in_degree) / np.log1p(k) if k else np.ones(n)
     reach = np.clip(reach, _LEAST_REACH, _MOST_REACH)
-    trust = np.where(fault >= _FAULTY_FROM, _IF_FAULTY, 1.0)
+    trust = np.where(suspicion >= _SUSPECTED_FROM, _IF_SUSPECTED, 1.0)
     weight = np.where(own == 1, local * fixable * hot * reach * trust, 0.0)
     return Demand(weight, local, right, fixable, hot, reach, trust)
 

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.selection.demand import HOT_BELOW, Demand, demand_weights
-from errclust_pipeline.analysis.selection.faults import (
+from errclust_pipeline.analysis.selection.label_errors import (
     NO_ANSWER,
-    SuspectedFaults,
+    LabelErrors,
     answer_codes,
-    suspected_faults,
+    label_errors,
 )
-from errclust_pipeline.analysis.selection.reasons import DevelopmentQuestions, fault_reason
+from errclust_pipeline.analysis.selection.reasons import DevelopmentQuestions, label_error_reason
 from errclust_pipeline.analysis.selection.split import in_development
 
 FloatVector = npt.NDArray[np.float64]
@@ -124,11 +124,11 @@ def model_demand(evidence: DemandEvidence, development_share: float) -> ModelDem
     # A lucky guess of the benchmark's script is no statement of the model for the key.
     codes = np.where(evidence.guessed, NO_ANSWER, answer_codes(evidence.correct, evidence.answers))
     options = np.array([float(len(choices)) if choices else np.nan for choices in evidence.choices])
-    faults = suspected_faults(codes, options, questions.neighbours)
+    suspects = label_errors(codes, options, questions.neighbours)
     is_development = in_development(questions.question_ids, development_share)
     guiding = np.where(is_development, evidence.errors, np.nan)
     demand = demand_weights(
-        guiding, questions.neighbours, others_right, evidence.hot_q, faults.probability
+        guiding, questions.neighbours, others_right, evidence.hot_q, suspects.probability
     )
     kept = np.flatnonzero(~np.isnan(guiding))
     held_out = np.flatnonzero(~is_development).tolist()
@@ -144,37 +144,37 @@ def model_demand(evidence: DemandEvidence, development_share: float) -> ModelDem
             tuple(evidence.failure_forms[row] for row in kept.tolist()),
         ),
         Demand(**{name: values[kept] for name, values in vars(demand).items()}),
-        _suspect_rows(evidence, faults, codes),
+        _suspect_rows(evidence, suspects, codes),
         tuple(questions.question_ids[row] for row in held_out),
         regions[kept].astype(np.int64),
     )
 
 
 def _suspect_rows(
-    evidence: DemandEvidence, faults: SuspectedFaults, codes: npt.NDArray[np.int64]
+    evidence: DemandEvidence, suspects: LabelErrors, codes: npt.NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     """Return rows of the table `suspected_faults`, for the model's errors."""
     rows = []
-    for position in faults.review_order().tolist():
+    for position in suspects.review_order().tolist():
         if evidence.errors[position] != 1:
             continue
         counts: dict[str, Any] = {
-            "likelihood_ratio": float(faults.likelihood_ratio[position]),
-            "agreeing": int(faults.agreeing[position]),
-            "wrong": int(faults.wrong[position]),
-            "answered": int(faults.answered[position]),
+            "likelihood_ratio": float(suspects.likelihood_ratio[position]),
+            "agreeing": int(suspects.agreeing[position]),
+            "wrong": int(suspects.wrong[position]),
+            "answered": int(suspects.answered[position]),
         }
-        giver = int(np.flatnonzero(codes[:, position] == faults.other_answer[position])[0])
+        giver = int(np.flatnonzero(codes[:, position] == suspects.other_answer[position])[0])
         rows.append(
             {
                 "question_id": evidence.questions.question_ids[position],
-                "probability": float(faults.probability[position]),
+                "probability": float(suspects.probability[position]),
                 "gold": evidence.gold[position],
                 "other_answer": _answer_text(
                     evidence.answers[giver][position], evidence.choices[position]
                 ),
                 **counts,
-                "reason": fault_reason(**counts),
+                "reason": label_error_reason(**counts),
             }
         )
     return rows

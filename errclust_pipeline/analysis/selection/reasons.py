@@ -199,8 +199,8 @@ def target_specifications(
     return pd.DataFrame(rows, columns=list(SPECIFICATION_COLUMNS))
 
 
-def fault_reason(likelihood_ratio: float, agreeing: int, wrong: int, answered: int) -> str:
-    """Say in a sentence why a question's key is suspected, by the numbers of `SuspectedFaults`."""
+def label_error_reason(likelihood_ratio: float, agreeing: int, wrong: int, answered: int) -> str:
+    """Say in a sentence why a question's key is suspected, by the numbers of `LabelErrors`."""
     right = answered - wrong
     key = "nobody gives the key's" if not right else f"{right} give{'s' * (right == 1)} the key's"
     return (

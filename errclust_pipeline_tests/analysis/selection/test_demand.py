@@ -50,7 +50,7 @@ def test_every_factor_pulls_its_way():
     easier = demand_weights(errors, neighbours, np.full(300, 0.9)).weight
     hot = demand_weights(errors, neighbours, np.full(300, 0.5), np.full(300, 0.01)).weight
     suspect = demand_weights(
-        errors, neighbours, np.full(300, 0.5), fault_probability=np.full(300, 0.9)
+        errors, neighbours, np.full(300, 0.5), label_error_probability=np.full(300, 0.9)
     ).weight
     assert (easier[wrong] > base[wrong]).all()
     assert hot[wrong] == pytest.approx(2 * base[wrong])

@@ -26,7 +26,7 @@ GOLD, NO_ANSWER, NOT_ASKED = 0, -1, -2
 """Codes of answers; from 1 on, a question's other answers are numbered."""
 FEWEST_ANSWERS = 4
 """Fewer models' agreement could be chance."""
-MOST_FAULTS = 0.1
+MOST_LABEL_ERRORS = 0.1
 """Share of wrong keys beyond which it is the models that fail: audits of popular benchmarks find up
 to a tenth (Northcutt, Athalye & Mueller 2021)."""
 
@@ -39,7 +39,7 @@ _MOST_LOG_RATIO = 30.0
 
 
 @dataclass(frozen=True)
-class SuspectedFaults:
+class LabelErrors:
     """How likely each question's key is wrong; every array has shape (n,).
 
     Attributes
@@ -54,7 +54,7 @@ class SuspectedFaults:
     agreeing, wrong, answered : int array
         Models that gave it, models whose answer is not the key's, and models asked.
     share : float
-        How many of all keys are wrong at most: 95 % confidence limit, at most `MOST_FAULTS`.
+        How many of all keys are wrong at most: 95 % confidence limit, at most `MOST_LABEL_ERRORS`.
     """
 
     probability: FloatVector
@@ -72,11 +72,11 @@ class SuspectedFaults:
         return found
 
 
-def suspected_faults(
+def label_errors(
     answers: npt.ArrayLike,
     options: npt.ArrayLike,
     neighbours: npt.NDArray[np.int32] | None = None,
-) -> SuspectedFaults:
+) -> LabelErrors:
     """Estimate for each question how likely its key is wrong.
 
     Every other option of every question takes the place of the key once, each question counting
@@ -127,7 +127,7 @@ def suspected_faults(
         rows = np.flatnonzero(answered >= FEWEST_ANSWERS)
         found, share = _likelihood_ratios(votes, number, around, rows)
         ratio = np.where(told, found, 0.0)
-    return SuspectedFaults(
+    return LabelErrors(
         np.minimum(share * ratio, 1.0),
         ratio,
         np.where(told, best, NO_ANSWER),
@@ -245,31 +245,33 @@ def _likelihood_ratios(
     model.fit(features, is_planted[there], logisticregression__sample_weight=weight[there])
     odds = np.zeros(len(questions))
     odds[there] = model.decision_function(features)
-    share = _share_of_faults(odds[~is_planted], odds[is_planted], weight[is_planted] / len(rows))
+    share = _share_of_label_errors(
+        odds[~is_planted], odds[is_planted], weight[is_planted] / len(rows)
+    )
     found = np.zeros(len(number))
     found[rows] = np.exp(np.minimum(odds[~is_planted], _MOST_LOG_RATIO))
     return found, share
 
 
-def _share_of_faults(own: FloatVector, planted: FloatVector, weight: FloatVector) -> float:
+def _share_of_label_errors(own: FloatVector, planted: FloatVector, weight: FloatVector) -> float:
     """Return the most that the share of wrong ones among the own keys can be, from all scores."""
     from scipy.special import betaincinv
 
     n = len(own)
     thresholds = np.sort(own)[::-1][: n - 1]
     if not len(thresholds):
-        return MOST_FAULTS
+        return MOST_LABEL_ERRORS
     above = np.searchsorted(np.sort(-own), -thresholds, side="right")
     order = np.argsort(-planted)
     mass = np.concatenate([[0.0], np.cumsum(weight[order])])
     of_planted = mass[np.searchsorted(-planted[order], -thresholds, side="right")]
     highest = betaincinv(above + 1, np.maximum(n - above, 1), _CONFIDENCE)
     bounds = np.divide(highest, of_planted, out=np.full(len(above), np.inf), where=of_planted > 0)
-    return min(float(bounds.min()), MOST_FAULTS)
+    return min(float(bounds.min()), MOST_LABEL_ERRORS)
 
 
 def answer_codes(correct: Any, answers: Any) -> npt.NDArray[np.int64]:
-    """Number the answers of several models to one benchmark, for `suspected_faults`.
+    """Number the answers of several models to one benchmark, for `label_errors`.
 
     Parameters
     ----------

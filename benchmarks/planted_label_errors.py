@@ -1,12 +1,12 @@
 """Are wrong answers in a benchmark's key found, and what do models' answers allow at best?
 
     errclust ingest ../shared/data/mmlu_pro && errclust run
-    python benchmarks/planted_faults.py ../shared/data/mmlu_pro --root data
+    python benchmarks/planted_label_errors.py ../shared/data/mmlu_pro --root data
 
 Of 2 % of the questions another option at random is made the key, anew for each of 5 seeds; the
 models' answers stay as they are. Prints
 
-1. the precision at recall .1 to .7 of `suspected_faults`, with neighbours on the map (of the root's
+1. the precision at recall .1 to .7 of `label_errors`, with neighbours on the map (of the root's
    embeddings) and without, and of others on the same: votes; the latent right answer by Dawid &
    Skene (1979), with one accuracy a model, and with a difficulty a question too, as in GLAD
    (Whitehill et al. 2009). And, as the bound of what answers allow, that of gradient boosting on
@@ -36,7 +36,7 @@ from scipy.special import expit
 
 from errclust_pipeline.analysis.errors import error_text, text_id
 from errclust_pipeline.analysis.knn_graph import cosine_neighbours
-from errclust_pipeline.analysis.selection import SuspectedFaults, answer_codes, suspected_faults
+from errclust_pipeline.analysis.selection import LabelErrors, answer_codes, label_errors
 from errclust_pipeline.embedding.embedder import EmbeddingModel
 from errclust_pipeline.embedding.store import EmbeddingStore
 from errclust_pipeline.sources import find_submissions, read_submission
@@ -102,7 +102,7 @@ def main() -> None:
     print(f"{len(answers.key):,} questions, {len(answers.chosen)} models, {SHARE:.0%} planted")
     print("1. precision at recall " + ", ".join(f"{at:g}" for at in RECALLS))
     methods: Mapping[str, Method] = {
-        "suspected_faults": suspicion,
+        "label_errors": suspicion,
         "same, no map": lambda own, key: suspicion(replace(own, neighbours=None), key),
         "votes": by_votes,
         "Dawid & Skene": lambda own, key: by_latent_answer(own, key, np.zeros(1)),
@@ -198,9 +198,9 @@ def suspicion(answers: Answers, key: Ints) -> Floats:
     return suspects(answers, key).likelihood_ratio
 
 
-def suspects(answers: Answers, key: Ints) -> SuspectedFaults:
+def suspects(answers: Answers, key: Ints) -> LabelErrors:
     """Judge a key by the pipeline's method."""
-    return suspected_faults(answers.codes(key), answers.options.astype(float), answers.neighbours)
+    return label_errors(answers.codes(key), answers.options.astype(float), answers.neighbours)
 
 
 def by_votes(answers: Answers, key: Ints) -> Floats:
@@ -328,7 +328,7 @@ def print_without_contradicted(answers: Answers) -> None:
             "than another option"
         )
         scores = [suspicion(answers, plant(answers, seed)[0]) for seed in SEEDS]
-        print_precisions("suspected_faults", answers, scores, left_out)
+        print_precisions("label_errors", answers, scores, left_out)
 
 
 def print_list(answers: Answers) -> None:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from errclust_pipeline.analysis.selection import (
-    MOST_FAULTS,
+    MOST_LABEL_ERRORS,
     answer_codes,
-    fault_reason,
-    suspected_faults,
+    label_error_reason,
+    label_errors,
 )
 from errclust_pipeline_tests.analysis.spatial.maps import clustered_map
 
@@ -43,7 +43,7 @@ def precision_at_recall(probability, planted, recall):
 def test_planted_wrong_keys_are_found_where_mistakes_are_independent():
     for seed in range(3):
         codes, planted = simulated(40, seed)
-        found = suspected_faults(codes, np.full(QUESTIONS, float(OPTIONS)))
+        found = label_errors(codes, np.full(QUESTIONS, float(OPTIONS)))
         assert precision_at_recall(found.probability, planted, 0.5) >= 0.9
         order = found.review_order()
         assert planted[order].mean() >= 0.7
@@ -52,7 +52,7 @@ def test_planted_wrong_keys_are_found_where_mistakes_are_independent():
 
 def test_where_all_keys_are_right_hardly_any_is_suspected():
     codes, _ = simulated(0)
-    found = suspected_faults(codes, np.full(QUESTIONS, float(OPTIONS)))
+    found = label_errors(codes, np.full(QUESTIONS, float(OPTIONS)))
     assert len(found.review_order()) <= 0.005 * QUESTIONS
 
 
@@ -62,7 +62,7 @@ def test_shared_mistakes_are_no_proof():
     # Every second question has a favourite wrong answer, which all who err choose.
     popular[:, ::2] = np.where(popular[:, ::2] > 0, 1, popular[:, ::2])
     naive = ((popular == 1).sum(axis=0) >= 6) & ~planted
-    found = suspected_faults(popular, np.full(QUESTIONS, float(OPTIONS)))
+    found = label_errors(popular, np.full(QUESTIONS, float(OPTIONS)))
     assert len(found.review_order()) < naive.sum() / 2
 
 
@@ -75,7 +75,7 @@ def test_agreement_of_able_models_says_more():
         codes[model, wrong] = generator.integers(1, 5, wrong.sum())
     codes[:, 0] = [1, 1, 1, 1, 0, 2, 3, 4]
     codes[:, 1] = [0, 2, 3, 4, 1, 1, 1, 1]
-    found = suspected_faults(codes, np.full(400, 5.0))
+    found = label_errors(codes, np.full(400, 5.0))
     assert found.likelihood_ratio[0] > 20 > 1 > found.likelihood_ratio[1]
     assert found.review_order(0.1).tolist()[0] == 0
     assert (found.other_answer[0], found.agreeing[0], found.wrong[0]) == (1, 4, 7)
@@ -83,16 +83,16 @@ def test_agreement_of_able_models_says_more():
 
 def test_models_at_chance_accuse_nobody():
     generator = np.random.default_rng(0)
-    found = suspected_faults(generator.integers(0, 5, (8, QUESTIONS)), np.full(QUESTIONS, 5.0))
+    found = label_errors(generator.integers(0, 5, (8, QUESTIONS)), np.full(QUESTIONS, 5.0))
     # Any number of the keys could be wrong, as far as these can tell: so it is the models that are.
-    assert found.share == MOST_FAULTS
+    assert found.share == MOST_LABEL_ERRORS
     assert len(found.review_order()) == 0
 
 
 @pytest.mark.parametrize("faults", [0, 40, 120])
 def test_no_more_keys_are_wrong_than_the_estimated_share_says(faults):
     codes, planted = simulated(faults, seed=4)
-    share = suspected_faults(codes, np.full(QUESTIONS, float(OPTIONS))).share
+    share = label_errors(codes, np.full(QUESTIONS, float(OPTIONS))).share
     assert planted.mean() <= share <= planted.mean() + 0.015
 
 
@@ -100,7 +100,7 @@ def test_whoever_the_key_is_left_by_all_is_more_suspect_the_more_agree_on_anothe
     codes, _ = simulated(0)
     for row, agreeing in enumerate((4, 6, 8)):
         codes[:, row] = [1] * agreeing + [2, 3, 4, 2][: 8 - agreeing]
-    ratio = suspected_faults(codes, np.full(QUESTIONS, float(OPTIONS))).likelihood_ratio
+    ratio = label_errors(codes, np.full(QUESTIONS, float(OPTIONS))).likelihood_ratio
     assert 1 < ratio[0] < ratio[1] < ratio[2]
 
 
@@ -113,17 +113,17 @@ def test_failure_is_more_suspicious_where_models_succeed():
     rows = [int(np.flatnonzero(hard)[0]), int(np.flatnonzero(~hard)[0])]
     codes[:, rows] = np.array([[1, 1, 1, 1, 1, 2, 3, 0]]).T
     options = np.full(QUESTIONS, float(OPTIONS))
-    in_hard, in_easy = suspected_faults(codes, options, neighbours).likelihood_ratio[rows]
+    in_hard, in_easy = label_errors(codes, options, neighbours).likelihood_ratio[rows]
     assert in_easy > 2 * in_hard
-    alike = suspected_faults(codes, options).likelihood_ratio[rows]
+    alike = label_errors(codes, options).likelihood_ratio[rows]
     assert alike[0] == alike[1]
 
 
 def test_few_models_accuse_nobody():
     codes = np.ones((3, 10), dtype=int)
-    assert (suspected_faults(codes, np.full(10, 4.0)).probability == 0).all()
+    assert (label_errors(codes, np.full(10, 4.0)).probability == 0).all()
     unasked = np.vstack([np.ones((3, 10), dtype=int), np.full((5, 10), -2)])
-    assert (suspected_faults(unasked, np.full(10, 4.0)).probability == 0).all()
+    assert (label_errors(unasked, np.full(10, 4.0)).probability == 0).all()
 
 
 def test_answers_are_numbered_and_the_keys_is_zero():
@@ -137,23 +137,25 @@ def test_answers_are_numbered_and_the_keys_is_zero():
 
 
 def test_everyone_right_and_nobody_asked_are_borne():
-    assert (suspected_faults(np.zeros((5, 4), int), np.full(4, np.nan)).probability < 0.1).all()
-    assert len(suspected_faults(np.zeros((5, 0), int), np.zeros(0)).probability) == 0
+    assert (label_errors(np.zeros((5, 4), int), np.full(4, np.nan)).probability < 0.1).all()
+    assert len(label_errors(np.zeros((5, 0), int), np.zeros(0)).probability) == 0
 
 
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match="options"):
-        suspected_faults(np.zeros((5, 4), int), np.zeros(3))
+        label_errors(np.zeros((5, 4), int), np.zeros(3))
     with pytest.raises(ValueError, match="neighbours of 3"):
-        suspected_faults(np.zeros((5, 4), int), np.zeros(4), np.zeros((3, 2), np.int32))
+        label_errors(np.zeros((5, 4), int), np.zeros(4), np.zeros((3, 2), np.int32))
 
 
 def test_the_reason_is_told_in_a_sentence():
-    assert fault_reason(12.34, 8, 8, 8) == (
+    assert label_error_reason(12.34, 8, 8, 8) == (
         "8 of 8 models agree on another answer, nobody gives the key's: 12.3 times as usual where "
         "a key is wrong as in all of the benchmark."
     )
-    assert "5 of 8 models agree on another answer, 1 gives the key's" in fault_reason(6, 5, 7, 8)
+    assert "5 of 8 models agree on another answer, 1 gives the key's" in label_error_reason(
+        6, 5, 7, 8
+    )
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ def mmlu_pro(real_mmlu_pro):
     return real_answers(real_mmlu_pro)
 
 
-def with_planted_faults(key, options, seed):
+def with_planted_label_errors(key, options, seed):
     """2 % of the keys made another option, and which those are."""
     generator = np.random.default_rng(seed)
     planted = np.zeros(len(key), bool)
@@ -177,7 +179,7 @@ def test_planted_wrong_keys_of_mmlu_pro_are_found_as_well_as_answers_of_8_models
     The evidence is strongest where all 8 agree on one other answer. A key planted at random meets
     that in 1 of 16 cases, so 2 % of planted keys give 15 such questions; but 72 of the benchmark's
     own keys are contradicted in that way, many of them rightly. A gradient boosting with the keys'
-    truth to learn from reaches .16 (`benchmarks/planted_faults.py` has the curve).
+    truth to learn from reaches .16 (`benchmarks/planted_label_errors.py` has the curve).
     """
     chosen, _, key, options = mmlu_pro
     alike = (chosen == chosen[0]).all(axis=0) & (chosen[0] >= 0)
@@ -186,8 +188,8 @@ def test_planted_wrong_keys_of_mmlu_pro_are_found_as_well_as_answers_of_8_models
     assert met / (met + contradicted.sum()) < 0.2
     reached = []
     for seed in range(3):
-        wrong_key, planted = with_planted_faults(key, options, seed)
-        found = suspected_faults(answer_codes(*scored(chosen, wrong_key)), options.astype(float))
+        wrong_key, planted = with_planted_label_errors(key, options, seed)
+        found = label_errors(answer_codes(*scored(chosen, wrong_key)), options.astype(float))
         reached.append([precision_at_recall(found.probability, planted, at) for at in (0.3, 0.5)])
         review = found.review_order()
         assert planted[review].sum() > 0.45 * planted.sum()
@@ -203,7 +205,7 @@ def test_keys_that_mmlu_pro_itself_corrected_are_on_the_review_list(mmlu_pro):
     chosen, first_key, last_key, options = mmlu_pro
     corrected = first_key != last_key
     assert corrected.sum() == 32
-    found = suspected_faults(answer_codes(*scored(chosen, first_key)), options.astype(float))
+    found = label_errors(answer_codes(*scored(chosen, first_key)), options.astype(float))
     review = found.review_order()
     assert corrected[review].sum() >= 16
     assert len(review) < 0.07 * len(options)

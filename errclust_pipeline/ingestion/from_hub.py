@@ -45,7 +45,7 @@ MOST_BYTES = 20 << 30
 """A dataset with more than this in result files is not fetched whole."""
 
 _RESULT_ENDINGS = (
-    ".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".zip", ".gz", ".eval", ".pkl",
+    ".json", ".jsonl", ".ndjson", ".csv", ".parquet", ".zip", ".gz", ".zst", ".eval", ".pkl",
     ".tsv", ".arrow", ".feather",
 )  # fmt: skip
 _MODEL = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[A-Za-z0-9][\w.\-]*)?", re.ASCII)

@@ -144,6 +144,38 @@ REGISTRY: tuple[ReaderEntry, ...] = (
         "per-instance files of Every Eval Ever (.jsonl, schema instance_level_eval)",
         f"{_FORMATS}.every_eval_ever:EveryEvalEverReader",
     ),
+    ReaderEntry(
+        "promptfoo",
+        "results",
+        "results of promptfoo",
+        "results of promptfoo, as `promptfoo eval -o` writes them (.json or .jsonl)",
+        f"{_FORMATS}.promptfoo:PromptfooReader",
+        _SCORED | {"metric"},
+    ),
+    ReaderEntry(
+        "deepeval",
+        "results",
+        "test runs of DeepEval",
+        "test runs of DeepEval: test_run_<time>.json with testCases and metricsData",
+        f"{_FORMATS}.deepeval:DeepEvalReader",
+        _SCORED | {"metric"},
+    ),
+    ReaderEntry(
+        "verifiers",
+        "results",
+        "outputs of verifiers",
+        "outputs of verifiers: traces.jsonl, or the older results.jsonl (with metadata.json)",
+        f"{_FORMATS}.verifiers:VerifiersReader",
+        _SCORED | {"metric"},
+    ),
+    ReaderEntry(
+        "lighteval",
+        "results",
+        "details of lighteval",
+        "details of lighteval: details/<model>/<time>/details_<task>_<time>.parquet",
+        f"{_FORMATS}.lighteval:LightevalReader",
+        _SCORED | {"metric"},
+    ),
     # Last, because it takes most files.
     ReaderEntry(
         "table",

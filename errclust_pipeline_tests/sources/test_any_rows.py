@@ -10,7 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from errclust_pipeline.sources import SourceError, find_submissions
-from errclust_pipeline_tests.sources.formats import test_lm_eval, test_mmlu_pro, test_table
+from errclust_pipeline_tests.sources.formats import (
+    test_lm_eval,
+    test_mmlu_pro,
+    test_table,
+    test_tool_exports,
+)
 from errclust_pipeline_tests.sources.reading import Read, write_lines
 
 LEAVES = (
@@ -55,8 +60,21 @@ def changed(good: dict[str, Any]) -> st.SearchStrategy[Any]:
         ("lm_eval", f"samples_task_{test_lm_eval.TIME}.jsonl", CHOSEN),
         ("mmlu_pro", "model_outputs_m_5shots.json", test_mmlu_pro.row(0)),
         ("table", "t.jsonl", test_table.row(0, subject="s", choices=["a"], metadata={})),
+        ("promptfoo", "p.jsonl", test_tool_exports.promptfoo_row(0)),
+        ("deepeval", "test_run.json", test_tool_exports.deepeval_case(0)),
+        ("verifiers", "traces.jsonl", test_tool_exports.episode(0)),
+        ("verifiers", "results.jsonl", test_tool_exports.verifiers_result(0)),
     ],
-    ids=["lm_eval generated", "lm_eval chosen", "mmlu_pro", "table"],
+    ids=[
+        "lm_eval generated",
+        "lm_eval chosen",
+        "mmlu_pro",
+        "table",
+        "promptfoo",
+        "deepeval",
+        "verifiers",
+        "verifiers before",
+    ],
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
@@ -68,9 +86,12 @@ def test_every_row_is_accounted_for(
         path = Path(folder, name)
         if reader == "mmlu_pro":
             path.write_text(json.dumps(rows))
+        elif reader == "deepeval":
+            path.write_text(json.dumps(test_tool_exports.deepeval_run(rows)))
         else:
             write_lines(path, rows)
-        submissions = find_submissions(path, reader=reader)
+        options = {"model": "m"} if name == "results.jsonl" else {}
+        submissions = find_submissions(path, reader=reader, options=options)
         for submission in submissions:
             try:
                 read = Read(submission)
@@ -79,4 +100,5 @@ def test_every_row_is_accounted_for(
                 if submission is submissions[0]:
                     raise
                 continue
-            assert read.total == len(rows)
+            if name != "traces.jsonl":  # An episode may hold no trace, or several.
+                assert read.total == len(rows)

@@ -57,3 +57,29 @@ def test_partial_credit_counts_in_the_mean_and_the_threshold_says_what_is_right(
     assert (mean(found), right(found)) == (0.625, (12, 9))
     [strict] = read("inspect/graded_json", threshold=1.0).values()
     assert (mean(strict), right(strict)) == (0.625, (12, 6))
+
+
+def test_a_test_run_of_deepeval_is_right_where_all_metrics_passed() -> None:
+    found = read("deepeval")
+    assert {model: right(one) for model, one in found.items()} == {"my-model": (8, 4)}
+    lenient = read("deepeval", metric="Lenient")["my-model"]
+    assert mean(lenient) == 0.625
+
+
+@pytest.mark.parametrize("name", ["promptfoo.json", "promptfoo.jsonl", "promptfoo_rows.json"])
+def test_promptfoo_is_right_where_the_test_passed(name: str) -> None:
+    found = read(f"promptfoo/{name}")
+    assert {model: right(one) for model, one in found.items()} == {
+        "anthropic:x": (6, 3),
+        "openai:gpt-5": (6, 3),
+    }
+    assert found["anthropic:x"].rows[1]["question"] == "What is 1+1?"
+    assert found["anthropic:x"].rows[1]["subject"] == "sum"
+
+
+def test_verifiers_is_right_where_the_reward_is() -> None:
+    [found] = read("verifiers/verifiers_traces.jsonl").values()
+    assert right(found) == (6, 3)
+    older = read("verifiers/verifiers_old_results.jsonl", model="m")["m"]
+    assert [row["question"] for row in older.rows] == [row["question"] for row in found.rows]
+    assert right(older) == (6, 3)

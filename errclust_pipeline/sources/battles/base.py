@@ -39,8 +39,10 @@ battles refer to."""
 
 _MOST_AT_ONCE = 4_000
 """Rows of a file; short ones may refer to long texts, and be too large as battles."""
-_JSON = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
-_TABLES = (".csv", ".csv.gz", ".parquet", ".arrow")
+_JSON = tuple(
+    f".{kind}{packed}" for kind in ("json", "jsonl", "ndjson") for packed in ("", ".gz", ".zst")
+)
+_TABLES = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".arrow")
 _LAST_SECOND = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 _prompt_id = lru_cache(maxsize=4_096)(question_id)
 """Many battles are on the same prompt."""

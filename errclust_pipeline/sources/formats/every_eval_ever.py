@@ -53,7 +53,7 @@ from errclust_pipeline.sources.parsing.rows import (
 )
 from errclust_pipeline.sources.registry import RegisteredReader
 
-_SUFFIXES = (".jsonl", ".jsonl.gz")
+_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _KEYS = {"schema_version", "evaluation_id", "evaluation_name", "model_id", "sample_id", "input"}
 _NAMES = ("evaluation_name", "model_id")
 _ABSENT = object()

@@ -62,8 +62,8 @@ _KEYS = frozenset({"question", "gold_answer", "os_answer", "os_eval"})
 _FROM_OPTIONS = ("mcq_answer", "mcq_eval")
 """The answer of the model that was shown the options, and whether it is right."""
 _ALL_KEYS = _KEYS | {*_FROM_OPTIONS, "dataset"}
-_JSON = (".json", ".json.gz")
-_JSON_LINES = (".jsonl", ".jsonl.gz")
+_JSON = (".json", ".json.gz", ".json.zst")
+_JSON_LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _SPLITS = frozenset({"train", "test", "validation", "data", "default"})
 _VERDICT = re.compile(r"\W*(?:grade\W*)?(correct|incorrect)\W*", re.IGNORECASE)
 _LONGEST_VERDICT = 100

@@ -37,10 +37,12 @@ from errclust_pipeline.sources.parsing.json_stream import (
 from errclust_pipeline.sources.parsing.row_blocks import ArrowRowBlock, ParsedRowBlock, RowBlock
 from errclust_pipeline.sources.parsing.rows import files_below
 
-_CSV = (".csv", ".csv.gz")
-_TSV = (".tsv", ".tsv.gz")
-_JSON = (".json", ".json.gz")
-_JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_CSV = (".csv", ".csv.gz", ".csv.zst")
+_TSV = (".tsv", ".tsv.gz", ".tsv.zst")
+_JSON = (".json", ".json.gz", ".json.zst")
+_JSON_LINES = tuple(
+    f".{kind}{packed}" for kind in ("jsonl", "ndjson") for packed in ("", ".gz", ".zst")
+)
 Wanted: TypeAlias = "Iterable[str] | Callable[[str], bool]"
 """The names of columns, or what tells by a name whether the column is read."""
 
@@ -56,7 +58,7 @@ _MOST_COLUMNS = 10_000
 _DEEPEST_COLUMN = 5
 
 # As the hub names the shards of a split, and as `datasets` names those of a saved dataset.
-_SHARD = re.compile(r"(.+?)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?\.\w+(?:\.gz)?")
+_SHARD = re.compile(r"(.+?)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?\.\w+(?:\.gz|\.zst)?")
 # As the hub names them after converting a dataset to Parquet: <configuration>/<split>/0000.parquet.
 _EXPORTED_SHARD = re.compile(r"(\d{4})\.parquet")
 _SAVED_DATASET = ("state.json", "dataset_info.json")

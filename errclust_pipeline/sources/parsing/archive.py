@@ -24,9 +24,9 @@ from errclust_pipeline.sources.base import SourceError
 if sys.version_info >= (3, 14):
     import zipfile
 
-    from compression.zstd import ZstdError
+    from compression.zstd import ZstdError, ZstdFile
 else:
-    from backports.zstd import ZstdError, zipfile
+    from backports.zstd import ZstdError, ZstdFile, zipfile
 
 MAX_DECOMPRESSED_BYTES = 8 << 30
 """More than this out of one compressed file is refused."""
@@ -142,7 +142,7 @@ def open_zip(path: Path) -> Iterator[OpenZip]:
 
 @contextmanager
 def open_result_file(path: Path, member: str | None = None) -> Iterator[io.BufferedReader[Any]]:
-    """Open a plain, gzip or zip file for reading bytes; a zip's one JSON member.
+    """Open a plain, gzip, Zstandard or zip file for reading bytes; a zip's one JSON member.
 
     Parameters
     ----------
@@ -161,8 +161,9 @@ def open_result_file(path: Path, member: str | None = None) -> Iterator[io.Buffe
                 info = _json_member(archive, path, member)
                 with _open_member(archive, info, path) as buffered:
                     yield buffered
-        elif path.suffix.lower() == ".gz":
-            with gzip.open(path) as file:
+        elif path.suffix.lower() in (".gz", ".zst"):
+            is_zstandard = path.suffix.lower() == ".zst"
+            with ZstdFile(path) if is_zstandard else gzip.open(path) as file:
                 stream = _GuardedStream(file, path, path.stat().st_size)  # type: ignore[arg-type]
                 with io.BufferedReader(stream, 1 << 20) as buffered:
                     yield buffered

@@ -47,6 +47,9 @@ _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 # whole numbers of any size). It takes less: no NaN, no lone surrogates.
 _decoder = msgspec.json.Decoder()
 _decode_fast, _decode_lines = _decoder.decode, _decoder.decode_lines
+KEY_COLUMN = "key"
+"""Where a row of an object keyed by ids holds its key."""
+
 _CUTS = 3
 """How often a place is looked for up to which a chunk holds whole elements of a list."""
 _LONGEST_PAUSE = 31
@@ -158,14 +161,15 @@ def read_json_object(
     Parameters
     ----------
     rows_of : str
-        The entry that is a list of rows.
+        The entry that holds the rows, of ``a.b`` the one under b in the object a: a list, or an
+        object with a row under each key, which becomes the row's value `KEY_COLUMN`.
 
     Yields
     ------
     tuple of str, int and any
-        An entry's name, 0 and its value; of the list, its name and the position and value of each
-        row. A value is a `RowError` where it cannot be read, as in `read_json_rows`; after a
-        `truncated_file` nothing follows.
+        An entry's name (its path, in an object that leads to the rows), 0 and its value; of the
+        rows, their entry's name and the position and value of each. A value is a `RowError` where
+        it cannot be read, as in `read_json_rows`; after a `truncated_file` nothing follows.
 
     Raises
     ------
@@ -466,7 +470,7 @@ class _ListRows(_Elements):
 
 
 class _ObjectEntries(_Elements):
-    """The entries of a JSON object, from its opening brace."""
+    """The entries of a JSON object, from its opening brace; see `read_json_object`."""
 
     def __init__(self, stream: io.BufferedReader[Any], rows_of: str) -> None:
         super().__init__(stream, ",]}:", _FIRST_BYTES)
@@ -476,27 +480,49 @@ class _ObjectEntries(_Elements):
         if self._next_character() != "{":
             yield "", 0, RowError("not_an_object", "the file does not begin with an object")
             return
+        yield from self._entries("")
+
+    def _entries(self, prefix: str) -> Iterator[tuple[str, int, Any]]:
+        """Yield the entries of the object that begins at the start."""
         self._start += 1
+        number = 0
         while (first := self._next_character()) != "}":
             name = self._element() if first == '"' else None
             between = self._next_character()
             if not between:
+                self._broken_off = True
                 yield "", 0, _truncated("an entry has no value")
                 return
             if not isinstance(name, str) or between != ":":
+                self._broken_off = True
                 detail = "not valid JSON: an entry of the object has no name"
                 yield "", 0, RowError("invalid_json", detail)
                 return
             self._start += 1
             first = self._next_character()
-            if name == self._rows_of and first == "[":
+            path = f"{prefix}{name}"
+            if prefix == f"{self._rows_of}.":
+                # The rows are the entries of an object, each under its key.
+                yield self._rows_of, number, _keyed(name, self._element())
+                number += 1
+            elif path == self._rows_of and first == "[":
                 self._start += 1
-                for number, value in one_by_one(self._rows()):
-                    yield name, number, value
+                for position, value in one_by_one(self._rows()):
+                    yield path, position, value
+            elif first == "{" and f"{self._rows_of}.".startswith(f"{path}."):
+                yield from self._entries(f"{path}.")
             else:
-                yield name, 0, self._element()
+                yield path, 0, self._element()
             if self._broken_off:
                 return
+        self._start += 1
+
+
+def _keyed(key: str, value: Any) -> Any:
+    """Return an entry of an object as a row that holds its key too."""
+    if isinstance(value, RowError):
+        return value
+    return {KEY_COLUMN: key, **(value if isinstance(value, dict) else {"value": value})}
 
 
 class _ElementEnd:

@@ -1,1 +1,1 @@
-"""Tables read into arrays on the map; read once, nothing computed."""
+"""Tables read into arrays by position on the map. What is computed from them is in `analysis`."""

@@ -1,4 +1,7 @@
-"""What is asked about a model's errors, read from the warehouse: for the asset and for a quote."""
+"""What a language model is asked about a model's errors: for the asset, and for a quote.
+
+The sample is drawn here because only the sampled responses are read.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +27,22 @@ from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _MODELS_TO_COMPARE_WITH = 8
-"""Models whose responses are read in search of a right one: a submission's cost stays the same."""
+"""Maximum number of models among whose responses a right one is looked for. With a maximum, a
+submission costs the same however many models there are."""
 
 
 @dataclass(frozen=True)
 class ErrorsToDiagnose:
-    """A sample of a model's errors with what is asked of each.
+    """A sample of a model's errors, and the prompt that asks about each.
 
     Attributes
     ----------
-    errors : DataFrame
-        Rows of the table `errors`, with ``region_id`` and ``compared_with``.
+    errors : DataFrame, length n
+        Sampled rows of the table `errors`. ``region_id`` is each one's region of level 1, and
+        ``compared_with`` the model whose right response is in the prompt; either may be null.
     sample : Sample
-        Which errors of the table they are, and what each stands for.
-    prompts : list of Prompt
-        In the same order.
+        Which rows of the table these are, and how many errors each stands for.
+    prompts : list of Prompt, length n
     """
 
     errors: pd.DataFrame
@@ -49,12 +53,25 @@ class ErrorsToDiagnose:
 def errors_to_diagnose(
     store: Warehouse, partition: SubmissionPartition, wanted: DiagnosisSettings, prompt_tokens: int
 ) -> ErrorsToDiagnose:
-    """Draw a sample of a model's errors over the map's regions, and write the prompts.
+    """Draw a sample of a model's errors, stratified by the map's regions, and write the prompts.
+
+    Parameters
+    ----------
+    store : Warehouse
+    partition : SubmissionPartition
+    wanted : DiagnosisSettings
+        The share of the errors to sample, and the maximum number.
+    prompt_tokens : int
+        Maximum length of a prompt.
+
+    Returns
+    -------
+    ErrorsToDiagnose
 
     Raises
     ------
     WarehouseError
-        If its errors or the map do not exist yet.
+        If the model's errors or the map do not exist yet.
     """
     errors = store.read(ERRORS, partition).to_pandas()
     places = store.read(
@@ -68,13 +85,13 @@ def errors_to_diagnose(
     sample = stratified_sample(errors["example_id"].tolist(), regions, wanted.share, wanted.most)
     drawn = errors.iloc[sample.rows].reset_index(drop=True)
     drawn["region_id"] = pd.Series([regions[row] for row in sample.rows], dtype="object")
-    own = store.read(
+    rows = store.read(
         RESPONSES,
         partition,
         columns=["example_id", "question", "choices", "gold", "response", "prediction"],
         filters=pc.field("example_id").isin(pa.array(drawn["example_id"], pa.string())),
     ).to_pylist()
-    responses = {row["example_id"]: row for row in own}
+    responses = {row["example_id"]: row for row in rows}
     right = _right_responses(store, partition, drawn["question_id"].tolist())
     drawn["compared_with"] = pd.Series(
         [right.get(question, (None, None))[0] for question in drawn["question_id"]], dtype="object"
@@ -101,15 +118,15 @@ def errors_to_diagnose(
 def _right_responses(
     store: Warehouse, partition: SubmissionPartition, questions: list[str]
 ) -> dict[str, tuple[Any, Any]]:
-    """Return for each question a model that was right and wrote something, and what it wrote.
+    """Read for each question a model that was right and wrote something, and what it wrote.
 
-    Which of several is decided by a hash, so that it is mostly the same one when models are added,
-    and what was asked of a language model before need not be asked again.
+    If there are several such models, a hash decides. So the choice mostly stays when models are
+    added, and stored answers of the language model can be reused.
     """
     others = [model for model in models_of(store, partition.benchmark) if model != partition.model]
     others = sorted(others, key=arbitrary_order)[:_MODELS_TO_COMPARE_WITH]
     wanted = pa.array(questions, pa.string())
-    found: dict[str, tuple[Any, Any]] = {}
+    right_responses: dict[str, tuple[Any, Any]] = {}
     for model in others:
         rows = store.read(
             RESPONSES,
@@ -120,5 +137,5 @@ def _right_responses(
             & pc.field("question_id").isin(wanted),
         ).to_pydict()
         for question, response in zip(rows["question_id"], rows["response"], strict=True):
-            found.setdefault(question, (model, response))
-    return found
+            right_responses.setdefault(question, (model, response))
+    return right_responses

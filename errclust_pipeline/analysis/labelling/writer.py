@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from errclust_pipeline.vocabulary import KEY_PHRASES
+
 LABEL_CHARACTERS = 80
 DESCRIPTION_CHARACTERS = 300
 
@@ -158,7 +160,7 @@ class LabelWriter(Protocol):
 class KeyPhraseLabelWriter:
     """Names a cluster by its key phrases: "unit conversion · kilometres, miles"."""
 
-    name: str = "key_phrases"
+    name: str = KEY_PHRASES
     writes_anew: bool = False
 
     def judge_all(self, cases: Sequence[JudgeCase]) -> list[tuple[bool, ...] | None]:

@@ -251,7 +251,7 @@ RATINGS = Table(
 
 BATTLE_REGIONS = Table(
     "battle_regions",
-    "one region or subject of the prompts, by one kind of judge: are models as good as elsewhere?",
+    "one region or subject of the prompts, by one kind of judge: whether models fare as elsewhere",
     ("judge_kind", "level", "region_id"),
     (
         _KIND,

@@ -252,7 +252,7 @@ MODEL_PAIRS = Table(
 
 PAIR_AUTOCORRELATION = Table(
     "pair_autocorrelation",
-    "two models at one scale: is the difference of their errors topical?",
+    "two models at one scale: whether the difference of their errors depends on the topic",
     ("model_a", "model_b", "k"),
     (
         _A_OF_PAIR,
@@ -284,7 +284,7 @@ PAIR_AUTOCORRELATION = Table(
 
 MODEL_COMPARISON = Table(
     "model_comparison",
-    "two models in one region: is one worse here, and is the gap unlike the overall gap?",
+    "two models in one region: whether one is worse here, and how the gap differs from overall",
     ("model_a", "model_b", "region_id"),
     (
         _A_OF_PAIR,

@@ -30,7 +30,7 @@ _QUADRANTS = "1 HH, 2 LH, 3 LL, 4 HL, where the first letter is the question's o
 
 HOT_SPOTS = Table(
     "hot_spots",
-    "one question at one scale: are errors around it more or fewer than chance explains?",
+    "one question at one scale: whether errors around it are more or fewer than chance explains",
     ("question_id", "k"),
     (
         *QUESTION_MAP.copies("question_id"),
@@ -267,7 +267,7 @@ HOT_REGIONS = Table(
 
 AUTOCORRELATION = Table(
     "autocorrelation",
-    "one mark at one scale: do errors concentrate at all?",
+    "one mark at one scale: whether errors concentrate at all",
     ("mark", "k"),
     (
         category(

@@ -286,7 +286,7 @@ UNCERTAINTY_SUMMARY = Table(
 
 UNCERTAINTY_BY_REGION = Table(
     "uncertainty_by_region",
-    "one region of the map: do sets calibrated on all questions keep their promise there?",
+    "one region of the map: whether sets calibrated on all questions keep their promise there",
     ("score", "region_id"),
     (
         category(

@@ -32,6 +32,7 @@ OPTIONS: dict[str, str] = {
     "columns": "which column holds what (`--column WHAT=COLUMN`, or a mapping file)",
     "models": "columns of each model, of a table with a column for each (mapping file)",
     "labels": "the names of class labels, in the order of their numbers (mapping file)",
+    "rows": "where the records stand in a file that is one JSON object (mapping file)",
     "split": "the split, of a dataset that has several",
 }
 """Every option that a reader can take, and what it sets."""
@@ -185,7 +186,7 @@ REGISTRY: tuple[ReaderEntry, ...] = (
         "score, and if there are: example_id, model, output_text, correct_answer, dataset (option "
         "columns, or a mapping file, says other names)",
         f"{_FORMATS}.table:TableReader",
-        _SCORED | {"columns", "split", "labels", "models"},
+        _SCORED | {"columns", "split", "labels", "models", "rows"},
     ),
     ReaderEntry(
         "lmsys",

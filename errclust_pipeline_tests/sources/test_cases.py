@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from errclust_pipeline.sources import find_submissions
+from errclust_pipeline.sources.formats.mapping import read_mapping
 from errclust_pipeline_tests.sources.reading import Read
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
@@ -83,3 +84,9 @@ def test_verifiers_is_right_where_the_reward_is() -> None:
     older = read("verifiers/verifiers_old_results.jsonl", model="m")["m"]
     assert [row["question"] for row in older.rows] == [row["question"] for row in found.rows]
     assert right(older) == (6, 3)
+
+
+def test_a_benchmark_given_wins_over_a_column_called_dataset() -> None:
+    options = read_mapping(CASES / "11_alpaca_dataset_column" / "map.yaml")
+    submissions = find_submissions(CASES / "11_alpaca_dataset_column" / "t.csv", options=options)
+    assert {one.benchmark for one in submissions} == {"my_suite"}

@@ -29,7 +29,7 @@ MAX_MAPPING_BYTES = 1 << 20
 
 KEYS = (
     "benchmark", "model", "split", "threshold", "scale", "higher_is_better", "null_scores",
-    "columns", "labels", "models",
+    "columns", "labels", "models", "rows",
 )  # fmt: skip
 
 _COLUMN_NAMES = (*DEFAULT_COLUMNS, *OTHER_NAMES)
@@ -67,7 +67,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path} holds no keys: expected some of {', '.join(KEYS)}")
     _check_keys(path, "", given, KEYS)
     options = dict(given)
-    for key in ("benchmark", "model", "split"):
+    for key in ("benchmark", "model", "split", "rows"):
         if key in given:
             options[key] = _text(path, key, given[key])
     threshold = given.get("threshold", 0.5)

@@ -6,9 +6,10 @@ and more, for classifiers too.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from json.encoder import encode_basestring_ascii
@@ -24,6 +25,7 @@ from errclust_pipeline.sources.formats.table_files import (
     column_names,
     is_json,
     label_names,
+    places_of_records,
     row_blocks_of_table,
     tables_at,
 )
@@ -35,6 +37,7 @@ from errclust_pipeline.sources.parsing.row_blocks import (
     RowBlock,
     batches_of_row_blocks,
     cell,
+    is_list_index,
     mapped,
     rows_named,
     values_of,
@@ -156,7 +159,8 @@ class TableReader(RegisteredReader):
         In a folder, tables without the columns needed are left out, as is a JSON file unless
         option `columns` says that it is a table; any other file without them is an error.
         """
-        tables = tables_at(path)
+        rows = constant_option(options, "rows")
+        tables = [dataclasses.replace(table, rows=rows) for table in tables_at(path)]
         # Most JSON files are something else.
         if path.is_dir() or (tables and is_json(path) and not options.get("columns")):
             tables = [table for table in tables if _has_columns(table, options)]
@@ -189,7 +193,8 @@ class TableReader(RegisteredReader):
         digests: dict[tuple[str, str], Any] = {}
         first_error: RowError | None = None
         blocks = chain.from_iterable(
-            row_blocks_of_table(file, used_columns(names.columns)) for file in table.files
+            row_blocks_of_table(file, used_columns(names.columns), table.rows)
+            for file in table.files
         )
         for block in blocks:
             at_once = None if comparison is not None else _canonical_rows(block, names)
@@ -254,7 +259,9 @@ class TableReader(RegisteredReader):
         blocks = (
             block
             for file in submission.files
-            for block in row_blocks_of_table(Path(file), used_columns(columns))
+            for block in row_blocks_of_table(
+                Path(file), used_columns(columns), submission.options.get("rows")
+            )
         )
 
         def convert(file: str, position: int, row: Any) -> dict[str, Any] | RowError | None:
@@ -342,7 +349,7 @@ def _of_split(path: Path, tables: list[Table], split: str | None) -> list[Table]
 
 def _has_columns(table: Table, options: Mapping[str, Any]) -> bool:
     try:
-        there = set(column_names(table.files[0]))
+        there = set(column_names(table.files[0], table.rows))
     except SourceError:
         return False
     models = _given_models(options) or {"": {}}
@@ -354,11 +361,12 @@ def _has_columns(table: Table, options: Mapping[str, Any]) -> bool:
 def _missing(given: Mapping[str, Any], there: set[str]) -> str | None:
     """Return what a table lacks to be one of results, if anything."""
     wanted = {**DEFAULT_COLUMNS, **given}
-    if not set(used_columns({"input_text": wanted["input_text"]})) <= there:
+    asked = used_columns({"input_text": wanted["input_text"]})
+    if not all(_is_there(column, there) for column in asked):
         return "input_text"
     # Answers may be judged in many ways: they are compared only if that is asked for.
     compared = all(name in given for name in LABELLED)
-    return None if wanted["score"] in there or compared else "score"
+    return None if _is_there(wanted["score"], there) or compared else "score"
 
 
 def _given_columns(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -401,22 +409,24 @@ def _names(table: Table, options: Mapping[str, Any]) -> tuple[_Names, dict[str, 
     """
     path = table.files[0]
     given = _given_columns(options)
-    names = column_names(path)
+    names = column_names(path, table.rows)
     there = set(names)
-    listing = ", ".join(names[:40]) or "none"
     for name, column in given.items():
         for one in used_columns({name: column}):
-            if one not in there:
+            if not _is_there(one, there):
                 raise SourceError(
                     f"{path} has no column {one!r}, which option columns names for "
-                    f"{_called(name)}; its columns: {listing}"
+                    f"{_called(name)}; its columns: {_listing(table, names)}"
                 )
     wanted = {**DEFAULT_COLUMNS, **given}
     columns = {
         name: column
         for name, column in wanted.items()
-        if set(used_columns({name: column})) <= there
+        if all(_is_there(one, there) for one in used_columns({name: column}))
     }
+    if "dataset" not in given and constant_option(options, "benchmark") is not None:
+        # The benchmark's name is given: a column that happens to be called so says something else.
+        columns.pop("dataset", None)
     missing = _missing(given, there)
     if missing is not None:
         compared = (
@@ -425,8 +435,9 @@ def _names(table: Table, options: Mapping[str, Any]) -> tuple[_Names, dict[str, 
             else ""
         )
         raise SourceError(
-            f"{path} has no column {wanted[missing]!r}; its columns: {listing}. Say with option "
-            f"columns which of them holds {missing} (on the command line: --column {missing}=...)"
+            f"{path} has no column {wanted[missing]!r}; its columns: "
+            f"{_listing(table, names)}. Say with option columns which of them holds {missing} "
+            f"(on the command line: --column {missing}=...)"
             f"{compared}"
         )
     labels = _label_names(table, columns, options)
@@ -446,10 +457,30 @@ def _names(table: Table, options: Mapping[str, Any]) -> tuple[_Names, dict[str, 
     model = constant_option(options, "model")
     if "model" not in columns and model is None:
         raise SourceError(
-            f"{path} has no column 'model'; its columns: {listing}. Set option model to the "
-            "model's name (--model), or say with option columns which column holds it"
+            f"{path} has no column 'model'; its columns: {_listing(table, names)}. Set option "
+            "model to the model's name (--model), or say with option columns which column holds it"
         )
     return _Names(columns, constant_option(options, "benchmark") or table.name, model), labels
+
+
+def _is_there(column: str, there: Set[str]) -> bool:
+    """Whether a table has a column; of an item in a list, whether it has the list."""
+    if column in there:
+        return True
+    parts = column.split(".")
+    return any(
+        is_list_index(part) and ".".join(parts[:place]) in there
+        for place, part in enumerate(parts)
+        if place
+    )
+
+
+def _listing(table: Table, names: Sequence[str]) -> str:
+    """List a table's columns for a message, and where else in the file records may be."""
+    path = table.files[0]
+    places = places_of_records(path) if table.rows is None and is_json(path) else []
+    hint = f"; lists of records in it: {', '.join(places)} (say which with rows in a mapping)"
+    return (", ".join(names[:40]) or "none") + (hint if places else "")
 
 
 def _called(name: str) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,6 +31,7 @@ from errclust_pipeline.sources.parsing.json_stream import (
     RowError,
     WrongEncodingError,
     one_by_one,
+    read_json_object,
     row_blocks_of_json_file,
     rows_of_json_file,
     skip_byte_order_mark,
@@ -55,6 +57,7 @@ _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _ROWS_THAT_NAME_COLUMNS = 2_000
 _QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 _MOST_COLUMNS = 10_000
+_LARGEST_LOOKED_INTO = 64 << 20
 _DEEPEST_COLUMN = 5
 
 # As the hub names the shards of a split, and as `datasets` names those of a saved dataset.
@@ -82,12 +85,15 @@ class Table:
         The split of a dataset; None of a file of its own.
     dataset : Path or None
         The folder that the splits of one dataset lie in.
+    rows : str or None
+        Where the records stand in a file that is one JSON object; see `row_blocks_of_table`.
     """
 
     name: str
     files: tuple[Path, ...]
     split: str | None = None
     dataset: Path | None = None
+    rows: str | None = None
 
     @property
     def path(self) -> Path:
@@ -161,8 +167,13 @@ def _place(file: Path) -> tuple[Table | None, int, int]:
     return table, int(match[2]), int(match[3])
 
 
-def column_names(path: Path) -> list[str]:
+def column_names(path: Path, rows: str | None = None) -> list[str]:
     """Return the names of a file's columns; of what is in a column of objects, as ``column.key``.
+
+    Parameters
+    ----------
+    rows : str, optional
+        Where the records stand in a file that is one JSON object.
 
     Raises
     ------
@@ -177,7 +188,8 @@ def column_names(path: Path) -> list[str]:
             return _header(path, _csv_lines(path, stream), _delimiter(path))
     # Rows may leave out what they do not have; a few thousand show all the columns there are.
     names: dict[str, None] = {}
-    for _, (_, row) in zip(range(_ROWS_THAT_NAME_COLUMNS), rows_of_json_file(path), strict=False):
+    records = rows_of_json_file(path) if rows is None else _rows_inside(path, rows)
+    for _, (_, row) in zip(range(_ROWS_THAT_NAME_COLUMNS), records, strict=False):
         if isinstance(row, dict):
             _add_names(names, row, "", 1)
     return list(names)
@@ -235,10 +247,25 @@ def rows_of_table(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, Any
     return _one_by_one(row_blocks_of_table(path, columns))
 
 
-def row_blocks_of_table(path: Path, columns: Wanted) -> Iterator[RowBlock]:
-    """Yield what `rows_of_table` yields, many rows at a time."""
+def row_blocks_of_table(path: Path, columns: Wanted, rows: str | None = None) -> Iterator[RowBlock]:
+    """Yield what `rows_of_table` yields, many rows at a time.
+
+    Parameters
+    ----------
+    rows : str, optional
+        Where the records stand in a file that is one JSON object: the path of a list, or of an
+        object with a record under each key; ``.`` if the file is that object. A record then has its
+        key in the column ``key``.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or damaged, or holds no records there.
+    """
     lower = path.name.lower()
-    if lower.endswith(_PARQUET):
+    if rows is not None:
+        yield from _row_blocks_inside(path, rows)
+    elif lower.endswith(_PARQUET):
         yield from _parquet_row_blocks(path, _outermost(path, columns))
     elif lower.endswith(_ARROW):
         yield from _arrow_row_blocks(path, _outermost(path, columns))
@@ -247,8 +274,57 @@ def row_blocks_of_table(path: Path, columns: Wanted) -> Iterator[RowBlock]:
     else:
         for positions, values in row_blocks_of_json_file(path):
             is_plain = set(map(type, values)) == {dict}
-            rows = values if is_plain else list(map(_object, values))
-            yield ParsedRowBlock(str(path), positions, rows)
+            objects = values if is_plain else list(map(_object, values))
+            yield ParsedRowBlock(str(path), positions, objects)
+
+
+def _row_blocks_inside(path: Path, rows: str) -> Iterator[RowBlock]:
+    records = _rows_inside(path, rows)
+    while part := list(islice(records, BATCH_ROWS)):
+        positions = [position for position, _ in part]
+        yield ParsedRowBlock(str(path), positions, [_object(value) for _, value in part])
+
+
+def _rows_inside(path: Path, rows: str) -> Iterator[tuple[int, Any]]:
+    """Yield the records that stand under a path inside a file that is one JSON object."""
+    if not path.name.lower().endswith(_JSON):
+        raise SourceError(f"{path}: rows is for a file that is one JSON object (.json)")
+    wanted = "" if rows == "." else rows
+    number = 0
+    with open_result_file(path) as stream:
+        try:
+            for name, position, value in read_json_object(stream, wanted):
+                if isinstance(value, RowError) and name != wanted:
+                    yield number, value
+                elif name == wanted:
+                    number = position + 1
+                    yield position, value
+        except WrongEncodingError as error:
+            raise SourceError(f"{path} {error}") from error
+    if not number:
+        places = ", ".join(places_of_records(path)) or "none"
+        raise SourceError(
+            f"{path} holds no records at rows: {rows}. Lists of objects in it: {places}"
+        )
+
+
+def places_of_records(path: Path) -> list[str]:
+    """List where a file that is one JSON object holds lists of objects."""
+    try:
+        with open_result_file(path) as stream:
+            content = stream.read(_LARGEST_LOOKED_INTO + 1)
+        whole = json.loads(content) if len(content) <= _LARGEST_LOOKED_INTO else None
+    except (SourceError, ValueError, RecursionError):
+        return []
+    return list(_places_of_records(whole, "", 1)) if isinstance(whole, dict) else []
+
+
+def _places_of_records(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[str]:
+    for name, inner in value.items():
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            yield f"{prefix}{name}"
+        elif isinstance(inner, dict) and depth < _DEEPEST_COLUMN:
+            yield from _places_of_records(inner, f"{prefix}{name}.", depth + 1)
 
 
 def _one_by_one(row_blocks: Iterable[RowBlock]) -> Iterator[tuple[int, Any]]:

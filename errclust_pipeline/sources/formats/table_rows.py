@@ -26,6 +26,7 @@ from errclust_pipeline.sources.parsing.field_map import (
     Text,
 )
 from errclust_pipeline.sources.parsing.json_stream import RowError
+from errclust_pipeline.sources.parsing.messages import answered_text, asked_text
 from errclust_pipeline.sources.parsing.row_blocks import (
     RowBlock,
     positions,
@@ -113,7 +114,7 @@ def _fields(
     missing = RowError("missing_question", "the row's question is empty")
     asked = columns["input_text"]
     if isinstance(asked, str):
-        yield Text("question", asked, missing=missing, not_blank=True)
+        yield Text("question", asked, missing=missing, not_blank=True, convert=asked_text)
     else:
         yield JoinedText("question", asked, missing)
     if "example_id" in columns:
@@ -127,7 +128,7 @@ def _fields(
     if "output_text" in columns:
         # An empty value in a column that exists is an empty response; without the column, nothing
         # is known of the response.
-        yield Text("response", columns["output_text"], default="")
+        yield Text("response", columns["output_text"], default="", convert=answered_text)
     for name in ("subject", "finish_reason"):
         if name in columns:
             yield Text(name, columns[name], empty_is_null=True)

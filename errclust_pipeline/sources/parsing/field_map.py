@@ -142,6 +142,8 @@ class Text:
         Whether an empty text counts as none.
     default : str, optional
         Stands in place of none.
+    convert : callable
+        Makes a text of a value that is none.
     """
 
     name: str
@@ -151,13 +153,14 @@ class Text:
     only_text: bool = False
     empty_is_null: bool = False
     default: str | None = None
+    convert: Callable[[Any], str | None] = text_of
 
     def of_row(self, row: Mapping[str, Any], _made: Mapping[str, Any]) -> Any:
         """Return the text."""
         value = cell(row, self.path)
         if self.only_text and not isinstance(value, str):
             value = None
-        text = text_of(value)
+        text = value if isinstance(value, str) else self.convert(value)
         if (self.empty_is_null and text == "") or (self.not_blank and text and text.isspace()):
             text = None
         if self.not_blank and text == "":
@@ -171,7 +174,12 @@ class Text:
         column = block.column(self.path)
         if self.only_text and not (isinstance(column, pa.Array) and column.type == pa.string()):
             raise NotAlikeError
-        column = texts(empty_as_null(column) if self.empty_is_null else column)
+        column = empty_as_null(column) if self.empty_is_null else column
+        is_plain = isinstance(column, pa.Array) and not pa.types.is_nested(column.type)
+        if self.convert is text_of or column is None or is_plain:
+            column = texts(column)
+        else:
+            column = mapped(column, self.convert, pa.string())
         if self.not_blank and column is not None and is_blank(column.fill_null("-")).any():
             raise NotAlikeError
         if self.missing is not None and (column is None or column.null_count):

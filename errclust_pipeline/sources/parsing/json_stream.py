@@ -162,7 +162,8 @@ def read_json_object(
     ----------
     rows_of : str
         The entry that holds the rows, of ``a.b`` the one under b in the object a: a list, or an
-        object with a row under each key, which becomes the row's value `KEY_COLUMN`.
+        object with a row under each key, which becomes the row's value `KEY_COLUMN`. Empty if the
+        file itself is such an object.
 
     Yields
     ------
@@ -501,7 +502,7 @@ class _ObjectEntries(_Elements):
             self._start += 1
             first = self._next_character()
             path = f"{prefix}{name}"
-            if prefix == f"{self._rows_of}.":
+            if prefix == (f"{self._rows_of}." if self._rows_of else ""):
                 # The rows are the entries of an object, each under its key.
                 yield self._rows_of, number, _keyed(name, self._element())
                 number += 1

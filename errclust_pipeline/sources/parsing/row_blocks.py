@@ -233,12 +233,36 @@ def _add_at_once(
 
 
 def cell(row: Mapping[str, Any], column: str) -> Any:
-    """Return a column's value; of ``a.b``, if it is no column, what ``a`` holds under ``b``."""
+    """Return a column's value.
+
+    Parameters
+    ----------
+    column : str
+        A name; or ``a.b``, what ``a`` holds under ``b``. In a list ``0`` is the first item and
+        ``-1`` the last one.
+    """
     if column in row:
         return row[column]
     outer, dot, inner = column.partition(".")
-    value = row.get(outer) if dot else None
-    return cell(value, inner) if isinstance(value, dict) else None
+    return _below(row.get(outer), inner) if dot else None
+
+
+def _below(value: Any, path: str) -> Any:
+    """Return what a value holds under a path."""
+    while isinstance(value, list):
+        place, _, path = path.partition(".")
+        if not is_list_index(place) or not -len(value) <= int(place) < len(value):
+            return None
+        value = value[int(place)]
+        if not path:
+            return value
+    return cell(value, path) if isinstance(value, dict) else None
+
+
+def is_list_index(name: str) -> bool:
+    """Whether a part of a path is the number of an item in a list."""
+    digits = name.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) < 7
 
 
 def plain_texts(block: RowBlock, name: str) -> pa.Array:
@@ -414,6 +438,8 @@ def _plain(values: pa.Array) -> pa.Array | None:
 
 def _inside(values: pa.Array, name: str) -> pa.Array:
     """Return the values under a name inside a column of objects; see `cell`."""
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        raise NotAlikeError
     if not pa.types.is_struct(values.type):
         return pa.nulls(len(values))
     if len({field.name for field in values.type}) < values.type.num_fields:

@@ -1,3 +1,4 @@
+import json
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -8,10 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from errclust_pipeline.sources import SourceError
+from errclust_pipeline.sources import SourceError, find_submissions
 from errclust_pipeline.sources.formats import mapping
 from errclust_pipeline.sources.formats.mapping import KEYS, read_mapping
-from errclust_pipeline_tests.sources.reading import result_or_refusal
+from errclust_pipeline_tests.sources.reading import Read, result_or_refusal
 
 
 def write(folder: Path, text: str) -> Path:
@@ -124,3 +125,80 @@ def test_a_mapping_that_refers_to_itself_is_read_in_no_time(tmp_path: Path) -> N
     for content, message in ((text, "benchmark is {"), ("labels: &a [*a]", r"labels is \[")):
         with pytest.raises(SourceError, match=message):
             read_mapping(write(tmp_path, content))
+
+
+def read_with(path: Path, text: str) -> Read:
+    [submission] = find_submissions(
+        path, reader="table", options=read_mapping(write(path.parent, text))
+    )
+    return Read(submission)
+
+
+RECORDS = [
+    {
+        "id": f"r{number}",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": f"What is {number} + 1?"},
+            {"role": "assistant", "content": f"It is {number + 1}."},
+        ],
+        "grades": [{"by": "a", "points": 2}, {"by": "b", "points": number}],
+    }
+    for number in range(5)
+]
+COLUMNS = """
+    benchmark: sums
+    model: m
+    scale: "0:4"
+    columns: {question: messages.1.content, response: messages, score: grades.-1.points}
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ({"about": {"n": 5}, "data": {"answers": RECORDS}, "end": [1]}, "data.answers"),
+        ({"data": {row["id"]: row for row in RECORDS}}, "data"),
+        ({str(row["id"]): row for row in RECORDS}, "."),
+    ],
+    ids=["a list inside", "an object keyed by id", "a file keyed by id"],
+)
+def test_records_are_read_wherever_they_stand(tmp_path: Path, content: Any, rows: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(content))
+    found = read_with(path, f"{COLUMNS}\n    rows: '{rows}'")
+    assert [row["question"] for row in found.rows] == [f"What is {n} + 1?" for n in range(5)]
+    assert [row["score"] for row in found.rows] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert found.rows[2]["response"] == "It is 3."
+
+
+def test_the_key_of_a_record_is_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"q1": {"asked": "1?", "ok": True}, "q2": {"asked": "2?", "ok": 0}}))
+    text = "{model: m, rows: '.', columns: {example_id: key, question: asked, score: ok}}"
+    assert [row["example_id"] for row in read_with(path, text).rows] == ["q1", "q2"]
+
+
+def test_where_records_may_stand_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"data": {"answers": RECORDS}}))
+    with pytest.raises(SourceError, match=r"lists of records in it: data\.answers \(say which"):
+        read_with(path, COLUMNS)
+    with pytest.raises(SourceError, match=r"no records at rows: data\.x.*: data\.answers"):
+        read_with(path, COLUMNS + "\n    rows: data.x")
+
+
+def test_a_benchmark_given_wins_over_a_column_called_dataset(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("dataset,prompt,ok,system\na,q1,1,m\nb,q2,0,m\n")
+    text = "{benchmark: mine, columns: {question: prompt, score: ok, model: system}}"
+    [submission] = find_submissions(path, options=read_mapping(write(tmp_path, text)))
+    assert (submission.benchmark, len(Read(submission).rows)) == ("mine", 2)
+
+
+def test_lower_is_better_and_null_scores_in_a_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"q": "a", "s": 0}\n{"q": "b", "s": 10}\n{"q": "c", "s": null}\n')
+    text = "{model: m, columns: {question: q, score: s}, scale: [0, 10], higher_is_better: false"
+    assert [row["score"] for row in read_with(path, text + "}").rows] == [1.0, 0.0, 0.0]
+    assert len(read_with(path, text + ", null_scores: leave_out}").rows) == 2

@@ -281,7 +281,7 @@ def ingest(
     }
     options = mapped | {name: value for name, value in given.items() if value is not None}
     if mapping is not None and reader is None:
-        reader = "table"
+        reader = "battle_table" if "battles" in mapped else "table"
     addresses = [HubAddress.parse(path) for path in paths if is_hub_address(path)]
     local = [Path(path) for path in paths if not is_hub_address(path)]
     of_the_hub = {"--top": top, "--timestamp": timestamp, "--revision": revision}

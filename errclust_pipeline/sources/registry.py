@@ -33,6 +33,7 @@ OPTIONS: dict[str, str] = {
     "models": "columns of each model, of a table with a column for each (mapping file)",
     "labels": "the names of class labels, in the order of their numbers (mapping file)",
     "rows": "where the records stand in a file that is one JSON object (mapping file)",
+    "battles": "which column of a table of battles holds what, and who wins (mapping file)",
     "split": "the split, of a dataset that has several",
 }
 """Every option that a reader can take, and what it sets."""
@@ -222,6 +223,16 @@ REGISTRY: tuple[ReaderEntry, ...] = (
         "PandaLM's testset-v1.json: pairs with cmp_key, instruction, responses and annotators",
         f"{_BATTLES}.pandalm:PandalmReader",
         frozenset({"benchmark"}),
+    ),
+    # Last of the battles, because it takes any table with the columns of a battle.
+    ReaderEntry(
+        "battle_table",
+        "battles",
+        "tables of battles: Arena, AlpacaEval, your own",
+        "a table of battles with model_a, model_b, prompt and winner (or the Arena's 55k, 100k and "
+        "140k tables, FastChat's clean_battle, AlpacaEval's annotations, or battles in a mapping)",
+        f"{_BATTLES}.battle_table:BattleTableReader",
+        frozenset({"benchmark", "battles"}),
     ),
 )
 """The formats, in the order in which their readers are asked whether a file is theirs.

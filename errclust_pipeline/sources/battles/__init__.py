@@ -9,6 +9,7 @@ from typing import Any
 
 from errclust_pipeline.sources.base import BATCH_ROWS, SourceError, Submission
 from errclust_pipeline.sources.battles.base import BattleBatch, BattleReader, field_names
+from errclust_pipeline.sources.battles.battle_table import BATTLES, BattleTableReader
 from errclust_pipeline.sources.parsing.rows import constant_option, files_below
 from errclust_pipeline.sources.registry import Readers, expected_files
 
@@ -35,7 +36,7 @@ def find_battle_sets(
     reader : str, optional
         The format; else the one that the files are in.
     options : mapping
-        ``benchmark`` names the battle set; battles have no others.
+        ``benchmark`` names the battle set; ``battles`` describes a table, as a mapping has it.
 
     Raises
     ------
@@ -46,13 +47,21 @@ def find_battle_sets(
     files = [(file, field_names(file)) for file in (files_below(path) if path.is_dir() else [path])]
     name = constant_option(options, "benchmark")
     battle_sets: list[Submission] = []
+    if BATTLES in options:
+        battle_sets = [
+            BattleTableReader().mapped_battle_set(file, fields, name, options[BATTLES])
+            for file, fields in files
+            if fields
+        ]
+        asked = []
     for battle_reader in asked:
         taken = {file: fields for file, fields in files if battle_reader.takes(fields)}
         if taken:
             battle_sets += battle_reader.battle_sets(taken, name)
+            files = [(file, fields) for file, fields in files if file not in taken]
     if not battle_sets:
         return []
-    foreign = sorted(set(options) - {"benchmark"})
+    foreign = sorted(set(options) - {"benchmark", BATTLES})
     if foreign and not path.is_dir():
         raise SourceError(
             f"{path} holds battles, for which there is no option {foreign[0]}: leave it out"

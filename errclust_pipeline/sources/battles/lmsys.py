@@ -60,8 +60,8 @@ class LmsysReader(RegisteredReader):
     name = "lmsys"
 
     def takes(self, fields: frozenset[str]) -> bool:
-        """Whether there are two models, two conversations and a winner."""
-        return fields >= _NEEDED
+        """Whether there are two models, two conversations, a winner and the turn judged."""
+        return fields >= _NEEDED | {"turn"}
 
     def battle_sets(
         self, files: Mapping[Path, frozenset[str]], name: str | None

@@ -22,14 +22,16 @@ from typing import Any
 import yaml
 
 from errclust_pipeline.sources.base import SourceError
+from errclust_pipeline.sources.battles.battle_table import MAPPED, NEEDED
 from errclust_pipeline.sources.formats.table import DEFAULT_COLUMNS, OTHER_NAMES
 from errclust_pipeline.sources.scoring import Scoring, parse_scale
+from errclust_pipeline.vocabulary import WINNERS as SIDES
 
 MAX_MAPPING_BYTES = 1 << 20
 
 KEYS = (
     "benchmark", "model", "split", "threshold", "scale", "higher_is_better", "null_scores",
-    "columns", "labels", "models", "rows",
+    "columns", "labels", "models", "rows", "battles",
 )  # fmt: skip
 
 _COLUMN_NAMES = (*DEFAULT_COLUMNS, *OTHER_NAMES)
@@ -81,6 +83,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: {error}") from error
     if "columns" in given:
         options["columns"] = _columns(path, "columns", given["columns"])
+    if "battles" in given:
+        options["battles"] = _battles(path, given["battles"])
     if "labels" in given:
         options["labels"] = _labels(path, given["labels"])
     if "models" in given:
@@ -156,6 +160,29 @@ def _columns(path: Path, where: str, given: Any) -> dict[str, Any]:
         else:
             checked[name] = _text(path, at, column)
     return checked
+
+
+def _battles(path: Path, given: Any) -> dict[str, Any]:
+    """Return the columns of a table of battles, and what its values for the winner mean."""
+    battles = dict(_named(path, "battles", given))
+    _check_keys(path, "battles", battles, MAPPED)
+    missing = [name for name in NEEDED if name not in battles]
+    if missing:
+        raise SourceError(f"{path}: battles names no column for {', '.join(missing)}")
+    winner, winners = battles["winner"], {}
+    if isinstance(winner, dict):
+        _check_keys(path, "battles: winner", winner, ("column", "values"))
+        battles["winner"] = winner.get("column")
+        values = _named(path, "battles: winner: values", winner.get("values"))
+        winners = {str(value): meant for value, meant in values.items()}
+        unknown = [meant for meant in winners.values() if meant not in SIDES]
+        if unknown:
+            raise SourceError(
+                f"{path}: battles: winner: values has {shown(unknown[0])}, expected one of "
+                f"{', '.join(SIDES)}"
+            )
+    columns = {name: _text(path, f"battles: {name}", column) for name, column in battles.items()}
+    return {"columns": columns, "winners": winners}
 
 
 def _labels(path: Path, given: Any) -> list[str]:

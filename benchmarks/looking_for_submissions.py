@@ -17,7 +17,7 @@ from pathlib import Path
 from memory import peak_mebibytes
 
 from errclust_pipeline.ingestion import DropFolder
-from errclust_pipeline.ingestion.drop_folder import FileState, KnownFile, _Memory
+from errclust_pipeline.ingestion.folder_memory import FileState, FolderMemory, KnownFile
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
@@ -25,7 +25,7 @@ ROWS_A_FILE = 1_000
 
 
 def main() -> None:
-    """Print one row a look."""
+    """Print one row a scan."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--known", type=int, default=30_000)
     parser.add_argument("--new", type=int, default=100)
@@ -38,8 +38,8 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}")
         watched = DropFolder(warehouse, str(drop))
-        # As after the looks that took them in, which are not what is measured.
-        memory = _Memory(look=1)
+        # As after the scans that took them in, which are not measured.
+        memory = FolderMemory(scan=1)
         for file in watched.listing.files():
             key = Path(file.path).stem
             memory.files[file.path] = KnownFile(
@@ -61,12 +61,12 @@ def main() -> None:
             (drop / f"new-{number}.jsonl").write_text(
                 "".join(json.dumps(row) + "\n" for row in rows)
             )
-        look = 1
+        scan = 1
         print(f"{arguments.known:,} submissions known, {arguments.new:,} new")
         for what in ("new files are seen", "they are taken in", "the rest", "nothing is new"):
             started = time.monotonic()
-            found = watched.look(look)
-            look = found.look
+            found = watched.scan(scan)
+            scan = found.scan
             print(
                 f"  {what:<20}{time.monotonic() - started:>6.1f} s"
                 f"{len(found.requests):>6} requests{found.waiting:>6} waiting"

@@ -66,7 +66,8 @@ def warehouse(root: Path) -> Warehouse:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
-    """A hub on loopback, which the hub's client in this process asks, with no token."""
+    """A hub on loopback, which the hub's clients in this process ask, with no token."""
+    import datasets
     from huggingface_hub import close_session, constants
 
     with hub_server() as server:
@@ -81,6 +82,11 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
             "HF_TOKEN_PATH": str(tmp_path / "hub" / "token"),
         }.items():
             monkeypatch.setattr(constants, name, value)
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", server.url)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(
+            datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "hub" / "datasets")
+        )
         monkeypatch.delenv("HF_TOKEN", raising=False)
         close_session()
         yield server

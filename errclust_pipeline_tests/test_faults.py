@@ -100,8 +100,8 @@ def test_a_model_whose_every_row_is_unusable_fails_alone_and_is_not_tried_for_ev
     (root / "drop" / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     folder, look, requested = DropFolder(warehouse, str(root / "drop")), 0, []
     for _ in range(6):
-        found = folder.look(look)
-        look = found.look
+        found = folder.scan(look)
+        look = found.scan
         requested += [one.partition for one in found.requests]
     assert sorted(requested) == [A, B]
     failures = run_all(warehouse)
@@ -129,11 +129,11 @@ def test_two_daemons_by_mistake_request_the_same_and_nothing_twice(warehouse, ro
 
     def daemon():
         passed_on = shared if one_instance else [0]
-        folder = DropFolder(warehouse, str(root / "drop"), files_a_look=5)
+        folder = DropFolder(warehouse, str(root / "drop"), max_files=5)
         for _ in range(12):
-            found = folder.look(passed_on[0])
+            found = folder.scan(passed_on[0])
             with lock:
-                passed_on[0] = max(passed_on[0], found.look)
+                passed_on[0] = max(passed_on[0], found.scan)
                 told.extend((str(one.partition), one.run_key) for one in found.requests)
 
     daemons = [threading.Thread(target=daemon) for _ in range(2)]
@@ -150,10 +150,10 @@ def test_500_submissions_at_once_are_all_requested_once(warehouse, root):
     for number in range(500):
         row = {"input_text": f"what is {number}?", "score": number % 2, "dataset": "quiz"}
         (root / "drop" / f"{number}.jsonl").write_text(json.dumps(row | {"model": f"org/{number}"}))
-    folder, look, pages = DropFolder(warehouse, str(root / "drop"), seconds_a_look=60), 0, []
+    folder, look, pages = DropFolder(warehouse, str(root / "drop"), max_seconds=60), 0, []
     for _ in range(5):
-        found = folder.look(look)
-        look = found.look
+        found = folder.scan(look)
+        look = found.scan
         pages.append([one.partition for one in found.requests])
     assert [len(page) for page in pages] == [0, 200, 200, 100, 0]
     assert len({partition for page in pages for partition in page}) == 500
@@ -165,15 +165,15 @@ def test_a_file_that_changes_while_it_is_read_is_taken_in_its_last_state(warehou
     path = write_table(root / "drop" / "a.csv")
     folder, look = DropFolder(warehouse, str(root / "drop")), 0
     for _ in range(2):
-        look = folder.look(look).look
+        look = folder.scan(look).scan
     # It was recorded, and changes before it is read.
     write_table(path, per_topic=20)
     failures = run_all(warehouse)
     assert "changed since it was ingested" in failures[A]
     requested = []
     for _ in range(3):
-        found = folder.look(look)
-        look = found.look
+        found = folder.scan(look)
+        look = found.scan
         requested += found.requests
     assert [one.partition for one in requested] == [A]
     assert run_all(warehouse) == {}
@@ -186,7 +186,7 @@ def test_what_is_known_of_a_folder_can_be_lost(warehouse, root, lost):
     write_table(root / "drop" / "a.csv")
     folder, look = DropFolder(warehouse, str(root / "drop")), 0
     for _ in range(2):
-        look = folder.look(look).look
+        look = folder.scan(look).scan
     assert run_all(warehouse) == {}
     pattern = "folders/*.json" if lost == "state" else "benchmark=*/model=*/submission.json"
     for path in (root / "submissions").glob(pattern):
@@ -194,8 +194,8 @@ def test_what_is_known_of_a_folder_can_be_lost(warehouse, root, lost):
     (root / "drop" / "a.csv").touch()
     requested = []
     for _ in range(3):
-        found = folder.look(look)
-        look = found.look
+        found = folder.scan(look)
+        look = found.scan
         requested += found.requests
     # It was read already; its record is there again.
     assert requested == []

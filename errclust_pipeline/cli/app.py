@@ -258,7 +258,7 @@ def ingest(
     """
     from errclust_pipeline.hub.address import HubAddress, is_hub_address
     from errclust_pipeline.ingestion.files import ingest as ingest_paths
-    from errclust_pipeline.ingestion.from_hub import ingest_from_hub
+    from errclust_pipeline.ingestion.from_hub import HubRequest, ingest_from_hub
     from errclust_pipeline.orchestration.instance import open_instance
     from errclust_pipeline.orchestration.partitions import add_partitions
     from errclust_pipeline.sources.formats.mapping import read_mapping
@@ -296,14 +296,12 @@ def ingest(
     with terminal.run_progress(expected) as progress:
         ingested = ingest_paths(warehouse, local, reader, options, copy) if local else []
         for address in addresses:
+            if revision is not None:
+                address = dataclasses.replace(address, revision=revision)
             found = ingest_from_hub(
                 warehouse,
-                address if revision is None else dataclasses.replace(address, revision=revision),
-                reader,
-                options,
+                HubRequest(address, reader, options, timestamp, top),
                 copy,
-                timestamp=timestamp,
-                top=top,
                 on_model=progress.start_partition,
                 on_model_done=progress.finish_partition,
             )
@@ -621,7 +619,7 @@ def _failures(warehouse: Warehouse, partitions: Sequence[Partition]) -> dict[str
 def _unusable_files(warehouse: Warehouse, settings: Settings) -> list[str]:
     """Say which files in the watched folders cannot be used, and which have no say."""
     from errclust_pipeline.ingestion import DropFolder
-    from errclust_pipeline.ingestion.drop_folder import FileState
+    from errclust_pipeline.ingestion.folder_memory import FileState
 
     lines = []
     for folder in settings.submissions.folders:
@@ -1383,6 +1381,10 @@ def select(
     split: Annotated[
         str | None, typer.Option(help="The pool's split, of a dataset that has several.")
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(help="The pool's configuration, of a dataset on the hub that has several."),
+    ] = None,
     budget: Annotated[
         int | None,
         typer.Option(
@@ -1409,15 +1411,16 @@ def select(
 
     from errclust_pipeline.embedding.embedder import EmbeddingModel
     from errclust_pipeline.settings import load_settings
-    from errclust_pipeline.training.select import read_given_pool, select_examples
+    from errclust_pipeline.training.pool import read_pool
+    from errclust_pipeline.training.select import select_examples
 
     columns = _columns(column, "instruction=problem")
-    if pool is None and (columns or split):
-        _stop("--column and --split are of a pool: name it with --pool")
+    if pool is None and (columns or split or config):
+        _stop("--column, --split and --config are of a pool: name it with --pool")
     warehouse = _warehouse(root)
     partition = _partition(warehouse, benchmark, model)
     settings = load_settings(warehouse.storage)
-    examples = None if pool is None else read_given_pool(pool, columns, split)
+    examples = None if pool is None else read_pool(pool, columns, split, config)
     found = select_examples(
         warehouse,
         partition,

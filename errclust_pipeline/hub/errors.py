@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from errclust_pipeline.sources.errors import SourceError
+
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -45,7 +47,7 @@ def explain_errors(repository: str, revision: str | None = None, path: str = "")
 
     try:
         yield
-    except HubError:
+    except (HubError, SourceError):
         raise
     except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError) as error:
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error

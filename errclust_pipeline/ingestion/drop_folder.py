@@ -1,23 +1,21 @@
-"""What arrived in a folder since the last look: new, revised and withdrawn submissions.
+"""A watched folder: which submissions are new, revised or withdrawn since the last scan.
 
-What is known of a folder is kept in ``<root>/submissions/folders/<key>.json``: every file with its
-version, what became of it and which partitions it holds. A look compares the listing with that,
-takes in at most a page of files, and writes it back. What a look requests is kept too, under the
-look's number, until the next one is told that it was passed on: so a process that dies between
-writing and passing on loses nothing, and asks for nothing twice that has a run under its key.
+A scan compares the listing of the folder with what is known of it (`folder_memory`), takes in at
+most a page of files, and stores what it found. Its requests are stored too, under the number of the
+scan, until the next scan is told that they were passed on. So a process that dies in between loses
+nothing, and requests nothing twice that has a run under its key.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from errclust_pipeline.ingestion.files import named_beside_recorded, record
 from errclust_pipeline.ingestion.folder_listing import ListedFile, Listing, ListingError
+from errclust_pipeline.ingestion.folder_memory import FileState, FolderMemory, KnownFile, Request
 from errclust_pipeline.ingestion.hub_listing import listing_of
+from errclust_pipeline.ingestion.record import named_beside_recorded, record
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import (
     IncompleteSourceError,
@@ -33,71 +31,33 @@ from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import KeyCodecError, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
-FILES_A_LOOK = 200
-SECONDS_A_LOOK = 8.0
+MAX_FILES_PER_SCAN = 200
+MAX_SECONDS_PER_SCAN = 8.0
 _BATTLES = "it holds battles, which a folder does not take in: run `errclust ingest` on it"
-
-
-class FileState(StrEnum):
-    """What became of a file."""
-
-    SETTLING = "settling"
-    """Seen once in this version: it may still be being written."""
-    TAKEN = "taken"
-    """Its submissions are recorded."""
-    PASSED_OVER = "passed_over"
-    """It holds no submission, or others take precedence; `reason` says which."""
-    UNUSABLE = "unusable"
-    """It should hold submissions but cannot be used; `reason` says why."""
-    UNREADABLE = "unreadable"
-    """It could not be opened, or lacks what has to lie beside it: it is tried in every look."""
-    GONE = "gone"
-    """Missing in one look; in the next one its submissions are withdrawn."""
-
-
-@dataclass
-class KnownFile:
-    """A file as it was in the last look.
-
-    `partitions` are those whose submissions come from it; `refused` those that it holds too, but
-    that another file has.
-    """
-
-    version: str
-    state: FileState
-    partitions: list[SubmissionPartition] = field(default_factory=list)
-    refused: list[SubmissionPartition] = field(default_factory=list)
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Request:
-    """Results to be read: a submission that is new or revised."""
-
-    partition: SubmissionPartition
-    run_key: str
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What a look found.
+    """What a scan found.
 
     Attributes
     ----------
-    look : int
-        Its number, to be given to the next look once this was passed on.
+    scan : int
+        The number of the scan; give it to the next one once the requests were passed on.
     requests : sequence of Request
-    withdrawn, returned : sequence of SubmissionPartition
-        Whose file is gone, or back with the same content.
+    withdrawn : sequence of SubmissionPartition
+        Submissions whose file is gone.
+    returned : sequence of SubmissionPartition
+        Submissions whose file is back with the same content.
     problems : mapping from path to reason
-        Files that cannot be used, those first met in this look.
+        Files that cannot be used and were not known as such before.
     settling : int
-        Files that have to be seen once more.
+        Number of files that have to be seen once more.
     waiting : int
-        Files that were more than this look could take; the next one goes on with them.
+        Number of files that were more than this scan could take; the next one continues with them.
     """
 
-    look: int
+    scan: int
     requests: Sequence[Request] = ()
     withdrawn: Sequence[SubmissionPartition] = ()
     returned: Sequence[SubmissionPartition] = ()
@@ -114,144 +74,89 @@ class DropFolder:
     warehouse : Warehouse
     url : str
         A local path, an fsspec URL, or a dataset of the hub (``hf:owner/name``).
-    files_a_look : int
-        Files taken in at most by one look.
-    seconds_a_look : float
-        After which a look takes in no further file.
+    max_files : int
+        Maximum number of files that one scan takes in.
+    max_seconds : float
+        Seconds after which a scan takes in no further file.
     """
 
     def __init__(
         self,
         warehouse: Warehouse,
         url: str,
-        files_a_look: int = FILES_A_LOOK,
-        seconds_a_look: float = SECONDS_A_LOOK,
+        max_files: int = MAX_FILES_PER_SCAN,
+        max_seconds: float = MAX_SECONDS_PER_SCAN,
     ) -> None:
         self.listing = listing_of(url, warehouse.storage)
         self._warehouse = warehouse
-        self._files_a_look = files_a_look
-        self._seconds_a_look = seconds_a_look
+        self._max_files = max_files
+        self._max_seconds = max_seconds
         self._path = warehouse.storage.path("submissions", "folders", f"{self.listing.key}.json")
 
-    def look(self, passed_on: int = 0) -> Arrivals:
-        """Look what is new.
+    def scan(self, passed_on: int = 0) -> Arrivals:
+        """Find out what is new.
 
         Parameters
         ----------
         passed_on : int
-            Number of the last look whose requests were passed on; 0 if there was none.
+            The number of the last scan whose requests were passed on; 0 if there was none.
 
         Raises
         ------
         ListingError
-            If the folder is not there, cannot be listed, or is empty all of a sudden. What is
-            known of it stays as it is.
+            If the folder is not there, cannot be listed, or is suddenly empty. What is known of it
+            stays as it is.
         """
         with self._warehouse.storage.lock(f"{self._path}.lock"):
-            memory = _Memory.read(self._warehouse, self._path)
-            if passed_on < memory.look:
-                # Nobody heard of the last look.
-                return Arrivals(memory.look, tuple(memory.requests))
-            look = _Look(memory, self._warehouse, self.listing)
-            arrivals = look.run(self._files_a_look, self._seconds_a_look)
+            memory = FolderMemory.read(self._warehouse, self._path)
+            if passed_on < memory.scan:
+                # The requests of the last scan reached nobody.
+                return Arrivals(memory.scan, tuple(memory.requests))
+            scan = _Scan(memory, self._warehouse, self.listing)
+            arrivals = scan.run(self._max_files, self._max_seconds)
             memory.write(self._warehouse, self._path, self.listing.url)
             return arrivals
 
     def known(self) -> dict[str, KnownFile]:
         """Return what is known of every file, by its path."""
-        return _Memory.read(self._warehouse, self._path).files
+        return FolderMemory.read(self._warehouse, self._path).files
 
 
-@dataclass
-class _Memory:
-    """What is known of a folder between two looks."""
+class _Scan:
+    """One scan: takes in what is new and notes what it found."""
 
-    look: int = 0
-    files: dict[str, KnownFile] = field(default_factory=dict)
-    requests: list[Request] = field(default_factory=list)
-    requested: dict[SubmissionPartition, list[str]] = field(default_factory=dict)
-    """The revisions that were requested of each partition, the last one last."""
-
-    @classmethod
-    def read(cls, warehouse: Warehouse, path: str) -> _Memory:
-        if not warehouse.storage.exists(path):
-            return cls()
-        stored = json.loads(warehouse.storage.read_text(path))
-        return cls(
-            stored["look"],
-            {
-                name: KnownFile(
-                    version,
-                    FileState(state),
-                    [SubmissionPartition(*one) for one in partitions],
-                    [SubmissionPartition(*one) for one in refused],
-                    reason,
-                )
-                for name, (version, state, partitions, refused, reason) in stored["files"].items()
-            },
-            [Request(SubmissionPartition(*one[:2]), one[2]) for one in stored["requests"]],
-            {SubmissionPartition(*one[:2]): one[2:] for one in stored["requested"]},
-        )
-
-    def write(self, warehouse: Warehouse, path: str, url: str) -> None:
-        stored = {
-            "url": url,
-            "look": self.look,
-            "files": {
-                name: [
-                    one.version,
-                    one.state,
-                    [_pair(partition) for partition in one.partitions],
-                    [_pair(partition) for partition in one.refused],
-                    one.reason,
-                ]
-                for name, one in self.files.items()
-            },
-            "requests": [[*_pair(one.partition), one.run_key] for one in self.requests],
-            "requested": [[*_pair(one), *revisions] for one, revisions in self.requested.items()],
-        }
-        warehouse.storage.write_text(path, json.dumps(stored, separators=(",", ":")))
-
-
-def _pair(partition: SubmissionPartition) -> tuple[str, str]:
-    return partition.benchmark, partition.model
-
-
-class _Look:
-    """One look: takes in what is new and notes what it found."""
-
-    def __init__(self, memory: _Memory, warehouse: Warehouse, listing: Listing) -> None:
+    def __init__(self, memory: FolderMemory, warehouse: Warehouse, listing: Listing) -> None:
         self._memory = memory
         self._files = memory.files
         self._warehouse = warehouse
         self._listing = listing
         self._settings = load_settings(warehouse.storage)
         self._owner = {
-            partition: path for path, one in self._files.items() for partition in one.partitions
+            partition: path for path, known in self._files.items() for partition in known.partitions
         }
         self._requests: dict[SubmissionPartition, Request] = {}
         self._withdrawn: list[SubmissionPartition] = []
         self._returned: list[SubmissionPartition] = []
         self._problems: dict[str, str] = {}
 
-    def run(self, most_files: int, most_seconds: float) -> Arrivals:
+    def run(self, max_files: int, max_seconds: float) -> Arrivals:
         started = time.monotonic()
         listed = self._listing.files()
         settled = self._compare(listed)
         self._drop_missing({file.path for file in listed})
         taken = 0
-        for file in settled[:most_files]:
-            if taken and time.monotonic() - started > most_seconds:
+        for file in settled[:max_files]:
+            if taken and time.monotonic() - started > max_seconds:
                 break
             self._take(file)
             taken += 1
         states = [self._files[file.path].state for file in settled[taken:]]
         waiting = sum(state is FileState.SETTLING for state in states)
-        settling = sum(one.state is FileState.SETTLING for one in self._files.values())
-        self._memory.look += 1
+        settling = sum(known.state is FileState.SETTLING for known in self._files.values())
+        self._memory.scan += 1
         self._memory.requests = list(self._requests.values())
         return Arrivals(
-            self._memory.look,
+            self._memory.scan,
             tuple(self._requests.values()),
             tuple(self._withdrawn),
             tuple(self._returned),
@@ -261,17 +166,18 @@ class _Look:
         )
 
     def _compare(self, listed: Sequence[ListedFile]) -> list[ListedFile]:
-        """Note versions; return the files seen twice in the same one, and last those to try again.
+        """Note the versions; return the files seen twice in the same version, then those to retry.
 
-        What cannot be read takes its turns: however much of it there is, it keeps nothing waiting.
+        Files that cannot be read are retried in turn: however many there are, no other file waits
+        for them.
         """
-        held = sum(bool(one.partitions) for one in self._files.values())
+        held = sum(bool(known.partitions) for known in self._files.values())
         if not listed and held > 1:
             raise ListingError(
                 f"{self._listing.url} is empty, though {held} files of it were taken in: is it "
                 "mounted? Nothing was withdrawn. If it is meant to be empty, leave one file in it"
             )
-        settled, again = [], []
+        settled, retried = [], []
         for file in listed:
             known = self._files.setdefault(file.path, KnownFile("", FileState.SETTLING))
             if known.version != file.version:
@@ -279,11 +185,11 @@ class _Look:
             elif known.state is FileState.SETTLING:
                 settled.append(file)
             elif known.state is FileState.UNREADABLE:
-                again.append(file)
+                retried.append(file)
             elif known.state is FileState.GONE:
                 known.state = FileState.SETTLING
-        first = self._memory.look % max(len(again), 1)
-        return [*settled, *again[first:], *again[:first]]
+        first = self._memory.scan % max(len(retried), 1)
+        return [*settled, *retried[first:], *retried[:first]]
 
     def _drop_missing(self, present: set[str]) -> None:
         for path in [path for path in self._files if path not in present]:
@@ -296,12 +202,12 @@ class _Look:
                 self._free(partition, path)
 
     def _free(self, partition: SubmissionPartition, path: str) -> None:
-        """Withdraw a partition that no file holds any more, unless another one can step in."""
-        # One without an owner waited for this file to step in.
+        """Withdraw a submission that this file no longer holds, unless another one holds it."""
+        # A partition without an owner waited for this file to replace the one that is gone.
         if self._owner.get(partition, path) != path:
             return
         self._owner.pop(partition, None)
-        heirs = [other for other, one in self._files.items() if partition in one.refused]
+        heirs = [other for other, known in self._files.items() if partition in known.refused]
         for other in heirs:
             self._files[other].state = FileState.SETTLING
         if heirs or not self._is_recorded_from_here(partition):
@@ -310,7 +216,7 @@ class _Look:
             self._withdrawn.append(partition)
 
     def _is_recorded_from_here(self, partition: SubmissionPartition) -> bool:
-        """Whether a submission's files came from this folder, and not from another one since."""
+        """Return whether the recorded files of a submission came from this folder."""
         try:
             submission, _ = self._warehouse.submission(partition)
         except WarehouseError:
@@ -333,9 +239,9 @@ class _Look:
                 else:
                     known.refused.append(partition)
                     reason = f"{self._owner[partition]} has the results of {partition} already"
-            known.state = FileState.TAKEN if known.partitions else FileState.PASSED_OVER
+            known.state = FileState.TAKEN if known.partitions else FileState.SKIPPED
         except UnknownFormatError as error:
-            known.state, reason = FileState.PASSED_OVER, str(error)
+            known.state, reason = FileState.SKIPPED, str(error)
             if self._are_battles(file):
                 known.state, reason = FileState.UNUSABLE, _BATTLES
         except IncompleteSourceError as error:
@@ -346,11 +252,11 @@ class _Look:
         except OSError as error:
             known.state, reason = FileState.UNREADABLE, f"unreadable: {error}"
         except Exception as error:
-            # Whatever one file makes a reader stumble over must not stop the others.
+            # An error of a reader that nobody foresaw must not stop the other files.
             known.state = FileState.UNUSABLE
             reason = f"it could not be read: {type(error).__name__}: {error}"
         if known.state in (FileState.UNUSABLE, FileState.UNREADABLE):
-            # What was read of it before still stands.
+            # What was recorded from it before stays.
             known.partitions = before
             if reason != known.reason:
                 self._problems[file.path] = reason
@@ -366,35 +272,35 @@ class _Look:
             return False
 
     def _takes_precedence(self, path: str, partition: SubmissionPartition) -> bool:
-        """Whether a file is the one to read a partition from, and not another that has it too.
+        """Return whether a submission is to be read from this file, of several that hold it.
 
-        The newer run has precedence, by the time in the names that lm-evaluation-harness gives
-        its files; without a time, the file that came first.
+        The newer run takes precedence, by the time in the file names of lm-evaluation-harness;
+        without a time, the file that came first.
         """
         owner = self._owner.get(partition)
         if owner is None or owner == path:
             return True
-        own, other = run_time(path), run_time(owner)
-        if own is None or other is None or own <= other:
+        time_here, time_there = run_time(path), run_time(owner)
+        if time_here is None or time_there is None or time_here <= time_there:
             return False
         loser = self._files[owner]
         loser.partitions.remove(partition)
         loser.refused.append(partition)
         loser.reason = f"{path} has newer results of {partition}"
         if not loser.partitions:
-            loser.state = FileState.PASSED_OVER
+            loser.state = FileState.SKIPPED
         return True
 
     def _record(self, partition: SubmissionPartition, submission: Submission) -> None:
         was_withdrawn = self._warehouse.is_withdrawn(partition)
         change = record(self._warehouse, partition, submission).change
         _, fingerprint = self._warehouse.submission(partition)
-        done = stage_status(RAW_RESULTS, self._warehouse, self._settings, partition)
+        status = stage_status(RAW_RESULTS, self._warehouse, self._settings, partition)
         requested = self._memory.requested.setdefault(partition, [])
-        # What was recorded but not requested, since the process was killed in between, is too.
+        # A submission is also news if the process was killed before it was requested.
         is_news = change != "unchanged" or requested[-1:] != [fingerprint]
-        if done.state is not State.FRESH and is_news:
-            # A revision that comes back needs another key than it had: that one was used.
+        if status.state is not State.FRESH and is_news:
+            # A revision that comes back needs a new key: the key it had was used.
             again = f"~{len(requested)}" if fingerprint in requested else ""
             key = f"{partition.benchmark}|{partition.model}|{fingerprint}{again}"
             self._requests[partition] = Request(partition, key)

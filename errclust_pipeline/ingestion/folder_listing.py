@@ -1,4 +1,4 @@
-"""What files a folder holds, and in which version: a local folder, or a bucket."""
+"""The files of a watched folder and their versions: a local folder, or a bucket."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-import fsspec
-
 from errclust_pipeline.warehouse.storage import Storage
 
 _UNFINISHED_ENDINGS = (
@@ -17,19 +15,27 @@ _UNFINISHED_ENDINGS = (
     ".swp", ".lock", "~",
 )  # fmt: skip
 _CONTENT_TAGS = ("ETag", "etag", "md5Hash", "md5", "checksum", "blob_id", "sha256")
-"""Under what name file systems tell a file's content apart, where they do."""
+"""The names that stores give to a tag of a file's content."""
+_RESULTS = "results_"
+"""How the names of files begin that say which model the samples beside them are of."""
+_CHUNK_BYTES = 1 << 20
 
 
 class ListingError(OSError):
-    """A folder that cannot be listed: not the same as an empty one."""
+    """A folder cannot be listed, which is not the same as an empty folder."""
 
 
 @dataclass(frozen=True)
 class ListedFile:
     """A file in a folder.
 
-    `path` is relative to the folder, with slashes; `version` changes when the content does: it is
-    the store's own tag of the content (a hub's hash, a bucket's ETag) or else size and time.
+    Attributes
+    ----------
+    path : str
+        Relative to the folder, with slashes.
+    version : str
+        Changes when the content does: the store's tag of the content (a hub's hash, a bucket's
+        ETag), or else size and time.
     """
 
     path: str
@@ -37,18 +43,24 @@ class ListedFile:
 
 
 class Listing(Protocol):
-    """A place that submissions arrive in: what files it holds, and in which version."""
+    """A place that submissions arrive in: the files it holds, and their versions.
+
+    Attributes
+    ----------
+    url : str
+    key : str
+        Names the place in the data root.
+    """
 
     url: str
     key: str
-    """Names the place in the data root."""
 
     def exists(self) -> bool:
-        """Whether the place is there."""
+        """Return whether the place is there."""
         ...
 
     def gave(self, file: str) -> bool:
-        """Whether a file, as a submission's record names it, came from here."""
+        """Return whether a file, as a submission's record names it, came from here."""
         ...
 
     def files(self) -> list[ListedFile]:
@@ -62,49 +74,42 @@ class Listing(Protocol):
         ...
 
     def local(self, file: ListedFile) -> Path:
-        """Return a path to read a file from, fetched if it has to be.
+        """Return a path to read a file from; a remote file is fetched first.
 
         Raises
         ------
         OSError
-            If it cannot be fetched.
+            If the file cannot be fetched.
         """
         ...
 
 
 class FolderListing:
-    """A folder, below which submissions arrive.
+    """The files below a folder, on a disk or in a bucket.
 
     Parameters
     ----------
     url : str
         A local path or any URL that fsspec can list, such as ``s3://bucket/results``.
     storage : Storage
-        The data root, under which files of a remote folder are kept once they are fetched.
+        The data root, which stores the files of a remote folder once they are fetched.
     """
 
     def __init__(self, url: str, storage: Storage) -> None:
-        self._filesystem: Any
-        self._filesystem, path = fsspec.core.url_to_fs(url)
-        protocol = self._filesystem.protocol
-        self.is_local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
-        self._root = str(Path(path).resolve()) if self.is_local else path.rstrip("/")
+        self._source = Storage(url)
         self._storage = storage
-        self.url: str = (
-            self._root if self.is_local else str(self._filesystem.unstrip_protocol(self._root))
-        )
+        self.url = self._source.url
         self.key = hashlib.blake2b(self.url.encode(), digest_size=8).hexdigest()
-        """Names the folder in the data root."""
 
     def exists(self) -> bool:
-        """Whether the folder is there."""
-        self._filesystem.invalidate_cache()
-        return bool(self._filesystem.isdir(self._root))
+        """Return whether the folder is there."""
+        return self._source.has_root()
 
     def gave(self, file: str) -> bool:
-        """Whether a recorded file came from this folder."""
-        kept = f"{self._storage.path('submissions', 'fetched', self.key)}/"
-        return file.startswith((f"{self._root}/", kept) if self.is_local else kept)
+        """Return whether a recorded file came from this folder."""
+        fetched = f"{self._storage.path('submissions', 'fetched', self.key)}/"
+        is_local = self._source.is_local
+        return file.startswith((f"{self._source.root}/", fetched) if is_local else fetched)
 
     def files(self) -> list[ListedFile]:
         """List all files below the folder, sorted; hidden and unfinished ones are left out.
@@ -117,71 +122,58 @@ class FolderListing:
         try:
             if not self.exists():
                 raise ListingError(f"{self.url} is not there: create it, or correct the settings")
-            found = self._filesystem.find(self._root, detail=True)
+            facts_by_path = self._source.all_files()
         except ListingError:
             raise
         except Exception as error:
             # Each store has exceptions of its own.
             raise ListingError(f"{self.url} cannot be listed: {error}") from error
-        return finished(
-            ListedFile(name[len(self._root) :].lstrip("/"), _version(details))
-            for name, details in found.items()
-        )
+        return finished(ListedFile(path, _version(facts)) for path, facts in facts_by_path.items())
 
     def local(self, file: ListedFile) -> Path:
-        """Return a path to read a file from; that of a remote folder is fetched first.
+        """Return a path to read a file from; the file of a remote folder is fetched first.
 
         Raises
         ------
         OSError
-            If it cannot be fetched.
+            If the file cannot be fetched.
         """
-        if self.is_local:
-            return Path(self._root, file.path)
+        if self._source.is_local:
+            return Path(self._source.root, file.path)
         if not self._storage.is_local:
             raise ListingError(
                 f"{self.url} is remote and so is the data root: mount the folder, since result "
                 "files are read from a disk"
             )
         version = hashlib.blake2b(file.version.encode(), digest_size=8).hexdigest()
-        own = PurePosixPath(file.path)
-        # The folder's name is kept: it may be the model's.
-        folder = self._storage.path(
-            "submissions", "fetched", self.key, version, *own.parts[:-1][-1:]
+        path = PurePosixPath(file.path)
+        # The name of the file's folder is kept: it may be the model's.
+        target = self._storage.path(
+            "submissions", "fetched", self.key, version, *path.parts[:-1][-1:]
         )
-        wanted = [own.name]
-        wanted += [
-            name
-            for name in (PurePosixPath(path).name for path in self._siblings(file.path))
-            if name.startswith("results_") and name != own.name
-        ]
-        for name in wanted:
-            target = f"{folder}/{name}"
-            if not self._storage.exists(target):
-                source = "/".join([self._root, *own.parts[:-1], name])
+        source = self._source.path(*path.parts[:-1])
+        beside = [name for name in self._source.names_in(source) if name.startswith(_RESULTS)]
+        for name in dict.fromkeys([path.name, *beside]):
+            if not self._storage.exists(f"{target}/{name}"):
                 with (
-                    self._filesystem.open(source, "rb") as remote,
-                    self._storage.write(target) as copy,
+                    self._source.open(f"{source}/{name}") as remote,
+                    self._storage.write(f"{target}/{name}") as copy,
                 ):
-                    while chunk := remote.read(1 << 20):
+                    while chunk := remote.read(_CHUNK_BYTES):
                         copy.write(chunk)
-        return Path(folder, own.name)
-
-    def _siblings(self, path: str) -> list[str]:
-        folder = "/".join([self._root, *PurePosixPath(path).parts[:-1]])
-        return list(self._filesystem.ls(folder, detail=False))
+        return Path(target, path.name)
 
 
 def finished(files: Iterable[ListedFile]) -> list[ListedFile]:
     """Return the files that are neither hidden nor unfinished, sorted.
 
-    The version of samples depends on the results files beside them, which say of which model they
-    are.
+    The version of samples also depends on the results files beside them, which say which model
+    they are of.
     """
     listed = [file for file in files if _is_finished(file.path)]
     names: dict[str, list[str]] = {}
     for file in listed:
-        if PurePosixPath(file.path).name.startswith("results_"):
+        if PurePosixPath(file.path).name.startswith(_RESULTS):
             names.setdefault(_folder(file.path), []).append(f"{file.path} {file.version}")
     return sorted(
         (
@@ -204,7 +196,7 @@ def _version(details: Mapping[str, Any]) -> str:
         ),
         "",
     )
-    # A file put in another's place has another number, even at the same size and time.
+    # A file that replaces another has another inode number, even at the same size and time.
     return f"{details.get('size')} {changed} {details.get('ino', '')}".rstrip()
 
 

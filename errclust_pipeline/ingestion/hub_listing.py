@@ -1,4 +1,4 @@
-"""What files a dataset of the hub holds: asked for once a commit, fetched at that commit."""
+"""The files of a watched dataset on the hub: listed once a commit, fetched at that commit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def listing_of(url: str, storage: Storage) -> Listing:
 class HubListing:
     """A dataset of the hub, or a folder in it.
 
-    A look asks the hub for the newest commit, and for the files only if it is another than before.
+    `files` asks the hub for the newest commit, and lists files only if the commit is a new one.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class HubListing:
     Raises
     ------
     HubError
-        If it is no such address.
+        If the URL is no such address.
     """
 
     def __init__(self, url: str) -> None:
@@ -55,11 +55,11 @@ class HubListing:
         self.key = hashlib.blake2b(self.url.encode(), digest_size=8).hexdigest()
 
     def exists(self) -> bool:
-        """Whether it may be asked for; `files` says so if there is none of that name."""
+        """Return True; if there is no such dataset, `files` raises an error that says so."""
         return True
 
     def gave(self, file: str) -> bool:
-        """Whether a recorded file came from this dataset."""
+        """Return whether a recorded file came from this dataset."""
         return file.startswith(f"hf://datasets/{self._address.repository}@")
 
     def files(self) -> list[ListedFile]:
@@ -75,11 +75,11 @@ class HubListing:
         repository, path = self._address.repository, self._address.path
         try:
             self._commit = Hub().commit(repository, self._address.revision)
-            found = _files_at(repository, self._commit, path)
+            files = _files_at(repository, self._commit, path)
         except HubError as error:
             raise ListingError(f"{self.url} cannot be listed: {error}") from error
         start = f"{path}/" if path else ""
-        return finished(ListedFile(one.path.removeprefix(start), one.blob) for one in found)
+        return finished(ListedFile(file.path.removeprefix(start), file.blob) for file in files)
 
     def local(self, file: ListedFile) -> Path:
         """Fetch a file, and the results files beside it, at the commit that was listed.
@@ -87,18 +87,18 @@ class HubListing:
         Raises
         ------
         HubError
-            If it cannot be fetched.
+            If the file cannot be fetched.
         """
         if not self._commit:
             self.files()
         repository, path = self._address.repository, self._address.path
         wanted = PurePosixPath(path, file.path)
-        fetched = [
-            one
-            for one in _files_at(repository, self._commit, path)
-            if one.path == str(wanted) or _is_results_beside(PurePosixPath(one.path), wanted)
+        files = [
+            listed
+            for listed in _files_at(repository, self._commit, path)
+            if listed.path == str(wanted) or _is_results_beside(PurePosixPath(listed.path), wanted)
         ]
-        Hub().fetch(repository, self._commit, fetched)
+        Hub().fetch(repository, self._commit, files)
         return Hub().local(
             dataclasses.replace(self._address, revision=self._commit, path=str(wanted))
         )

@@ -217,7 +217,7 @@ def _submission_sensor(url: str, name: str, seconds: int) -> dg.SensorDefinition
             return dg.SensorResult(
                 skip_reason=f"{url} is not there: create it and put result files into it"
             )
-        return _to_result(context, folder.look(int(context.cursor or 0)), url)
+        return _to_result(context, folder.scan(int(context.cursor or 0)), url)
 
     return look
 
@@ -250,7 +250,7 @@ def _to_result(
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else f"nothing new in {url}; {waiting}",
-        cursor=str(arrivals.look),
+        cursor=str(arrivals.scan),
         dynamic_partitions_requests=[
             BENCHMARKS.build_add_request(list(dict.fromkeys(one.benchmark for one in partitions))),
             MODELS.build_add_request(list(dict.fromkeys(one.model for one in partitions))),

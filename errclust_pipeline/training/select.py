@@ -1,10 +1,13 @@
-"""Selecting training examples for a model, from a pool or without: what `errclust select` does."""
+"""Selecting training examples for a model's errors, from a pool or without one.
+
+This is what `errclust select` does. Reading a pool is in `pool`, writing files in `export`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +22,9 @@ from errclust_pipeline.analysis.selection import (
 )
 from errclust_pipeline.embedding.embedder import EmbeddingModel
 from errclust_pipeline.embedding.texts import embed_texts
-from errclust_pipeline.hub.address import HubAddress, is_hub_address
-from errclust_pipeline.hub.client import Hub
-from errclust_pipeline.ingestion.from_hub import fetched
 from errclust_pipeline.settings import Settings
-from errclust_pipeline.sources.base import SourceError
-from errclust_pipeline.sources.formats.table_files import TABLE_ENDINGS
 from errclust_pipeline.training.export import export_examples, export_specifications
-from errclust_pipeline.training.pool import TrainingExample, TrainingPool, read_pool
+from errclust_pipeline.training.pool import TrainingExample, TrainingPool
 from errclust_pipeline.views.demand import read_selection_inputs
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SelectedExamples:
-    """A selection and all that is told of it.
+    """A selection of training examples, and what there is to say about it.
 
     Attributes
     ----------
@@ -45,10 +43,12 @@ class SelectedExamples:
     chosen : ChosenCandidates
     model : ModelDemand
     pool : TrainingPool or None
+    budget : int
+        The number of picks that were asked for.
     refused : mapping from reason to int
-        Examples of the pool that are questions of the benchmark.
+        Number of examples of the pool that are questions of the benchmark.
     specifications : DataFrame or None
-        Without a pool, what to write.
+        Without a pool: the examples to write.
     text_of : mapping from candidate or question id to text
     example_ids : mapping from question id to str
         The ids that the model's results give the questions.
@@ -66,47 +66,48 @@ class SelectedExamples:
 
     @property
     def picks(self) -> pd.DataFrame:
-        """One row a pick."""
+        """The picks, one row each."""
         return self.chosen.picks
 
     @property
     def suspects(self) -> list[dict[str, Any]]:
-        """Errors on questions whose key is suspected."""
+        """The errors on questions whose answer key is suspected."""
         return self.model.suspects
 
     def summary(self) -> str:
-        """Say in a sentence what was selected for what."""
+        """Say in a sentence how many examples were selected, and for which errors."""
         text = (
             f"{len(self.picks):,} picks for {len(self.model.rows):,} errors of the development "
             f"split; {len(self.model.held_out):,} questions are held out"
         )
         if len(self.picks) < self.budget:
             text += (
-                f". Fewer than the {self.budget:,} asked for: no other adds anything, or regions "
-                "have as many as they may"
+                f". These are fewer than the {self.budget:,} asked for: no other example adds "
+                "anything, or its region has its maximum"
             )
         return text
 
     def about_pool(self) -> str:
-        """Say what became of the pool's rows."""
+        """Say how many of the pool's rows were used, and why others were not."""
         if self.pool is None:
             return (
                 "No pool: the picks are errors to write examples like. They are benchmark "
                 "questions, never training data."
             )
-        left_out = {**self.pool.left_out, **{f"refused: {k}": v for k, v in self.refused.items()}}
-        names = ", ".join(f"{what} from {name}" for what, name in self.pool.columns.items())
+        refused = {f"refused: {reason}": count for reason, count in self.refused.items()}
+        left_out = {**self.pool.left_out, **refused}
+        names = ", ".join(f"{role} from {name}" for role, name in self.pool.columns.items())
         text = f"Pool: {len(self.pool.examples):,} examples ({names})"
         for reason, count in left_out.items():
             text += f"; {count:,} {reason.replace('_', ' ')}"
         return text
 
     def coverages(self) -> list[tuple[str, float]]:
-        """Return the coverage of the selection, then those of the baselines."""
+        """Return the names and coverages of the selection and of the baselines."""
         return [("this selection", self.chosen.coverage), *self.chosen.baselines.items()]
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it for scripts."""
+        """Return the selection as JSON values, for scripts."""
         import json
 
         specifications = self.specifications
@@ -125,7 +126,7 @@ class SelectedExamples:
         }
 
     def export(self, folder: Path, command: str) -> None:
-        """Write the selection to a folder; see `training_export`."""
+        """Write the selection to a folder; see `training.export`."""
         about = {
             "Benchmark": self.partition.benchmark,
             "Model whose errors guided it": self.partition.model,
@@ -135,8 +136,8 @@ class SelectedExamples:
         }
         held_out = {name: self.example_ids.get(name) for name in self.model.held_out}
         if self.pool is not None:
-            of_id = {one.example_id: one for one in self.pool.examples}
-            examples = [of_id[name] for name in self.picks["candidate_id"]]
+            example_of = {example.example_id: example for example in self.pool.examples}
+            examples = [example_of[name] for name in self.picks["candidate_id"]]
             about |= {
                 "Pool": self.pool.name,
                 "Rows of the pool": self.about_pool().removeprefix("Pool: "),
@@ -153,28 +154,8 @@ class SelectedExamples:
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a row without the NaN that pandas has for what is missing."""
+    """Return a row with None in place of the NaN that pandas has for a missing value."""
     return {str(name): None if value != value else value for name, value in row.items()}
-
-
-def read_given_pool(pool: str, columns: Mapping[str, str], split: str | None) -> TrainingPool:
-    """Read a pool from a path or an address of the hub.
-
-    Raises
-    ------
-    SourceError, HubError
-        If it cannot be read.
-    """
-    if not is_hub_address(pool):
-        return read_pool(Path(pool), columns, split)
-    hub, address = Hub(), HubAddress.parse(pool)
-    if not address.name:
-        raise SourceError(f"{pool} is an organisation: name a dataset of it, {pool}/dataset")
-    here = fetched(hub, address, TABLE_ENDINGS, "training examples")
-    try:
-        return replace(read_pool(hub.local(here), columns, split), name=str(here))
-    except SourceError as error:
-        raise SourceError(f"{pool}: {error}") from error
 
 
 def select_examples(
@@ -190,10 +171,16 @@ def select_examples(
 
     Parameters
     ----------
+    store : Warehouse
+    partition : SubmissionPartition
+    settings : Settings
+    embedder : EmbeddingModel
+    budget : int
+        Maximum number of picks.
     pool : TrainingPool or None
-        Without one, the picks are errors to write examples like, with specifications.
+        Without one, the picks are errors, with specifications of the examples to write for them.
     log : callable
-        Takes a line on what is embedded.
+        Receives lines about what is embedded.
 
     Raises
     ------
@@ -209,10 +196,10 @@ def select_examples(
 
     def vectors_of(rows: Sequence[Mapping[str, Any]]) -> Any:
         texts = {row["text_id"]: row["text"] for row in rows}
-        found, _ = embed_texts(
+        vectors, _ = embed_texts(
             store.storage, embedder, [row["text_id"] for row in rows], texts, log
         )
-        return found
+        return vectors
 
     guiding = vectors_of([known[name] for name in model.questions.question_ids])
     if pool is None:
@@ -225,10 +212,10 @@ def select_examples(
             partition, chosen, model, budget, None, {}, specifications, text_of, inputs.example_ids
         )
     candidates = vectors_of(
-        [{"text_id": one.text_id, "text": one.instruction} for one in pool.examples]
+        [{"text_id": example.text_id, "text": example.instruction} for example in pool.examples]
     )
     reasons = contaminated(
-        [one.instruction for one in pool.examples],
+        [example.instruction for example in pool.examples],
         [row["question"] for row in questions],
         candidates,
         vectors_of(questions),
@@ -236,10 +223,9 @@ def select_examples(
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     refused = Counter(reason.value for reason in reasons if reason is not None)
     usable: list[TrainingExample] = [pool.examples[row] for row in kept]
-    chosen = choose_candidates(
-        model, guiding, [one.example_id for one in usable], candidates[kept], budget, labels
-    )
-    text_of |= {one.example_id: one.instruction for one in usable}
+    ids = [example.example_id for example in usable]
+    chosen = choose_candidates(model, guiding, ids, candidates[kept], budget, labels)
+    text_of |= {example.example_id: example.instruction for example in usable}
     return SelectedExamples(
         partition, chosen, model, budget, pool, dict(refused), None, text_of, inputs.example_ids
     )

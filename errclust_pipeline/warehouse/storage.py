@@ -71,6 +71,27 @@ class Storage:
             return sorted(map(str, Path(self.root).glob(pattern)))
         return sorted(self._filesystem.glob(f"{glob.escape(self.root)}/{pattern}"))
 
+    def has_root(self) -> bool:
+        """Return whether the root is a folder now, whatever was seen of it before."""
+        self._filesystem.invalidate_cache()
+        return bool(self._filesystem.isdir(self.root))
+
+    def all_files(self) -> dict[str, dict[str, Any]]:
+        """Return what the store knows of each file below the root, by its path relative to it.
+
+        Raises
+        ------
+        Exception
+            Of whatever kind the store has; each has its own.
+        """
+        files = self._filesystem.find(self.root, detail=True)
+        return {path[len(self.root) :].lstrip("/"): dict(facts) for path, facts in files.items()}
+
+    def names_in(self, folder: str) -> list[str]:
+        """List the names of what is in a folder, sorted."""
+        paths = self._filesystem.ls(folder, detail=False)
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in paths)
+
     def open(self, path: str) -> IO[bytes]:
         """Open a file for reading."""
         return self._filesystem.open(path, "rb")  # type: ignore[no-any-return]

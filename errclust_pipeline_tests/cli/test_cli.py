@@ -147,14 +147,14 @@ def test_status_tells_of_withdrawn_submissions_and_unusable_files(errclust, ware
     (root / "drop" / "odd.csv").write_text("one,two\n1,2\n")
     folder, look = DropFolder(warehouse, str(root / "drop")), 0
     for _ in range(2):
-        look = folder.look(look).look
+        look = folder.scan(look).scan
     shown = errclust("status").stdout
     assert "odd.csv in drop is not used" in shown
     assert "b.csv in drop is not used: a.csv has the results" in shown
     for name in ("a.csv", "b.csv"):
         (root / "drop" / name).unlink()
     for _ in range(3):
-        look = folder.look(look).look
+        look = folder.scan(look).scan
     assert "trivia|org__model-a: withdrawn" in errclust("status").stdout
 
 

@@ -7,8 +7,8 @@ import fsspec
 import pytest
 
 from errclust_pipeline.ingestion import DropFolder
-from errclust_pipeline.ingestion.drop_folder import FileState
 from errclust_pipeline.ingestion.folder_listing import ListingError
+from errclust_pipeline.ingestion.folder_memory import FileState
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.stages import declarations as stages
@@ -39,16 +39,16 @@ class Watcher:
     def __init__(self, drop):
         self.drop, self.passed_on = drop, 0
 
-    def look(self):
-        found = self.drop.look(self.passed_on)
-        self.passed_on = found.look
+    def scan(self):
+        found = self.drop.scan(self.passed_on)
+        self.passed_on = found.scan
         return found
 
     def settle(self):
         """Look until nothing moves; return what was requested, in order."""
         requests = []
         while True:
-            found = self.look()
+            found = self.scan()
             requests += found.requests
             if not found.settling and not found.waiting:
                 return requests
@@ -65,28 +65,28 @@ def keys(requests):
 
 def test_a_file_is_taken_once_it_was_seen_twice_unchanged(watcher, folder, warehouse):
     write_table(folder / "a.csv")
-    first = watcher.look()
+    first = watcher.scan()
     assert (first.requests, first.settling) == ((), 1)
-    second = watcher.look()
+    second = watcher.scan()
     assert keys(second.requests) == [A]
     _, fingerprint = warehouse.submission(A)
     assert second.requests[0].run_key == f"trivia|org__model-a|{fingerprint}"
-    assert watcher.look().requests == ()
+    assert watcher.scan().requests == ()
 
 
 def test_a_file_that_grows_is_waited_for(watcher, folder):
     for per_topic in (2, 3, 4):
         write_table(folder / "a.csv", per_topic=per_topic)
-        assert watcher.look().requests == ()
-    assert keys(watcher.look().requests) == [A]
+        assert watcher.scan().requests == ()
+    assert keys(watcher.scan().requests) == [A]
 
 
 @pytest.mark.parametrize("name", [".a.csv", "a.csv.part", "a.csv.tmp", ".hidden/a.csv", "a.csv~"])
 def test_hidden_and_unfinished_files_are_not_looked_at(watcher, folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     write_table(folder / name)
-    found = watcher.look()
-    assert (found.settling, watcher.look().requests) == (0, ())
+    found = watcher.scan()
+    assert (found.settling, watcher.scan().requests) == (0, ())
 
 
 def test_a_revised_file_is_requested_again_and_only_it(watcher, folder):
@@ -133,18 +133,18 @@ def test_results_read_already_are_not_requested(watcher, folder, warehouse):
 
 def test_a_look_nobody_heard_of_is_repeated(drop, folder):
     write_table(folder / "a.csv")
-    first = drop.look(0)
-    lost = drop.look(first.look)
-    again = drop.look(first.look)
+    first = drop.scan(0)
+    lost = drop.scan(first.scan)
+    again = drop.scan(first.scan)
     assert again.requests == lost.requests != ()
-    assert drop.look(again.look).requests == ()
+    assert drop.scan(again.scan).requests == ()
 
 
 def test_a_look_that_died_before_it_could_note_anything_is_made_up_for(
     drop, folder, warehouse, monkeypatch
 ):
     write_table(folder / "a.csv")
-    first = drop.look(0)
+    first = drop.scan(0)
     write = type(warehouse.storage).write_text
 
     def dies(storage, path, text):
@@ -154,19 +154,19 @@ def test_a_look_that_died_before_it_could_note_anything_is_made_up_for(
 
     monkeypatch.setattr(type(warehouse.storage), "write_text", dies)
     with pytest.raises(OSError, match="No space"):
-        drop.look(first.look)
+        drop.scan(first.scan)
     monkeypatch.undo()
     # The submission's record is there already; it was not requested.
     assert warehouse.has_submission(A)
-    assert keys(drop.look(first.look).requests) == [A]
+    assert keys(drop.scan(first.scan).requests) == [A]
 
 
 def test_more_than_a_page_is_left_for_the_next_look(warehouse, folder):
     for number in range(7):
         write_table(folder / f"{number}.csv", [f"org/model-{number}"], per_topic=1)
-    watcher = Watcher(DropFolder(warehouse, str(folder), files_a_look=3))
-    watcher.look()
-    pages = [watcher.look() for _ in range(4)]
+    watcher = Watcher(DropFolder(warehouse, str(folder), max_files=3))
+    watcher.scan()
+    pages = [watcher.scan() for _ in range(4)]
     assert [len(page.requests) for page in pages] == [3, 3, 1, 0]
     assert [page.waiting for page in pages] == [4, 1, 0, 0]
     assert len({one.partition for page in pages for one in page.requests}) == 7
@@ -175,9 +175,9 @@ def test_more_than_a_page_is_left_for_the_next_look(warehouse, folder):
 def test_a_page_ends_when_its_time_is_up(warehouse, folder):
     for number in range(3):
         write_table(folder / f"{number}.csv", [f"org/model-{number}"], per_topic=1)
-    watcher = Watcher(DropFolder(warehouse, str(folder), seconds_a_look=0))
-    watcher.look()
-    assert [len(watcher.look().requests) for _ in range(3)] == [1, 1, 1]
+    watcher = Watcher(DropFolder(warehouse, str(folder), max_seconds=0))
+    watcher.scan()
+    assert [len(watcher.scan().requests) for _ in range(3)] == [1, 1, 1]
 
 
 def test_what_is_taken_away_is_withdrawn_and_welcome_back(watcher, folder, warehouse):
@@ -186,13 +186,13 @@ def test_what_is_taken_away_is_withdrawn_and_welcome_back(watcher, folder, wareh
     watcher.settle()
     run(warehouse)
     shutil.move(path, folder.parent / "aside.csv")
-    assert watcher.look().withdrawn == ()
-    assert watcher.look().withdrawn == (A,)
+    assert watcher.scan().withdrawn == ()
+    assert watcher.scan().withdrawn == (A,)
     assert warehouse.is_withdrawn(A)
     assert not warehouse.is_withdrawn(B)
     shutil.move(folder.parent / "aside.csv", path)
-    watcher.look()
-    back = watcher.look()
+    watcher.scan()
+    back = watcher.scan()
     assert (back.returned, back.requests) == ((A,), ())
     assert not warehouse.is_withdrawn(A)
 
@@ -201,7 +201,7 @@ def test_a_file_gone_for_one_look_only_changes_nothing(watcher, folder, warehous
     path = write_table(folder / "a.csv")
     watcher.settle()
     path.rename(folder.parent / "aside.csv")
-    watcher.look()
+    watcher.scan()
     (folder.parent / "aside.csv").rename(path)
     assert watcher.settle() == []
     assert not warehouse.is_withdrawn(A)
@@ -213,11 +213,11 @@ def test_a_folder_that_is_not_there_withdraws_nothing(watcher, folder, warehouse
     watcher.settle()
     folder.rename(folder.parent / "unmounted")
     with pytest.raises(ListingError, match="is not there"):
-        watcher.look()
+        watcher.scan()
     folder.mkdir()
     for _ in range(3):
         with pytest.raises(ListingError, match="is it mounted"):
-            watcher.look()
+            watcher.scan()
     assert not warehouse.is_withdrawn(A)
 
 
@@ -230,14 +230,14 @@ def test_unusable_files_are_told_once_with_a_reason_and_do_not_stop_others(watch
         archive.writestr("model_outputs_X_5shots.json", json.dumps([{"question_id": 1}] * 500))
     good.write_bytes(good.read_bytes()[:-40])
     (folder / "nowhere.csv").symlink_to(folder / "missing-target.csv")
-    watcher.look()
-    found = watcher.look()
+    watcher.scan()
+    found = watcher.scan()
     assert keys(found.requests) == [A]
     assert "no_columns.csv" in found.problems
     known = watcher.drop.known()
-    assert known["README.md"].state is FileState.PASSED_OVER
+    assert known["README.md"].state is FileState.SKIPPED
     assert known["no_columns.csv"].state is FileState.UNUSABLE
-    assert watcher.look().problems == {}
+    assert watcher.scan().problems == {}
 
 
 def test_a_damaged_zip_is_named_where_it_is_met(watcher, folder, warehouse):
@@ -246,8 +246,8 @@ def test_a_damaged_zip_is_named_where_it_is_met(watcher, folder, warehouse):
     with zipfile.ZipFile(good, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model_outputs_X_5shots.json", json.dumps(rows))
     good.write_bytes(good.read_bytes()[:2000])
-    watcher.look()
-    found = watcher.look()
+    watcher.scan()
+    found = watcher.scan()
     told = [*found.problems.values()]
     if not told:
         finished = run(warehouse, [one.partition for one in found.requests])
@@ -262,10 +262,10 @@ def test_a_file_is_tried_again_until_what_it_needs_has_arrived(watcher, folder):
     [data] = (folder / "data").iterdir()
     content = data.read_bytes()
     data.unlink()
-    found = [watcher.look() for _ in range(4)]
+    found = [watcher.scan() for _ in range(4)]
     assert [list(one.problems) for one in found] == [[], [str(path.relative_to(folder))], [], []]
     data.write_bytes(content)
-    requests = [request for _ in range(4) for request in watcher.look().requests]
+    requests = [request for _ in range(4) for request in watcher.scan().requests]
     assert [one.partition.model for one in requests] == ["Org-7b-hf"]
 
 
@@ -277,7 +277,7 @@ def test_an_unreadable_file_is_tried_again_until_it_can_be_read(watcher, folder,
         raise PermissionError("Permission denied: a.csv")
 
     monkeypatch.setattr(drop_folder, "find_submissions", fails)
-    looks = [watcher.look() for _ in range(4)]
+    looks = [watcher.scan() for _ in range(4)]
     assert [bool(look.problems) for look in looks] == [False, True, False, False]
     monkeypatch.undo()
     assert keys(watcher.settle()) == [A]
@@ -291,10 +291,10 @@ def test_of_two_files_of_one_model_the_first_stays_and_the_other_steps_in(
     write_table(folder / "second.csv", right_every=4)
     assert watcher.settle() == []
     refused = watcher.drop.known()["second.csv"]
-    assert refused.state is FileState.PASSED_OVER
+    assert refused.state is FileState.SKIPPED
     assert "first.csv has the results" in refused.reason
     (folder / "first.csv").unlink()
-    watcher.look()
+    watcher.scan()
     assert keys(watcher.settle()) == [A]
     assert not warehouse.is_withdrawn(A)
 
@@ -418,12 +418,12 @@ def test_a_submission_is_withdrawn_if_the_file_that_would_step_in_goes_too(
     first.unlink()
     if together:
         second.unlink()
-    withdrawn = [*watcher.look().withdrawn, *watcher.look().withdrawn]
+    withdrawn = [*watcher.scan().withdrawn, *watcher.scan().withdrawn]
     if not together:
         # It was to be read anew.
         assert withdrawn == []
         second.unlink()
-    withdrawn += [one for _ in range(3) for one in watcher.look().withdrawn]
+    withdrawn += [one for _ in range(3) for one in watcher.scan().withdrawn]
     assert withdrawn == [A]
     assert warehouse.is_withdrawn(A)
 
@@ -435,7 +435,7 @@ def test_a_submission_is_withdrawn_if_the_file_that_would_step_in_has_it_no_more
     watcher.settle()
     (folder / "first.csv").unlink()
     write_table(folder / "second.csv", ["org/model-b"])
-    withdrawn = [one for _ in range(4) for one in watcher.look().withdrawn]
+    withdrawn = [one for _ in range(4) for one in watcher.scan().withdrawn]
     assert withdrawn == [A]
 
 
@@ -454,8 +454,8 @@ def test_whatever_one_file_makes_a_reader_stumble_over_does_not_stop_the_others(
     monkeypatch.setattr(drop_folder, "find_submissions", stumbles)
     write_table(folder / "a.csv")
     write_table(folder / "odd.csv", ["org/model-b"])
-    watcher.look()
-    found = watcher.look()
+    watcher.scan()
+    found = watcher.scan()
     assert keys(found.requests) == [A]
     assert "UnicodeDecodeError: 'utf-8'" in found.problems["odd.csv"]
 
@@ -474,17 +474,17 @@ def test_files_that_cannot_be_read_keep_nothing_waiting(warehouse, folder, monke
     monkeypatch.setattr(drop_folder, "find_submissions", refuses)
     for number in range(10):
         (folder / f"locked{number}.csv").write_text("no matter")
-    watcher = Watcher(DropFolder(warehouse, str(folder), files_a_look=3))
+    watcher = Watcher(DropFolder(warehouse, str(folder), max_files=3))
     for _ in range(6):
-        watcher.look()
+        watcher.scan()
     assert len(tried) == 10
     write_table(folder / "z.csv")
-    watcher.look()
-    assert keys(watcher.look().requests) == [A]
+    watcher.scan()
+    assert keys(watcher.scan().requests) == [A]
     # And each gets its turn again.
     tried.clear()
     for _ in range(10):
-        watcher.look()
+        watcher.scan()
     assert len(tried) == 10
 
 
@@ -497,13 +497,13 @@ def test_what_another_folder_has_brought_since_is_not_withdrawn(warehouse, folde
     write_table(other / "a.csv", right_every=4)
     second.settle()
     (folder / "a.csv").unlink()
-    assert [one for _ in range(3) for one in first.look().withdrawn] == []
+    assert [one for _ in range(3) for one in first.scan().withdrawn] == []
     assert not warehouse.is_withdrawn(A)
     (other / "a.csv").unlink()
-    assert [one for _ in range(3) for one in second.look().withdrawn] == [A]
+    assert [one for _ in range(3) for one in second.scan().withdrawn] == [A]
 
 
 def test_battles_in_a_folder_are_told_with_what_to_do(watcher, folder):
     write_pandalm(folder / "testset-v1.json", [pandalm_row(number) for number in range(3)])
-    watcher.look()
-    assert "errclust ingest" in watcher.look().problems["testset-v1.json"]
+    watcher.scan()
+    assert "errclust ingest" in watcher.scan().problems["testset-v1.json"]

@@ -22,7 +22,8 @@ from errclust_pipeline.hub.client import Hub
 from errclust_pipeline.hub.errors import HubError, HubMissingError
 from errclust_pipeline.hub.recorded import with_local_files
 from errclust_pipeline.ingestion.files import ingest
-from errclust_pipeline.ingestion.from_hub import ingest_from_hub, top_models
+from errclust_pipeline.ingestion.from_hub import FromHub, HubRequest, ingest_from_hub
+from errclust_pipeline.ingestion.leaderboards import top_models
 from errclust_pipeline.orchestration.assets.battles import battles
 from errclust_pipeline.orchestration.assets.raw_results import raw_results
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
@@ -70,6 +71,19 @@ def add_v1(hub: HubServer, model: str, *runs: dict[str, bytes]) -> Any:
     return hub.add(f"open-llm-leaderboard-old/details_{model.replace('/', '__')}", files)
 
 
+def ingest_hub(
+    warehouse: Warehouse,
+    address: HubAddress,
+    reader: str | None = None,
+    options: dict[str, Any] | None = None,
+    copy: bool = False,
+    **wanted: Any,
+) -> FromHub:
+    calls = {name: wanted.pop(name) for name in ("on_model", "on_model_done") if name in wanted}
+    request = HubRequest(address, reader, options or {}, **wanted)
+    return ingest_from_hub(warehouse, request, copy, **calls)
+
+
 def of(warehouse: Warehouse, benchmark: str, model: str) -> Any:
     return warehouse.submission(SubmissionPartition.of_names(benchmark, model))[0]
 
@@ -78,7 +92,7 @@ def test_a_model_of_the_leaderboard_is_ingested_with_all_its_tasks(
     hub: HubServer, warehouse: Warehouse
 ) -> None:
     repository = add_v2(hub, "org/model", tasks=TASKS, rows=2)
-    found = ingest_from_hub(warehouse, V2, options={"model": "org/model"})
+    found = ingest_hub(warehouse, V2, options={"model": "org/model"})
     assert {one.partition for one in found.ingested} == {
         SubmissionPartition(task, "org__model") for task in TASKS
     }
@@ -102,12 +116,12 @@ def test_only_the_benchmark_that_is_wanted_is_fetched(
     hub: HubServer, warehouse: Warehouse, wanted: str, expected: set[str]
 ) -> None:
     add_v2(hub, "org/model")
-    found = ingest_from_hub(warehouse, V2, options={"model": "org/model", "benchmark": wanted})
+    found = ingest_hub(warehouse, V2, options={"model": "org/model", "benchmark": wanted})
     assert {one.submission.benchmark for one in found.ingested} == expected
     # Each by one question what it is and one for it, as for the results file.
     assert hub.count("/resolve/") == 2 * (len(expected) + 1)
     assert found.fetched.files == len(expected) + 1
-    again = ingest_from_hub(warehouse, V2, options={"model": "org/model", "benchmark": wanted})
+    again = ingest_hub(warehouse, V2, options={"model": "org/model", "benchmark": wanted})
     assert again.fetched.files == again.fetched.size == 0
     assert hub.count("/resolve/") == 2 * (len(expected) + 1)
 
@@ -117,7 +131,7 @@ def test_a_benchmark_that_is_not_there_is_named_with_those_that_are(
 ) -> None:
     add_v2(hub, "org/model")
     with pytest.raises(SourceError, match=rf"no benchmark 'hellaswag'; it has: .*{IFEVAL}"):
-        ingest_from_hub(warehouse, V2, options={"model": "org/model", "benchmark": "hellaswag"})
+        ingest_hub(warehouse, V2, options={"model": "org/model", "benchmark": "hellaswag"})
     assert warehouse.submissions() == []
 
 
@@ -127,18 +141,18 @@ def test_the_newest_run_of_each_task_counts_unless_another_is_chosen(
     repository = add_v2(hub, "org/model", tasks=[SNARKS, IFEVAL], time=EARLY_TIME, as_list=True)
     repository.commit(details_v2("org/model", [SNARKS]))
     options = {"model": "org/model"}
-    ingest_from_hub(warehouse, V2, options=options)
+    ingest_hub(warehouse, V2, options=options)
     assert TIME in of(warehouse, SNARKS, "org/model").files[0]
     assert EARLY_TIME in of(warehouse, IFEVAL, "org/model").files[0]
     early = "2024_06_16T22_11_25.600579"
-    found = ingest_from_hub(warehouse, V2, options=options, timestamp=early)
+    found = ingest_hub(warehouse, V2, options=options, timestamp=early)
     assert sorted(one.change for one in found.ingested) == ["revised", "unchanged"]
     assert of(warehouse, SNARKS, "org/model").files[0].endswith(f"_{EARLY_TIME}.json")
-    found = ingest_from_hub(warehouse, V2, options=options, timestamp="2025-01")
+    found = ingest_hub(warehouse, V2, options=options, timestamp="2025-01")
     assert [one.submission.benchmark for one in found.ingested] == [SNARKS]
     for wrong in ("2023", "20", "soon"):
         with pytest.raises(SourceError, match=rf"choose one of: {EARLY_TIME}, {TIME}"):
-            ingest_from_hub(warehouse, V2, options=options, timestamp=wrong)
+            ingest_hub(warehouse, V2, options=options, timestamp=wrong)
 
 
 def test_an_older_commit_can_be_asked_for(hub: HubServer, warehouse: Warehouse) -> None:
@@ -146,7 +160,7 @@ def test_an_older_commit_can_be_asked_for(hub: HubServer, warehouse: Warehouse) 
     first = repository.head
     repository.commit(details_v2("org/model", [SNARKS], rows=9))
     address = HubAddress("open-llm-leaderboard", "org__model-details", first)
-    [one] = ingest_from_hub(warehouse, address).ingested
+    [one] = ingest_hub(warehouse, address).ingested
     assert (one.submission.revision, one.submission.model) == (first, "org/model")
 
 
@@ -155,14 +169,12 @@ def test_a_commit_that_leaves_the_files_alone_revises_nothing(
 ) -> None:
     repository = add_v2(hub, "org/model", tasks=[SNARKS])
     first, options = repository.head, {"model": "org/model"}
-    assert [one.change for one in ingest_from_hub(warehouse, V2, options=options).ingested] == [
-        "new"
-    ]
+    assert [one.change for one in ingest_hub(warehouse, V2, options=options).ingested] == ["new"]
     repository.commit({"README.md": b"another card"})
-    [one] = ingest_from_hub(warehouse, V2, options=options).ingested
+    [one] = ingest_hub(warehouse, V2, options=options).ingested
     assert (one.change, one.submission.revision) == ("unchanged", first)
     second = repository.commit(details_v2("org/model", [SNARKS], rows=9))
-    [one] = ingest_from_hub(warehouse, V2, options=options).ingested
+    [one] = ingest_hub(warehouse, V2, options=options).ingested
     assert (one.change, one.submission.revision) == ("revised", second)
 
 
@@ -183,9 +195,7 @@ def test_the_best_models_are_taken_by_their_average(hub: HubServer, warehouse: W
     for model in ("org/best", "org/second", "org/third"):
         add_v2(hub, model)
     told: list[str] = []
-    found = ingest_from_hub(
-        warehouse, V2, options={"benchmark": SNARKS}, top=2, on_model=told.append
-    )
+    found = ingest_hub(warehouse, V2, options={"benchmark": SNARKS}, top=2, on_model=told.append)
     assert told == ["org/best", "org/second"]
     assert [(one.name, one.average, one.submitted) for one in found.best] == [
         ("org/best", 50.0, "2025-01-28"),
@@ -226,12 +236,12 @@ def test_one_model_that_cannot_be_had_does_not_stop_the_others(
     hub.add("open-llm-leaderboard/contents", {"data/train-00000-of-00001.parquet": table})
     add_v2(hub, "org/a", gated=True)
     add_v2(hub, "org/b")
-    found = ingest_from_hub(warehouse, V2, options={"benchmark": SNARKS}, top=3)
+    found = ingest_hub(warehouse, V2, options={"benchmark": SNARKS}, top=3)
     assert [one.partition.model for one in found.ingested] == ["org__b"]
     assert set(found.problems) == {"org/a", "org/c"}
     assert "/datasets/open-llm-leaderboard/org__a-details" in found.problems["org/a"]
-    with pytest.raises(HubError, match="none could be had"):
-        ingest_from_hub(warehouse, V2, options={"benchmark": "no_such"}, top=2)
+    with pytest.raises(HubError, match="none could be ingested"):
+        ingest_hub(warehouse, V2, options={"benchmark": "no_such"}, top=2)
 
 
 def test_a_model_that_is_not_there_is_named_with_similar_ones(
@@ -241,7 +251,7 @@ def test_a_model_that_is_not_there_is_named_with_similar_ones(
     add_v1(hub, "other/model-7b", details_v1([ARC]))
     for leaderboard in (V2, V1):
         with pytest.raises(HubMissingError, match=r"Similar ones there: .*other__model-7b"):
-            ingest_from_hub(warehouse, leaderboard, options={"model": "org/model-7b"})
+            ingest_hub(warehouse, leaderboard, options={"model": "org/model-7b"})
 
 
 @pytest.mark.parametrize(
@@ -257,7 +267,7 @@ def test_which_models_is_asked(
     hub: HubServer, warehouse: Warehouse, options: dict[str, str], top: int | None, expected: str
 ) -> None:
     with pytest.raises(SourceError, match=expected):
-        ingest_from_hub(warehouse, V2, options=options, top=top)
+        ingest_hub(warehouse, V2, options=options, top=top)
     assert hub.requests == []
 
 
@@ -272,14 +282,14 @@ def test_the_first_leaderboard_is_ingested_likewise(hub: HubServer, warehouse: W
         details_v1([GSM8K, mmlu[0]]),
     )
     options = {"model": "org/model"}
-    found = ingest_from_hub(warehouse, V1, options=options).ingested
+    found = ingest_hub(warehouse, V1, options=options).ingested
     assert {one.submission.benchmark for one in found} == {"arc_challenge", "gsm8k", "mmlu"}
     assert {one.partition.model for one in found} == {"org__model"}
     submission = of(warehouse, "mmlu", "org/model")
     assert [file.partition(f"@{repository.head}/")[2] for file in submission.files] == [
         details_name(one, time=older) for one in mmlu
     ]
-    only = ingest_from_hub(warehouse, V1, options=options | {"benchmark": "gsm8k"}).ingested
+    only = ingest_hub(warehouse, V1, options=options | {"benchmark": "gsm8k"}).ingested
     assert [(one.submission.benchmark, one.change) for one in only] == [("gsm8k", "unchanged")]
 
 
@@ -292,9 +302,9 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_fetched(
         ({"threshold": 7.0}, "option threshold is 7.0"),
     ):
         with pytest.raises(SourceError, match=expected):
-            ingest_from_hub(warehouse, leaderboard, options={"model": "org/model"} | options)
+            ingest_hub(warehouse, leaderboard, options={"model": "org/model"} | options)
     with pytest.raises(SourceError, match="leave --reader out"):
-        ingest_from_hub(warehouse, leaderboard, "table", {"model": "org/model"})
+        ingest_hub(warehouse, leaderboard, "table", {"model": "org/model"})
     assert hub.requests == []
 
 
@@ -303,7 +313,7 @@ def test_without_a_table_of_contents_models_have_to_be_named(
 ) -> None:
     add_v1(hub, "org/model", details_v1([ARC]))
     with pytest.raises(HubMissingError, match=r"open-llm-leaderboard-old/contents.*--model"):
-        ingest_from_hub(warehouse, V1, top=1)
+        ingest_hub(warehouse, V1, top=1)
 
 
 def table_bytes(tmp_path: Path, **options: Any) -> bytes:
@@ -316,7 +326,7 @@ def test_any_dataset_of_result_files_is_ingested(
     table = table_bytes(tmp_path)
     files = {"README.md": b"# mine", "weights.safetensors": b"x" * 99, "a/results.csv": table}
     repository = hub.add("me/evals", files | details_v2("org/model", [SNARKS]))
-    found = ingest_from_hub(warehouse, HubAddress("me", "evals"))
+    found = ingest_hub(warehouse, HubAddress("me", "evals"))
     assert {str(one.partition) for one in found.ingested} == {
         "trivia|org__model-a",
         f"{SNARKS}|org__model",
@@ -324,7 +334,7 @@ def test_any_dataset_of_result_files_is_ingested(
     assert hub.count("safetensors") == 0
     for part in ("a", "a/results.csv"):
         address = HubAddress("me", "evals", repository.head, part)
-        [one] = ingest_from_hub(warehouse, address).ingested
+        [one] = ingest_hub(warehouse, address).ingested
         assert (str(one.partition), one.change) == ("trivia|org__model-a", "unchanged")
 
 
@@ -342,7 +352,7 @@ def test_real_results_are_the_same_submission_from_the_hub_and_from_the_disk(
             if path.is_file()
         },
     )
-    [fetched] = ingest_from_hub(warehouse, HubAddress("me", "evals")).ingested
+    [fetched] = ingest_hub(warehouse, HubAddress("me", "evals")).ingested
     read = [
         row
         for batch in read_submission(with_local_files(fetched.submission))
@@ -361,7 +371,7 @@ def test_columns_of_a_dataset_are_mapped(
     table = table_bytes(tmp_path).replace(b"input_text", b"prompt", 1)
     hub.add("me/evals", {"data/train.csv": table})
     options = {"columns": {"input_text": "prompt"}, "benchmark": "mine"}
-    [one] = ingest_from_hub(warehouse, HubAddress("me", "evals"), "table", options).ingested
+    [one] = ingest_hub(warehouse, HubAddress("me", "evals"), "table", options).ingested
     assert str(one.partition) == "mine|org__model-a"
 
 
@@ -376,7 +386,7 @@ def test_shards_of_a_split_are_one_submission(
             for shard in range(2)
         },
     )
-    [one] = ingest_from_hub(warehouse, HubAddress("me", "evals")).ingested
+    [one] = ingest_hub(warehouse, HubAddress("me", "evals")).ingested
     assert str(one.partition) == "evals|org__m"
     assert [file.rpartition("/")[2] for file in one.submission.files] == [
         f"train-0000{shard}-of-00002.parquet" for shard in range(2)
@@ -403,7 +413,7 @@ def test_battles_come_from_the_hub_too(
     judgments = write_lmsys(tmp_path / "human.jsonl", rows).read_bytes()
     repository = hub.add("lmsys/mt_bench_human_judgments", {"data/human.jsonl": judgments})
     address = HubAddress("lmsys", "mt_bench_human_judgments")
-    [one] = ingest_from_hub(warehouse, address).ingested
+    [one] = ingest_hub(warehouse, address).ingested
     assert (str(one.partition), one.change) == ("mt_bench_human_judgments", "new")
     shutil.rmtree(constants.HF_ASSETS_CACHE)
     add_partitions(instance, [one.partition])
@@ -424,15 +434,15 @@ def test_a_dataset_without_results_says_what_it_holds(
 ) -> None:
     hub.add("me/evals", {"README.md": b"# mine", "weights.bin": b"x"})
     with pytest.raises(SourceError, match=r"no files that could be results.*weights\.bin"):
-        ingest_from_hub(warehouse, HubAddress("me", "evals"))
+        ingest_hub(warehouse, HubAddress("me", "evals"))
     hub.add("me/large", {"a.csv": b"x" * 2_000})
-    monkeypatch.setattr("errclust_pipeline.ingestion.from_hub.MOST_BYTES", 1_000)
+    monkeypatch.setattr("errclust_pipeline.hub.dataset_files.MAX_BYTES", 1_000)
     with pytest.raises(SourceError, match=r"name a folder or file in it, e\.g\. hf:me/large/a"):
-        ingest_from_hub(warehouse, HubAddress("me", "large"))
+        ingest_hub(warehouse, HubAddress("me", "large"))
     with pytest.raises(SourceError, match=r"name a dataset of it, hf:me/dataset"):
-        ingest_from_hub(warehouse, HubAddress("me"))
+        ingest_hub(warehouse, HubAddress("me"))
     with pytest.raises(SourceError, match=r"--top is for hf:open-llm-leaderboard and"):
-        ingest_from_hub(warehouse, HubAddress("me", "evals"), top=3)
+        ingest_hub(warehouse, HubAddress("me", "evals"), top=3)
 
 
 def test_samples_beside_nothing_that_names_the_model_need_its_name(
@@ -441,16 +451,14 @@ def test_samples_beside_nothing_that_names_the_model_need_its_name(
     samples = details_v2("org/model", [SNARKS])[f"org__model/samples_{SNARKS}_{TIME}.jsonl"]
     hub.add("me/evals", {f"samples_{SNARKS}_{TIME}.jsonl": samples})
     with pytest.raises(SourceError, match="--model"):
-        ingest_from_hub(warehouse, HubAddress("me", "evals"))
-    [one] = ingest_from_hub(
-        warehouse, HubAddress("me", "evals"), options={"model": "my/own"}
-    ).ingested
+        ingest_hub(warehouse, HubAddress("me", "evals"))
+    [one] = ingest_hub(warehouse, HubAddress("me", "evals"), options={"model": "my/own"}).ingested
     assert one.submission.model == "my/own"
 
 
 def test_a_copy_below_the_root_keeps_the_commit(hub: HubServer, warehouse: Warehouse) -> None:
     repository = add_v2(hub, "org/model", tasks=[SNARKS])
-    ingest_from_hub(warehouse, V2, options={"model": "org/model"}, copy=True)
+    ingest_hub(warehouse, V2, options={"model": "org/model"}, copy=True)
     submission = of(warehouse, SNARKS, "org/model")
     assert submission.revision == repository.head
     assert Path(submission.files[0]).is_relative_to(warehouse.storage.root)
@@ -462,7 +470,7 @@ def test_results_are_read_again_from_the_record_after_the_cache_was_cleared(
     repository = add_v2(hub, "org/model", tasks=[SNARKS])
     add_v1(hub, "org/model", details_v1(["hendrycksTest-anatomy", "hendrycksTest-virology"]))
     for leaderboard in (V2, V1):
-        ingest_from_hub(warehouse, leaderboard, options={"model": "org/model"})
+        ingest_hub(warehouse, leaderboard, options={"model": "org/model"})
     shutil.rmtree(constants.HF_ASSETS_CACHE)
     add_partitions(instance, warehouse.submissions())
     for partition in warehouse.submissions():
@@ -490,7 +498,7 @@ def test_what_was_read_is_compared_with_what_the_leaderboard_published(
     samples = f"org__model/samples_{SNARKS}_{TIME}.jsonl"
     files[samples] = b"".join(files[samples].splitlines(keepends=True)[:rows])
     hub.add("open-llm-leaderboard/org__model-details", files)
-    [one] = ingest_from_hub(warehouse, V2, options={"model": "org/model"}).ingested
+    [one] = ingest_hub(warehouse, V2, options={"model": "org/model"}).ingested
     assert one.submission.options["published"] == {"score": 2 / 6, "rows": 6}
     add_partitions(instance, [one.partition])
     done = dg.materialize(

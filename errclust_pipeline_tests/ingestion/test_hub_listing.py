@@ -78,7 +78,7 @@ def test_a_look_without_a_new_commit_asks_one_question(hub, warehouse, table):
     watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
     watcher.settle()
     before = len(hub.requests)
-    watcher.look()
+    watcher.scan()
     assert hub.requests[before:] == ["GET /api/datasets/me/evals"]
 
 
@@ -108,7 +108,7 @@ def test_what_the_hub_refuses_leaves_what_is_known_as_it_is(hub, warehouse, tabl
     watcher.settle()
     hub.fail("/api/datasets/me/evals", 429, Retry_After="600")
     with pytest.raises(ListingError, match="too many requests from here: try again in 600"):
-        watcher.look()
+        watcher.scan()
     assert not warehouse.is_withdrawn(A)
     assert watcher.settle() == []
 
@@ -116,12 +116,12 @@ def test_what_the_hub_refuses_leaves_what_is_known_as_it_is(hub, warehouse, tabl
 def test_a_gated_dataset_says_so_until_its_terms_are_accepted(hub, warehouse, table, monkeypatch):
     repository = hub.add("me/evals", {"a.csv": table()}, gated=True)
     watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
-    watcher.look()
-    [reason] = watcher.look().problems.values()
+    watcher.scan()
+    [reason] = watcher.scan().problems.values()
     assert f"accept its terms on {hub.url}/datasets/me/evals" in reason
     hub.tokens = repository.members = {"hf_member"}
     monkeypatch.setenv("HF_TOKEN", "hf_member")
-    assert keys([*watcher.look().requests, *watcher.look().requests]) == [A]
+    assert keys([*watcher.scan().requests, *watcher.scan().requests]) == [A]
 
 
 def test_a_file_taken_out_of_the_dataset_is_withdrawn(hub, warehouse, table):
@@ -129,8 +129,8 @@ def test_a_file_taken_out_of_the_dataset_is_withdrawn(hub, warehouse, table):
     watcher = Watcher(DropFolder(warehouse, "hf:me/evals"))
     watcher.settle()
     repository.commit({"a.csv": None})
-    watcher.look()
-    assert list(watcher.look().withdrawn) == [A]
+    watcher.scan()
+    assert list(watcher.scan().withdrawn) == [A]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_file_taken_out_of_the_dataset_is_withdrawn(hub, warehouse, table):
 def test_a_dataset_that_is_not_there_is_named(hub, warehouse, table, url, expected):
     hub.add("me/evals", {"a.csv": table()})
     with pytest.raises(ListingError, match=expected):
-        DropFolder(warehouse, url).look()
+        DropFolder(warehouse, url).scan()
 
 
 def test_the_sensor_requests_what_a_commit_brought(hub, warehouse, root, table):
@@ -175,6 +175,6 @@ def test_the_sensor_requests_what_a_commit_brought(hub, warehouse, root, table):
 @pytest.mark.usefixtures("hub")
 def test_what_is_no_dataset_is_left_to_other_file_systems(warehouse):
     with pytest.raises(ListingError):
-        DropFolder(warehouse, "hf://buckets/me/evals").look()
+        DropFolder(warehouse, "hf://buckets/me/evals").scan()
     with pytest.raises(ListingError, match="name a dataset"):
-        DropFolder(warehouse, "hf:me").look()
+        DropFolder(warehouse, "hf:me").scan()

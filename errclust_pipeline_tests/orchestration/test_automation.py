@@ -40,8 +40,8 @@ class Daemon:
     def tick(self):
         """Return what was requested: sets of assets by partition."""
         requested = defaultdict(set)
-        arrivals = self.folder.look(self.look)
-        self.look = arrivals.look
+        arrivals = self.folder.scan(self.look)
+        self.look = arrivals.scan
         partitions = [one.partition for one in arrivals.requests]
         add_partitions(self.instance, partitions)
         for partition in partitions:

@@ -25,7 +25,7 @@ def test_examples_are_read_and_what_is_none_is_counted(tmp_path):
             ["no", "object"],
         ],
     )
-    pool = read_pool(path, {"instruction": "problem", "answer": "meta.solution"})
+    pool = read_pool(str(path), {"instruction": "problem", "answer": "meta.solution"})
     assert [(one.example_id, one.instruction, one.answer) for one in pool.examples] == [
         ("pool.jsonl:0", "What is 1 + 1?", "2"),
         ("pool.jsonl:4", "What is 2 + 2?", "4"),
@@ -42,7 +42,7 @@ def test_usual_columns_are_found_and_a_folder_of_shards_is_one_pool(tmp_path):
     for shard in range(2):
         table = pa.table({"prompt": [f"question {shard}"], "completion": ["answer"]})
         pq.write_table(table, tmp_path / f"train-{shard:05d}-of-00002.parquet")
-    pool = read_pool(tmp_path, {})
+    pool = read_pool(str(tmp_path), {})
     assert [one.instruction for one in pool.examples] == ["question 0", "question 1"]
     assert pool.columns == {"instruction": "prompt", "answer": "completion"}
     assert len({one.example_id for one in pool.examples}) == 2
@@ -52,7 +52,7 @@ def test_files_of_one_name_in_several_folders_are_told_apart(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / "pool.jsonl", [{"question": folder, "answer": "x"}])
-    pool = read_pool(tmp_path, {})
+    pool = read_pool(str(tmp_path), {})
     assert [one.example_id for one in pool.examples] == ["a/pool.jsonl:0", "b/pool.jsonl:0"]
 
 
@@ -67,7 +67,7 @@ def test_files_of_one_name_in_several_folders_are_told_apart(tmp_path):
 def test_missing_columns_are_named_with_those_there_are(tmp_path, columns, message):
     path = write(tmp_path / "pool.jsonl", [{"text": "a", "label": "b"}])
     with pytest.raises(SourceError, match=message):
-        read_pool(path, columns)
+        read_pool(str(path), columns)
 
 
 def test_splits_must_be_chosen_and_nothing_usable_is_an_error(tmp_path):
@@ -75,12 +75,12 @@ def test_splits_must_be_chosen_and_nothing_usable_is_an_error(tmp_path):
         table = pa.table({"question": [split], "answer": ["x"]})
         pq.write_table(table, tmp_path / f"{split}-00000-of-00001.parquet")
     with pytest.raises(SourceError, match=r"splits test, train: choose one with --split"):
-        read_pool(tmp_path, {})
-    assert read_pool(tmp_path, {}, "test").examples[0].instruction == "test"
+        read_pool(str(tmp_path), {})
+    assert read_pool(str(tmp_path), {}, "test").examples[0].instruction == "test"
     with pytest.raises(SourceError, match="split 'dev'"):
-        read_pool(tmp_path, {}, "dev")
+        read_pool(str(tmp_path), {}, "dev")
     with pytest.raises(SourceError, match="does not exist"):
-        read_pool(tmp_path / "none.csv", {})
+        read_pool(str(tmp_path / "none.csv"), {})
     empty = write(tmp_path / "empty.jsonl", [{"question": "", "answer": ""}])
     with pytest.raises(SourceError, match=r"no usable example \(1 no_instruction\)"):
-        read_pool(empty, {})
+        read_pool(str(empty), {})

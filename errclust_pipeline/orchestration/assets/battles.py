@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from errclust_pipeline.hub.recorded import with_local_files
-from errclust_pipeline.ingestion.files import check_unchanged
+from errclust_pipeline.ingestion.record import check_unchanged
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,

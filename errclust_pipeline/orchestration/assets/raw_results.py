@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from errclust_pipeline.hub.recorded import with_local_files
-from errclust_pipeline.ingestion.files import check_unchanged
+from errclust_pipeline.ingestion.record import check_unchanged
 from errclust_pipeline.orchestration.assets.materialization import (
     materialized,
     retry_what_is_transient,

@@ -9,20 +9,20 @@ from typing import Any
 import dagster as dg
 
 from errclust_pipeline.orchestration.assets import ASSETS
-from errclust_pipeline.orchestration.automation import (
-    comparison_schedule,
-    content_sensor,
-    killed_runs,
-    repair_sensor,
-    submission_sensors,
-    with_automation,
-)
 from errclust_pipeline.orchestration.checks import CHECKS
+from errclust_pipeline.orchestration.conditions import with_automation
 from errclust_pipeline.orchestration.jobs import JOBS, bring_up_to_date_job
 from errclust_pipeline.orchestration.resources import (
     EmbedderResource,
     LanguageModelResource,
     WarehouseResource,
+)
+from errclust_pipeline.orchestration.schedules import comparison_schedule
+from errclust_pipeline.orchestration.sensors import (
+    content_sensor,
+    killed_runs,
+    repair_sensor,
+    submission_sensors,
 )
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.warehouse.storage import Storage

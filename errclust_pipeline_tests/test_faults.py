@@ -12,10 +12,10 @@ import pytest
 from errclust_pipeline.analysis import errors
 from errclust_pipeline.ingestion import DropFolder
 from errclust_pipeline.ingestion.files import ingest
-from errclust_pipeline.orchestration.automation import find_repairs
 from errclust_pipeline.orchestration.runs import select_partitions
+from errclust_pipeline.orchestration.sensors import find_repairs
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages.declarations import State, status
+from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import (
     ERRORS,
     LEADERBOARD,

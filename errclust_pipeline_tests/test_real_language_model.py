@@ -18,7 +18,7 @@ from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.language_model.client import LanguageModel
 from errclust_pipeline.language_model.options import LanguageModelOptions
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages.declarations import State, status
+from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import CLUSTER_LABELS
 from errclust_pipeline.vocabulary import CAUSES
 from errclust_pipeline.warehouse.keys import SubmissionPartition

@@ -473,11 +473,11 @@ def _model_or_kind(partition: Partition) -> str:
 
 def _reject_lines(warehouse: Warehouse, finished: Sequence[FinishedRun]) -> list[str]:
     """Say of what was read how many rows could not be used."""
-    from errclust_pipeline.stages.declarations import BATTLES_STAGE, RAW_RESULTS
+    from errclust_pipeline.stages.declarations import BATTLES_STAGE, RAW_RESULTS_STAGE
 
     lines = []
     for one in finished:
-        read = [stage for stage in (RAW_RESULTS, BATTLES_STAGE) if stage.asset in one.seconds]
+        read = [stage for stage in (RAW_RESULTS_STAGE, BATTLES_STAGE) if stage.asset in one.seconds]
         if not read:
             continue
         where = one.planned.partition
@@ -508,9 +508,9 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Tell what is fresh, stale, missing, failed or withdrawn, and why."""
+    from errclust_pipeline import stages
     from errclust_pipeline.orchestration import runs
     from errclust_pipeline.settings import load_settings
-    from errclust_pipeline.stages import declarations as stages
     from errclust_pipeline.tables import (
         BATTLE_REJECTS,
         BATTLES,

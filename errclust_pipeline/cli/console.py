@@ -313,7 +313,7 @@ def example_line(exemplar: Mapping[str, Any]) -> Text:
 
 def print_status(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     """Print how partitions stand; stages that are all fresh take one column."""
-    from errclust_pipeline.stages.declarations import State
+    from errclust_pipeline.stages import State
 
     states = {str(state) for state in State}
     short = []

@@ -26,7 +26,8 @@ from errclust_pipeline.sources import (
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.battles import find_battle_sets
 from errclust_pipeline.sources.formats.lm_eval import run_time
-from errclust_pipeline.stages.declarations import RAW_RESULTS, State, stage_status
+from errclust_pipeline.stages import State, stage_status
+from errclust_pipeline.stages.declarations import RAW_RESULTS_STAGE
 from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import KeyCodecError, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
@@ -295,7 +296,7 @@ class _Scan:
         was_withdrawn = self._warehouse.is_withdrawn(partition)
         change = record(self._warehouse, partition, submission).change
         _, fingerprint = self._warehouse.submission(partition)
-        status = stage_status(RAW_RESULTS, self._warehouse, self._settings, partition)
+        status = stage_status(RAW_RESULTS_STAGE, self._warehouse, self._settings, partition)
         requested = self._memory.requested.setdefault(partition, [])
         # A submission is also news if the process was killed before it was requested.
         is_news = change != "unchanged" or requested[-1:] != [fingerprint]

@@ -13,13 +13,8 @@ from errclust_pipeline.orchestration.partitions import (
     submission_from_key,
 )
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.stages.declarations import (
-    BATTLE_STAGES,
-    BATTLES_STAGE,
-    RAW_RESULTS,
-    STAGES,
-    Stage,
-)
+from errclust_pipeline.stages import STAGES, Stage
+from errclust_pipeline.stages.declarations import BATTLE_STAGES, BATTLES_STAGE, RAW_RESULTS_STAGE
 from errclust_pipeline.tables import (
     CLUSTER_LABELS,
     ERROR_CLUSTERS,
@@ -148,5 +143,5 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.PreviewWarning)
     CHECKS = [
         *map(_soundness_check, STAGES),
-        *map(_reject_check, (RAW_RESULTS, BATTLES_STAGE)),
+        *map(_reject_check, (RAW_RESULTS_STAGE, BATTLES_STAGE)),
     ]

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.stages.declarations import PHASES
+from errclust_pipeline.stages import PHASES
 
 _BRING_UP_TO_DATE = "bring_partitions_up_to_date"
 PART_OF_TAG = "errclust/part_of"

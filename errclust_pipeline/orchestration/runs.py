@@ -18,10 +18,11 @@ import psutil
 from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.utils import make_new_run_id
 
+from errclust_pipeline import stages
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
 from errclust_pipeline.settings import Settings, load_settings
-from errclust_pipeline.stages import declarations as stages
-from errclust_pipeline.stages.declarations import PHASES, State
+from errclust_pipeline.stages import PHASES, State
+from errclust_pipeline.stages.declarations import BATTLE_STAGES
 from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import (
@@ -112,7 +113,7 @@ def plan(
 def _partitions_of(phase: str, partitions: Sequence[Partition]) -> Sequence[Partition]:
     """Return the partitions that a phase is computed for."""
     first = PHASES[phase][0]
-    if first in stages.BATTLE_STAGES:
+    if first in BATTLE_STAGES:
         return [one for one in partitions if isinstance(one, BattleSetPartition)]
     if first.by_model:
         return [one for one in partitions if isinstance(one, SubmissionPartition)]

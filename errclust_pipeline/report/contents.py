@@ -31,7 +31,7 @@ from errclust_pipeline.report.columns import (
 )
 from errclust_pipeline.report.uncertainty import uncertainty_of_model
 from errclust_pipeline.settings import Settings, load_settings
-from errclust_pipeline.stages.declarations import State, status
+from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
     CLUSTER_LABELS,

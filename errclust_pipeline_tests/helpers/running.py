@@ -10,7 +10,7 @@ from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.orchestration.assets import ASSETS
 from errclust_pipeline.orchestration.instance import open_instance
-from errclust_pipeline.stages.declarations import PHASES
+from errclust_pipeline.stages import PHASES
 from errclust_pipeline.warehouse.keys import Partition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 

@@ -11,8 +11,8 @@ from errclust_pipeline.ingestion.folder_listing import ListingError
 from errclust_pipeline.ingestion.folder_memory import FileState
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages import declarations as stages
-from errclust_pipeline.stages.declarations import RAW_RESULTS, State, stage_status
+from errclust_pipeline.stages import State, stage_status
+from errclust_pipeline.stages.declarations import RAW_RESULTS_STAGE
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.battle_files import pandalm_row, write_pandalm
 from errclust_pipeline_tests.helpers.result_files import write_table
@@ -365,11 +365,13 @@ def run(warehouse, partitions=(A,)):
 
     os.environ.pop("DAGSTER_HOME", None)
     with open_instance(warehouse.storage) as instance:
-        planned = [runs.PlannedRun(partition, (RAW_RESULTS.asset,)) for partition in partitions]
+        planned = [
+            runs.PlannedRun(partition, (RAW_RESULTS_STAGE.asset,)) for partition in partitions
+        ]
         finished = list(runs.execute(build_defs(warehouse.storage.url), instance, planned))
     if partitions == (A,):
         settings = load_settings(warehouse.storage)
-        assert stage_status(stages.RAW_RESULTS, warehouse, settings, A).state is State.FRESH
+        assert stage_status(RAW_RESULTS_STAGE, warehouse, settings, A).state is State.FRESH
     return finished
 
 

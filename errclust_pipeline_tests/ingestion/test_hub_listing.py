@@ -3,8 +3,8 @@ import pytest
 
 from errclust_pipeline.ingestion import DropFolder
 from errclust_pipeline.ingestion.folder_listing import ListingError
-from errclust_pipeline.orchestration.automation import submission_sensors
 from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.sensors import submission_sensors
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.leaderboards import EARLY_TIME, details_v2, parquet

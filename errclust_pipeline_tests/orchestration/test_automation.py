@@ -9,9 +9,9 @@ import pytest
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingestion import DropFolder
 from errclust_pipeline.orchestration import checks
-from errclust_pipeline.orchestration.automation import CONDITIONS
+from errclust_pipeline.orchestration.conditions import CONDITIONS
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
-from errclust_pipeline.stages.declarations import STAGES
+from errclust_pipeline.stages import STAGES
 from errclust_pipeline.tables import RESPONSES
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
@@ -220,8 +220,8 @@ def test_the_schedule_requests_comparisons_that_are_out_of_date(warehouse, root,
 def test_what_was_lost_is_requested_once_it_was_missed_in_two_rounds(warehouse, root, tmp_path):
     from errclust_pipeline.ingestion.files import ingest
     from errclust_pipeline.orchestration import runs
-    from errclust_pipeline.orchestration.automation import find_repairs
     from errclust_pipeline.orchestration.instance import open_instance
+    from errclust_pipeline.orchestration.sensors import find_repairs
     from errclust_pipeline.tables import ERROR_CLUSTERS, QUESTION_MAP
 
     defs = build_defs(str(root))

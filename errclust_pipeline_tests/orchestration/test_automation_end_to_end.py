@@ -19,7 +19,7 @@ import pytest
 
 from errclust_pipeline.orchestration.instance import dagster_home, open_instance
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages.declarations import State, status
+from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import CLUSTER_LABELS, ERRORS, QUESTION_MAP
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse

@@ -11,7 +11,7 @@ from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import checks, runs
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages.declarations import PHASES, STAGES, State, status
+from errclust_pipeline.stages import PHASES, STAGES, State, status
 from errclust_pipeline.tables import (
     BATTLES,
     CLUSTER_LABELS,

@@ -6,13 +6,13 @@ import sys
 import dagster as dg
 import pytest
 
+from errclust_pipeline import stages
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.embedding import embedder
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.orchestration.jobs import PART_OF_TAG
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
 

@@ -8,7 +8,8 @@ import pytest
 import errclust_pipeline
 from errclust_pipeline.settings import Settings, SettingsError, load_settings
 from errclust_pipeline.settings.environment import NOT_SETTINGS, OLD_VARIABLES
-from errclust_pipeline.stages.declarations import RAW_RESULTS, STAGES
+from errclust_pipeline.stages import STAGES
+from errclust_pipeline.stages.declarations import RAW_RESULTS_STAGE
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.storage import Storage
 
@@ -191,4 +192,4 @@ def test_an_override_counts_in_provenance_as_the_file_does(load):
         assert recorded == dict(stage.settings(from_file, partition))
         changed += recorded != dict(stage.settings(Settings(), partition))
     assert changed >= 8
-    assert not RAW_RESULTS.settings(from_environment, partition)
+    assert not RAW_RESULTS_STAGE.settings(from_environment, partition)

@@ -12,7 +12,8 @@ import pytest
 
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.stages.declarations import BATTLE_STAGES, STAGES, provenance, with_unanswered
+from errclust_pipeline.stages import STAGES, provenance, with_unanswered
+from errclust_pipeline.stages.declarations import BATTLE_STAGES
 from errclust_pipeline.warehouse.keys import (
     BattleSetPartition,
     BenchmarkPartition,

@@ -4,7 +4,7 @@ import pytest
 
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration.assets.materialization import column_lineage
-from errclust_pipeline.stages.declarations import STAGES
+from errclust_pipeline.stages import STAGES
 from errclust_pipeline.tables import TABLES
 from errclust_pipeline.tables.column import SETTINGS, SOURCE
 from errclust_pipeline.warehouse.keys import BenchmarkPartition

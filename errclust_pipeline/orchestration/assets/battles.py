@@ -20,7 +20,8 @@ from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.sources.base import renamed_sources
 from errclust_pipeline.sources.battles import read_battles
-from errclust_pipeline.stages.declarations import BATTLES_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import BATTLES_STAGE
 from errclust_pipeline.tables import BATTLES
 
 _COUNTED = ("winner", "judge_kind", "model_a", "model_b", "question_id")

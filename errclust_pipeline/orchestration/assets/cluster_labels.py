@@ -20,7 +20,8 @@ from errclust_pipeline.orchestration.resources import (
     WarehouseResource,
 )
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import CLUSTER_LABELS_STAGE, provenance, with_unanswered
+from errclust_pipeline.stages import provenance, with_unanswered
+from errclust_pipeline.stages.declarations import CLUSTER_LABELS_STAGE
 from errclust_pipeline.tables import CLUSTER_LABELS, ERROR_CLUSTERS, ERROR_EMBEDDINGS, ERRORS
 from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import SubmissionPartition

@@ -21,11 +21,8 @@ from errclust_pipeline.orchestration.resources import (
     WarehouseResource,
 )
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import (
-    DIAGNOSIS_CLUSTERS_STAGE,
-    provenance,
-    with_unanswered,
-)
+from errclust_pipeline.stages import provenance, with_unanswered
+from errclust_pipeline.stages.declarations import DIAGNOSIS_CLUSTERS_STAGE
 from errclust_pipeline.tables import DIAGNOSIS_CLUSTERS, DIAGNOSIS_LABELS, ERROR_DIAGNOSES, ERRORS
 
 

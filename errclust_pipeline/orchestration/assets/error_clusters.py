@@ -15,7 +15,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import ERROR_CLUSTERS_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import ERROR_CLUSTERS_STAGE
 from errclust_pipeline.tables import ERROR_CLUSTERS, ERROR_EMBEDDINGS
 
 

@@ -16,7 +16,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import LanguageModelResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import ERROR_DIAGNOSES_STAGE, provenance, with_unanswered
+from errclust_pipeline.stages import provenance, with_unanswered
+from errclust_pipeline.stages.declarations import ERROR_DIAGNOSES_STAGE
 from errclust_pipeline.tables import ERROR_DIAGNOSES
 from errclust_pipeline.views.diagnoses import errors_to_diagnose
 

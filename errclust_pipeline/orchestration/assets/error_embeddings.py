@@ -14,7 +14,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import ERROR_EMBEDDINGS_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import ERROR_EMBEDDINGS_STAGE
 from errclust_pipeline.tables import ERROR_EMBEDDINGS, ERRORS
 
 

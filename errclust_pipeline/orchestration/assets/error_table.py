@@ -14,7 +14,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import ERROR_TABLE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import ERROR_TABLE_STAGE
 from errclust_pipeline.tables import ERRORS, RESPONSES
 
 
@@ -23,7 +24,7 @@ from errclust_pipeline.tables import ERRORS, RESPONSES
     deps=["raw_results"],
     group_name="errors",
     kinds={"pandas", "parquet"},
-    code_version=ERROR_TABLE.code_version,
+    code_version=ERROR_TABLE_STAGE.code_version,
 )
 @retry_what_is_transient
 def error_table(
@@ -31,7 +32,7 @@ def error_table(
 ) -> dg.MaterializeResult[Any]:
     """Errors: failure form, and the text that is embedded."""
     store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
-    made_from = provenance(ERROR_TABLE, store, settings, partition)
+    made_from = provenance(ERROR_TABLE_STAGE, store, settings, partition)
     wrong = store.read(RESPONSES, partition, filters=~pc.field("correct"))
     table = errors.error_table(
         wrong.to_pandas(), settings.for_benchmark(partition.benchmark).errors.text

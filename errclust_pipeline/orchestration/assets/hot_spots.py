@@ -26,7 +26,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import HOT_SPOTS_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import HOT_SPOTS_STAGE
 from errclust_pipeline.tables import HOT_REGIONS, HOT_SPOTS
 from errclust_pipeline.views.marks import (
     read_error_matrix,

@@ -17,7 +17,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import LEADERBOARD_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import LEADERBOARD_STAGE
 from errclust_pipeline.tables import LEADERBOARD, MODEL_SIGNATURES, RESPONSES
 from errclust_pipeline.views.likelihoods import UNCERTAINTY_OF_A_MODEL, read_uncertainty_of_models
 from errclust_pipeline.views.marks import read_map, read_marks, read_region_names_if_there

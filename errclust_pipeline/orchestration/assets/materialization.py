@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from errclust_pipeline.report.asset_summaries import AssetSummary
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages.declarations import STAGES
+from errclust_pipeline.stages import STAGES
 from errclust_pipeline.tables import Table
 from errclust_pipeline.warehouse.keys import Partition, SubmissionPartition
 from errclust_pipeline.warehouse.provenance import Provenance

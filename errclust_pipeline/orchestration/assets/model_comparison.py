@@ -23,7 +23,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import MODEL_COMPARISON_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import MODEL_COMPARISON_STAGE
 from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCORRELATION
 from errclust_pipeline.views.marks import read_answers, read_map, read_option_counts
 from errclust_pipeline.warehouse.keys import SubmissionPartition

@@ -15,7 +15,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BATTLE_SETS, battle_set_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import PROMPT_MAP_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import PROMPT_MAP_STAGE
 from errclust_pipeline.tables import BATTLES, PROMPT_MAP, PROMPT_REGIONS
 
 

@@ -16,7 +16,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import QUESTION_MAP_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import QUESTION_MAP_STAGE
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS
 from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse

@@ -14,7 +14,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import QUESTIONS_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import QUESTIONS_STAGE
 from errclust_pipeline.tables import QUESTIONS, RESPONSES
 from errclust_pipeline.warehouse.keys import BenchmarkPartition, SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse

@@ -31,7 +31,8 @@ from errclust_pipeline.orchestration.partitions import BATTLE_SETS, battle_set_o
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import RATINGS_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import RATINGS_STAGE
 from errclust_pipeline.tables import BATTLE_REGIONS, RATINGS, REGIONAL_RATINGS, Table
 from errclust_pipeline.views.battles import read_judged_battles, read_prompt_map
 

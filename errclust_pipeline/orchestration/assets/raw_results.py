@@ -22,7 +22,8 @@ from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.sources import read_submission
 from errclust_pipeline.sources.base import with_sources
 from errclust_pipeline.sources.scoring import Scoring
-from errclust_pipeline.stages.declarations import RAW_RESULTS, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import RAW_RESULTS_STAGE
 from errclust_pipeline.tables import RESPONSES
 
 _SCORE_TOLERANCE = 1e-6
@@ -33,7 +34,7 @@ _COUNTED = ("subject", "correct")
     partitions_def=BENCHMARK_BY_MODEL,
     group_name="submissions",
     kinds={"python", "parquet"},
-    code_version=RAW_RESULTS.code_version,
+    code_version=RAW_RESULTS_STAGE.code_version,
 )
 @retry_what_is_transient
 def raw_results(
@@ -43,7 +44,7 @@ def raw_results(
     store, partition = warehouse.open(), submission_of(context)
     recorded, fingerprint = store.submission(partition)
     submission = with_local_files(recorded)
-    made_from = provenance(RAW_RESULTS, store, warehouse.settings(), partition)
+    made_from = provenance(RAW_RESULTS_STAGE, store, warehouse.settings(), partition)
     check_unchanged(submission, fingerprint)
 
     counter = ProgressCounter("reading", None, "rows", context.log.info)
@@ -67,7 +68,7 @@ def raw_results(
             yield batch.responses, batch.rejects
 
     responses, rejects = write_read(
-        store, RAW_RESULTS, partition, made_from, tallied(), limit, counter
+        store, RAW_RESULTS_STAGE, partition, made_from, tallied(), limit, counter
     )
     if rejects:
         context.log.warning(f"{rejects:,} rows could not be used: see table rejects")

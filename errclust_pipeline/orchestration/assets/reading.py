@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.sources import SourceError
-from errclust_pipeline.stages.declarations import Stage
+from errclust_pipeline.stages import Stage
 from errclust_pipeline.warehouse.keys import RecordedPartition
 from errclust_pipeline.warehouse.provenance import Provenance
 from errclust_pipeline.warehouse.warehouse import Warehouse

@@ -14,7 +14,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARKS, benchmark_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import REGION_LABELS_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import REGION_LABELS_STAGE
 from errclust_pipeline.tables import QUESTION_MAP, QUESTIONS, REGION_LABELS
 from errclust_pipeline.views.marks import read_layout
 

@@ -15,7 +15,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import EmbedderResource, WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import TRAINING_CANDIDATES_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import TRAINING_CANDIDATES_STAGE
 from errclust_pipeline.tables import SUSPECTED_FAULTS, TRAINING_CANDIDATES
 from errclust_pipeline.views.demand import read_selection_inputs
 

@@ -21,7 +21,8 @@ from errclust_pipeline.orchestration.assets.materialization import (
 from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
 from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages.declarations import UNCERTAINTY_STAGE, provenance
+from errclust_pipeline.stages import provenance
+from errclust_pipeline.stages.declarations import UNCERTAINTY_STAGE
 from errclust_pipeline.tables import (
     UNCERTAINTY,
     UNCERTAINTY_BY_REGION,

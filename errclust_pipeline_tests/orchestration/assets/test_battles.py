@@ -7,13 +7,13 @@ import json
 import dagster as dg
 import pytest
 
+from errclust_pipeline import stages
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.orchestration.partitions import add_partitions, remove_partition
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import SourceError, UnknownFormatError
-from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLE_TABLES, BATTLES
 from errclust_pipeline.warehouse.keys import BattleSetPartition, SubmissionPartition
 from errclust_pipeline_tests.cli.test_cli import errclust_at

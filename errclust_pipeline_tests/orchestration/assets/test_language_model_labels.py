@@ -12,7 +12,7 @@ from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.orchestration.runs import next_run
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages.declarations import State, status
+from errclust_pipeline.stages import State, status
 from errclust_pipeline.tables import (
     CLUSTER_LABELS,
     DIAGNOSIS_CLUSTERS,

@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from errclust_pipeline import stages
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs
@@ -14,7 +15,8 @@ from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import SourceError
-from errclust_pipeline.stages import declarations as stages
+from errclust_pipeline.stages import freshness
+from errclust_pipeline.stages.declarations import ERROR_TABLE_STAGE
 from errclust_pipeline.tables import (
     AUTOCORRELATION,
     BATTLE_TABLES,
@@ -179,14 +181,13 @@ def test_a_changed_setting_recomputes_what_depends_on_it_and_no_more(warehouse, 
 def test_a_changed_code_version_is_stale_and_says_so(warehouse, results, monkeypatch):
     ingest(warehouse, [results])
     run_all(warehouse)
-    newer = dataclasses.replace(stages.ERROR_TABLE, code_version="other")
-    changed = [newer if stage is stages.ERROR_TABLE else stage for stage in stages.STAGES]
-    monkeypatch.setattr(stages, "STAGES", tuple(changed))
+    newer = dataclasses.replace(ERROR_TABLE_STAGE, code_version="other")
+    changed = [newer if stage is ERROR_TABLE_STAGE else stage for stage in stages.STAGES]
+    monkeypatch.setattr(freshness, "STAGES", tuple(changed))
     found = stages.status(warehouse, load_settings(warehouse.storage), A)
     assert found["raw_results"].state is stages.State.FRESH
     assert (
-        found["error_table"].reason
-        == f"code version {stages.ERROR_TABLE.code_version} is now other"
+        found["error_table"].reason == f"code version {ERROR_TABLE_STAGE.code_version} is now other"
     )
 
 
@@ -243,7 +244,7 @@ def test_a_stage_without_its_upstream_fails_with_a_remedy(warehouse, results):
     ingest(warehouse, [results])
     settings = load_settings(warehouse.storage)
     with pytest.raises(WarehouseError, match=r"error_table of .* needs raw_results"):
-        stages.provenance(stages.ERROR_TABLE, warehouse, settings, A)
+        stages.provenance(ERROR_TABLE_STAGE, warehouse, settings, A)
 
 
 @pytest.mark.parametrize("per_topic", [1, 2])

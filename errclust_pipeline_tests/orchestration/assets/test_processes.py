@@ -9,13 +9,13 @@ import time
 
 import pytest
 
+from errclust_pipeline import stages
 from errclust_pipeline.cli.app import INTERRUPTED
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.tables import ERRORS, RESPONSES, TABLES
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
@@ -90,7 +90,7 @@ def test_a_run_killed_in_each_phase_leaves_nothing_half_written_and_the_next_one
 MATERIALISE_AGAIN_AND_AGAIN = """
 import sys
 from errclust_pipeline.orchestration import runs
-from errclust_pipeline.stages import declarations as stages
+from errclust_pipeline import stages
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.warehouse.keys import SubmissionPartition

@@ -7,13 +7,13 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from errclust_pipeline import stages
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration.assets import ASSETS
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
 from errclust_pipeline.report import read_contents
 from errclust_pipeline.settings import load_settings
-from errclust_pipeline.stages import declarations as stages
 from errclust_pipeline.tables import (
     RESPONSES,
     UNCERTAINTY,

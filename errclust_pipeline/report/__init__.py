@@ -2,7 +2,7 @@
 
 from errclust_pipeline.report.battles import read_battle_contents
 from errclust_pipeline.report.contents import ReportContents, ReportError, read_contents
-from errclust_pipeline.report.page import MOST_BYTES, render_page, write_report
+from errclust_pipeline.report.render import MOST_BYTES, render_page, write_report
 
 __all__ = [
     "MOST_BYTES",

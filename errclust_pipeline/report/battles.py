@@ -112,7 +112,7 @@ def read_battle_contents(warehouse: Warehouse, battle_set: BattleSetPartition) -
     numbers = {
         "kind": "battles",
         "benchmark": battle_set.name,
-        "alpha": alpha,
+        "fdr": alpha,
         "scales": [],
         "points": len(prompts),
         "elo": round(ELO * float(np.log(10))),

@@ -190,7 +190,7 @@ def read_contents(
     numbers = {
         "kind": "benchmark",
         "benchmark": benchmark,
-        "alpha": chosen.fdr,
+        "fdr": chosen.fdr,
         "artefactsLeftOut": chosen.leave_out_artefacts,
         "fewestModels": FEWEST_MODELS,
         "scales": scales,

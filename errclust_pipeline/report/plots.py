@@ -108,7 +108,7 @@ def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) 
         f"{model} on {numbers['benchmark']}\n"
         f"{int((hot == 1).sum()):,} hot (outlined dots) and {int((hot == -1).sum()):,} cold "
         f"(squares) of {int(known.sum()):,} questions:\nexact {test} test of {scale['k']} "
-        f"neighbours, false discovery rate {numbers['alpha']:.0%}",
+        f"neighbours, false discovery rate {numbers['fdr']:.0%}",
         loc="left",
         fontsize=8,
     )
@@ -178,8 +178,8 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     figure, axes = new_figure(6.4, 1.3 + 0.21 * len(rows))
     intervals = []
     for row in rows:
-        worse = row["q_worse"] is not None and row["q_worse"] < numbers["alpha"]
-        gap = row["q_gap"] is not None and row["q_gap"] < numbers["alpha"]
+        worse = row["q_worse"] is not None and row["q_worse"] < numbers["fdr"]
+        gap = row["q_gap"] is not None and row["q_gap"] < numbers["fdr"]
         colour = DIVERGING[-1] if sign * row["difference"] > 0 else DIVERGING[0]
         low, high = sorted(100 * sign * row[name] for name in ("low", "high"))
         intervals.append(
@@ -205,7 +205,7 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     p = pair["gateP"]
     axes.set_title(
         f"{numbers['benchmark']}: the gap "
-        f"{'varies' if p < numbers['alpha'] else 'is not shown to vary'} by topic "
+        f"{'varies' if p < numbers['fdr'] else 'is not shown to vary'} by topic "
         f"(permutation p {p:.3f})",
         loc="left",
         fontsize=8,

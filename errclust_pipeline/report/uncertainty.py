@@ -68,7 +68,7 @@ def uncertainty_of_model(
         "size": placed(
             np.round(np.minimum(table["set_size"], _LARGEST_SET) * 10), at, points, np.uint8, 255
         ),
-        "said": in_steps(table["confidence"], at, points),
+        "probability": in_steps(table["confidence"], at, points),
         "corner": placed([CORNERS.index(one) for one in table["corner"]], at, points, np.int8, -1),
         "corners": list(CORNERS),
         "curve": calibration_curve(table["confidence"], table["right"]).to_dict("records"),

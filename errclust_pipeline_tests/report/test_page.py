@@ -5,13 +5,19 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
+import subprocess
+from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from errclust_pipeline import report
 from errclust_pipeline.cli.app import app
 from errclust_pipeline.report import ReportError, read_contents, render_page, write_report
+from errclust_pipeline.report.render import MODULES, joined_script
 from errclust_pipeline_tests.report.conftest import HOSTILE
 
 
@@ -62,6 +68,34 @@ def test_nothing_in_it_loads_anything_and_its_policy_allows_its_own_script_only(
         assert f"{kind}-src 'sha256-{digest}'" in policy
     assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'")
+
+
+def test_the_modules_of_the_script_fit_together():
+    folder = Path(report.__file__).parent / "page"
+    sources = {path.stem: path.read_text("utf-8") for path in folder.glob("*.js")}
+    assert set(sources) == set(MODULES)
+    declared = r"^(?:export )?(?:async )?(?:const|let|function) ([\w$]+)"
+    names = Counter(name for text in sources.values() for name in re.findall(declared, text, re.M))
+    # They share one scope: a name that stands twice would silently win over the other.
+    assert [name for name, number in names.items() if number > 1] == []
+    for module, text in sources.items():
+        assert text.startswith("// "), module
+        body = re.sub(r"^import [^;]*;", "", text, flags=re.M)
+        for imported, source in re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js";', text, re.M):
+            for name in re.findall(r"[\w$]+", imported):
+                exported = rf"^export (?:async )?(?:const|let|function) {re.escape(name)}(?![\w$])"
+                assert re.search(exported, sources[source], re.M), (module, name)
+                assert re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", body), (module, name)
+
+
+def test_the_script_is_one_function_with_no_global_names(tmp_path):
+    script = joined_script()
+    assert script.startswith('(() => {\n"use strict";\n')
+    assert script.endswith("})();\n")
+    assert not re.search(r"^(import|export)\b", script, re.M)
+    if node := shutil.which("node"):
+        (tmp_path / "script.js").write_text(script, "utf-8")
+        subprocess.run([node, "--check", tmp_path / "script.js"], check=True)
 
 
 def test_hostile_texts_stand_in_it_as_data_and_come_back_whole(page):

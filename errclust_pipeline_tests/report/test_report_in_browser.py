@@ -88,7 +88,7 @@ def test_a_click_on_a_region_lists_its_errors_and_each_unfolds(page, report):
     assert page.locator("#region .row").count() == min(count, 8)
     page.locator("#region .row summary").first.click()
     body = page.locator("#region .row-body").first
-    body.get_by_text("Right answer:").wait_for()
+    body.get_by_text("Correct answer:").wait_for()
     assert body.locator(".who li").count() == 3
     # The same, by the map: the middle of the region's dots is one of its own.
     page.locator("#region .close").click()
@@ -199,7 +199,9 @@ def test_where_a_model_is_confidently_wrong_is_shown_tested_and_listed(page, rep
     read(page, reports["trivia"])
     assert not page.locator("#confidence").is_visible()
     assert page.get_by_role("button", name="set size").count() == 0
-    page.get_by_text("How sure the models are, is not known. No option probabilities").wait_for()
+    page.get_by_text(
+        "How confident the models are is not known. No option probabilities"
+    ).wait_for()
     read(page, reports["sure"], "show=sets")
     assert page.locator("#map-claim").inner_text().count("Moran's I is") == 1
     assert "conditional permutation" in page.locator("#legend").inner_text()
@@ -210,10 +212,10 @@ def test_where_a_model_is_confidently_wrong_is_shown_tested_and_listed(page, rep
     page.locator("#rows[open]").wait_for()
     said = int(link.evaluate("link => link.textContent"))
     assert page.locator("#rows-list .row").count() == min(said, 20)
-    assert page.locator("#rows-list .badge").first.inner_text().startswith("says ")
+    assert page.locator("#rows-list .badge").first.inner_text().startswith("confidence ")
     page.keyboard.press("Escape")
     place.locator("th a").click()
-    page.locator("#region h3", has_text="Confidently wrong place 1").wait_for()
+    page.locator("#region h3", has_text="Confidently wrong region 1").wait_for()
     page.locator("#region", has_text="2 of 2 halves confirm it").wait_for()
 
 
@@ -222,7 +224,7 @@ def test_of_battles_it_shows_ratings_where_each_wins_and_each_battle(page, repor
     assert [one.inner_text() for one in page.locator("#leaderboard-table th a").all()][-1] == WEAK
     assert not page.locator("#clusters").is_visible()
     page.get_by_role("button", name="beyond rating").click()
-    page.locator("#map-claim", has_text="depends on the topic").wait_for()
+    page.locator("#map-claim", has_text="standard deviations above").wait_for()
     place = page.locator("#hot-table tbody tr").first
     assert "chess" in place.inner_text()
     assert "better" in place.locator(".mark").inner_text()
@@ -238,7 +240,7 @@ def test_of_battles_it_shows_ratings_where_each_wins_and_each_battle(page, repor
     page.keyboard.press("Escape")
     # By the verdicts of models, against one other, and by a link.
     page.locator("#leaderboard-controls").get_by_role("button", name="models").click()
-    page.locator("#leaderboard-note", has_text="verdicts of models").wait_for()
+    page.locator("#leaderboard-note", has_text="ratings from the verdicts of models").wait_for()
     page.get_by_label("Model B").select_option(WEAK)
     page.locator("#compare-verdict", has_text="In battles with each other A won").wait_for()
     assert "95 % interval" in page.locator("#compare-verdict").inner_text()

@@ -33,6 +33,7 @@ OPTIONS: dict[str, str] = {
     "models": "columns of each model, of a table with a column for each (mapping file)",
     "labels": "the names of class labels, in the order of their numbers (mapping file)",
     "rows": "where the records stand in a file that is one JSON object (mapping file)",
+    "join": "a second file whose rows are joined by a key (mapping file)",
     "battles": "which column of a table of battles holds what, and who wins (mapping file)",
     "split": "the split, of a dataset that has several",
 }
@@ -187,7 +188,7 @@ REGISTRY: tuple[ReaderEntry, ...] = (
         "score, and if there are: example_id, model, output_text, correct_answer, dataset (option "
         "columns, or a mapping file, says other names)",
         f"{_FORMATS}.table:TableReader",
-        _SCORED | {"columns", "split", "labels", "models", "rows"},
+        _SCORED | {"columns", "split", "labels", "models", "rows", "join"},
     ),
     ReaderEntry(
         "lmsys",

@@ -31,7 +31,7 @@ MAX_MAPPING_BYTES = 1 << 20
 
 KEYS = (
     "benchmark", "model", "split", "threshold", "scale", "higher_is_better", "null_scores",
-    "columns", "labels", "models", "rows", "battles",
+    "columns", "labels", "models", "rows", "join", "battles",
 )  # fmt: skip
 
 _COLUMN_NAMES = (*DEFAULT_COLUMNS, *OTHER_NAMES)
@@ -83,6 +83,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: {error}") from error
     if "columns" in given:
         options["columns"] = _columns(path, "columns", given["columns"])
+    if "join" in given:
+        join = _named(path, "join", given["join"])
+        _check_keys(path, "join", join, ("file", "on", "left", "right"))
+        options["join"] = {name: _text(path, f"join: {name}", what) for name, what in join.items()}
     if "battles" in given:
         options["battles"] = _battles(path, given["battles"])
     if "labels" in given:

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import chain
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,9 @@ from errclust_pipeline.sources.formats.table_files import (
     is_json,
     label_names,
     places_of_records,
-    row_blocks_of_table,
     tables_at,
 )
+from errclust_pipeline.sources.formats.table_join import Join, blocks_of
 from errclust_pipeline.sources.formats.table_rows import RowConversion
 from errclust_pipeline.sources.parsing.json_stream import RowError
 from errclust_pipeline.sources.parsing.row_blocks import (
@@ -160,7 +159,13 @@ class TableReader(RegisteredReader):
         option `columns` says that it is a table; any other file without them is an error.
         """
         rows = constant_option(options, "rows")
-        tables = [dataclasses.replace(table, rows=rows) for table in tables_at(path)]
+        folder = path if path.is_dir() else path.parent
+        join = Join.of_options(options.get("join"), folder)
+        tables = [
+            dataclasses.replace(table, rows=rows, join=join)
+            for table in tables_at(path)
+            if join is None or join.file.resolve() not in map(Path.resolve, table.files)
+        ]
         # Most JSON files are something else.
         if path.is_dir() or (tables and is_json(path) and not options.get("columns")):
             tables = [table for table in tables if _has_columns(table, options)]
@@ -192,11 +197,8 @@ class TableReader(RegisteredReader):
         comparison = None if "score" in names.columns else _Comparison(names.columns, labels)
         digests: dict[tuple[str, str], Any] = {}
         first_error: RowError | None = None
-        blocks = chain.from_iterable(
-            row_blocks_of_table(file, used_columns(names.columns), table.rows)
-            for file in table.files
-        )
-        for block in blocks:
+        used = used_columns(names.columns)
+        for block in blocks_of(table.files, used, table.rows, table.join):
             at_once = None if comparison is not None else _canonical_rows(block, names)
             if at_once is not None:
                 for owner, content in at_once.items():
@@ -231,7 +233,7 @@ class TableReader(RegisteredReader):
                 benchmark=renamed[0] or benchmark,
                 model=renamed[1] or model,
                 reader=self.name,
-                files=tuple(map(str, table.files)),
+                files=tuple(map(str, table.all_files)),
                 revision=digest.hexdigest(),
                 # What the file calls them, and how it is read, whatever the file's name then.
                 options={
@@ -251,18 +253,15 @@ class TableReader(RegisteredReader):
         names = _Names(columns, *submission.options["defaults"])
         owner = tuple(submission.options["owner"])
         conversion = RowConversion(columns, submission.options.get("label_names", {}))
-        several = len(submission.files) > 1
+        files = list(submission.files)
+        given = submission.options.get("join")
+        # The file that is joined stands last, wherever a copy of it lies.
+        join = Join.of_options(None if given is None else {**given, "file": files.pop()}, Path())
+        several = len(files) > 1
         # Positions begin anew in each shard.
-        prefix = {
-            file: f"{number}-" if several else "" for number, file in enumerate(submission.files)
-        }
-        blocks = (
-            block
-            for file in submission.files
-            for block in row_blocks_of_table(
-                Path(file), used_columns(columns), submission.options.get("rows")
-            )
-        )
+        prefix = {file: f"{number}-" if several else "" for number, file in enumerate(files)}
+        rows = submission.options.get("rows")
+        blocks = blocks_of(map(Path, files), used_columns(columns), rows, join)
 
         def convert(file: str, position: int, row: Any) -> dict[str, Any] | RowError | None:
             pair = names.pair(row)
@@ -347,9 +346,15 @@ def _of_split(path: Path, tables: list[Table], split: str | None) -> list[Table]
     return chosen
 
 
+def _column_names(table: Table) -> list[str]:
+    """Return the names of a table's columns, and of those that it gets by a join."""
+    names = column_names(table.files[0], table.rows)
+    return names if table.join is None else [*names, *table.join.names]
+
+
 def _has_columns(table: Table, options: Mapping[str, Any]) -> bool:
     try:
-        there = set(column_names(table.files[0], table.rows))
+        there = set(_column_names(table))
     except SourceError:
         return False
     models = _given_models(options) or {"": {}}
@@ -409,7 +414,7 @@ def _names(table: Table, options: Mapping[str, Any]) -> tuple[_Names, dict[str, 
     """
     path = table.files[0]
     given = _given_columns(options)
-    names = column_names(path, table.rows)
+    names = _column_names(table)
     there = set(names)
     for name, column in given.items():
         for one in used_columns({name: column}):

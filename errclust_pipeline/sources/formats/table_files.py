@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,9 @@ from errclust_pipeline.sources.parsing.json_stream import (
 )
 from errclust_pipeline.sources.parsing.row_blocks import ArrowRowBlock, ParsedRowBlock, RowBlock
 from errclust_pipeline.sources.parsing.rows import files_below
+
+if TYPE_CHECKING:
+    from errclust_pipeline.sources.formats.table_join import Join
 
 _CSV = (".csv", ".csv.gz", ".csv.zst")
 _TSV = (".tsv", ".tsv.gz", ".tsv.zst")
@@ -87,6 +90,8 @@ class Table:
         The folder that the splits of one dataset lie in.
     rows : str or None
         Where the records stand in a file that is one JSON object; see `row_blocks_of_table`.
+    join : Join or None
+        A second file that rows are joined with.
     """
 
     name: str
@@ -94,6 +99,12 @@ class Table:
     split: str | None = None
     dataset: Path | None = None
     rows: str | None = None
+    join: Join | None = None
+
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """The table's files, and last the one that is joined, if there is one."""
+        return self.files if self.join is None else (*self.files, self.join.file)
 
     @property
     def path(self) -> Path:

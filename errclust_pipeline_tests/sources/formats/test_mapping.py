@@ -202,3 +202,45 @@ def test_lower_is_better_and_null_scores_in_a_mapping(tmp_path: Path) -> None:
     text = "{model: m, columns: {question: q, score: s}, scale: [0, 10], higher_is_better: false"
     assert [row["score"] for row in read_with(path, text + "}").rows] == [1.0, 0.0, 0.0]
     assert len(read_with(path, text + ", null_scores: leave_out}").rows) == 2
+
+
+JOIN = """
+    {model: m, join: {file: prompts.csv, left: id, right: number},
+     columns: {question: joined.asked, gold: joined.key, score: ok}}
+"""
+
+
+def test_a_second_file_is_joined_by_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"id": 2, "ok": 1}\n{"id": 1, "ok": 0}\n{"id": 3, "ok": 0}\n')
+    (tmp_path / "prompts.csv").write_text("number,asked,key\n1,one?,a\n2,two?,b\n")
+    found = read_with(path, JOIN)
+    assert [(row["question"], row["gold"], row["score"]) for row in found.rows] == [
+        ("two?", "b", 1.0),
+        ("one?", "a", 0.0),
+    ]
+    assert found.reasons == ["missing_question"]
+    [submission] = find_submissions(tmp_path, options=read_mapping(write(tmp_path, JOIN)))
+    assert [Path(file).name for file in submission.files] == ["t.jsonl", "prompts.csv"]
+
+
+def test_a_change_of_the_second_file_is_a_revision(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"id": 1, "ok": 1}\n')
+    revisions = set()
+    for asked in ("one?", "uno?"):
+        (tmp_path / "prompts.csv").write_text(f"number,asked,key\n1,{asked},a\n")
+        options = read_mapping(write(tmp_path, JOIN))
+        revisions.add(find_submissions(path, options=options)[0].revision)
+    assert len(revisions) == 2
+
+
+def test_a_key_that_stands_twice_in_the_second_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"id": 1, "ok": 1}\n')
+    (tmp_path / "prompts.csv").write_text("number,asked,key\n1,a?,a\n1,b?,b\n")
+    with pytest.raises(SourceError, match="number '1' stands in row 1 and in an earlier one"):
+        read_with(path, JOIN)
+    (tmp_path / "prompts.csv").unlink()
+    with pytest.raises(SourceError, match=r"prompts\.csv, which option join names"):
+        read_with(path, JOIN)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from errclust_pipeline.analysis.plain_text import shortened_line
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.progress import ProgressReport, listen
 from errclust_pipeline.vocabulary import CONFIDENTLY_WRONG, MEAN, UNCERTAIN, UNCERTAIN_GIVEN_OPTIONS
@@ -92,14 +92,7 @@ def plain(value: Any, longest: int | None = None) -> Text:
         return Text(f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:,.3f}")
     if isinstance(value, int) and not isinstance(value, bool):
         return Text(f"{value:,}")
-    text = " ".join(
-        "".join(
-            letter if unicodedata.category(letter)[0] != "C" else " " for letter in str(value)
-        ).split()
-    )
-    if longest is not None and len(text) > longest:
-        text = text[: longest - 1] + "…"
-    return Text(text)
+    return Text(shortened_line(str(value), longest))
 
 
 def print_rows(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.plain_text import shortened_line
 from errclust_pipeline.analysis.spatial.difficulty import FEWEST_MODELS
 from errclust_pipeline.report.drawing import (
     DIM,
@@ -28,7 +29,6 @@ from errclust_pipeline.report.drawing import (
     name_places,
     nearest_scale,
     new_figure,
-    one_line,
     only_below,
     styled,
 )
@@ -364,7 +364,7 @@ def summarize_leaderboard(
     found: AssetSummary = {TABLE: table(["model", "accuracy", "95 % interval"], rows)}
     if with_interval:
         intervals = [
-            Interval(one_line(row["model"], _LONGEST_NAME),
+            Interval(shortened_line(row["model"], _LONGEST_NAME),
                      *(100 * row[name] for name in ("accuracy", "low", "high")))
             for row in reversed(with_interval[:_MOST_MODELS])
         ]  # fmt: skip
@@ -454,7 +454,7 @@ def summarize_ratings(ratings: Rows, title: str) -> AssetSummary:
     if chosen:
         intervals = [
             Interval(
-                one_line(f"{row['model']} ({row['judge_kind']})", _LONGEST_NAME),
+                shortened_line(f"{row['model']} ({row['judge_kind']})", _LONGEST_NAME),
                 row["rating"], row["low"], row["high"], GROUPS[kinds.index(row["judge_kind"])],
                 "od"[kinds.index(row["judge_kind"]) % 2],
             )
@@ -526,7 +526,7 @@ def _groups(
     figure, axes = new_figure(5.2, 4.6)
     draw_groups(axes, x, y, shown)
     name_places(axes, x, y, shown, names)
-    axes.set_title(f"{len(x):,} {one_line(what, 90)}", loc="left", fontsize=8)
+    axes.set_title(f"{len(x):,} {shortened_line(what, 90)}", loc="left", fontsize=8)
     return figure
 
 
@@ -563,7 +563,7 @@ def _hot_and_cold(
     name_places(axes, x, y, coarsest, names)
     add_scale(figure, axes, drawn, f"error rate of {k} neighbours, %")
     axes.set_title(
-        f"{one_line(title, 80)}\n{int((hot == 1).sum()):,} hot (outlined dots) and "
+        f"{shortened_line(title, 80)}\n{int((hot == 1).sum()):,} hot (outlined dots) and "
         f"{int((hot == -1).sum()):,} cold (squares) of {int(np.isfinite(rates).sum()):,} questions",
         loc="left",
         fontsize=8,
@@ -595,7 +595,7 @@ def _moran_by_scale(own: Rows, others: Mapping[str, Rows], model: str) -> Figure
     axes.legend(frameon=False)
     only_below(axes)
     beside = f" (grey: {len(others)} others)" if others else ""
-    axes.set_title(f"{one_line(model, 50)}{beside}", loc="left", fontsize=8)
+    axes.set_title(f"{shortened_line(model, 50)}{beside}", loc="left", fontsize=8)
     return figure
 
 
@@ -618,7 +618,7 @@ def _calibration(curve: pd.DataFrame, title: str) -> Figure:
     axes.set_aspect("equal")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(
-        f"{one_line(title, 60)}\nbelow the dashed line it is too sure", loc="left", fontsize=8
+        f"{shortened_line(title, 60)}\nbelow the dashed line it is too sure", loc="left", fontsize=8
     )
     return figure
 
@@ -639,7 +639,7 @@ def _saturation(found: ChosenCandidates, title: str) -> Figure:
     axes.set_ylabel("demand covered, %")
     axes.legend(frameon=False, fontsize=6)
     only_below(axes)
-    axes.set_title(one_line(title, 80), loc="left", fontsize=8)
+    axes.set_title(shortened_line(title, 80), loc="left", fontsize=8)
     return figure
 
 
@@ -647,7 +647,7 @@ def _saturation(found: ChosenCandidates, title: str) -> Figure:
 def _intervals(intervals: Sequence[Interval], title: str) -> Figure:
     figure, axes = new_figure(5.6, 0.8 + 0.19 * len(intervals))
     draw_intervals(axes, intervals)
-    axes.set_title(one_line(title, 90), loc="left", fontsize=8)
+    axes.set_title(shortened_line(title, 90), loc="left", fontsize=8)
     return figure
 
 
@@ -664,11 +664,11 @@ def _signatures(rows: Rows, models: Sequence[str], names: Mapping[str, str], tit
         axes,
         values,
         np.abs(strength) >= STRONG,
-        [one_line(f"{region} {names.get(region, '')}", _LONGEST_NAME) for region in regions],
-        [one_line(model, _LONGEST_NAME) for model in models],
+        [shortened_line(f"{region} {names.get(region, '')}", _LONGEST_NAME) for region in regions],
+        [shortened_line(model, _LONGEST_NAME) for model in models],
     )
     axes.set_xlabel(
-        f"{one_line(title, 40)}: error rate beyond ability, points\n"
+        f"{shortened_line(title, 40)}: error rate beyond ability, points\n"
         f"bold: {STRONG:.0f} standard deviations or more"
     )
     return figure
@@ -701,11 +701,11 @@ def _differences(pairs: Rows, title: str) -> Figure:
             values[second, first] = -100 * row["difference"]
             certain = row["difference_low"] > 0 or row["difference_high"] < 0
             strong[first, second] = strong[second, first] = certain
-    names = [one_line(name, _LONGEST_NAME) for name in models]
+    names = [shortened_line(name, _LONGEST_NAME) for name in models]
     figure, axes = new_figure(3.6 + 0.45 * len(models), 2.2 + 0.22 * len(models))
     draw_cells(axes, values, strong, names, names)
     axes.set_xlabel(
-        f"{one_line(title, 40)}: error rate of the row less that of the column, points\n"
+        f"{shortened_line(title, 40)}: error rate of the row less that of the column, points\n"
         "bold: the 95 % interval leaves out 0"
     )
     return figure

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.plain_text import shortened_line
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
@@ -67,12 +69,6 @@ def colours(stops: tuple[str, ...]) -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("errclust", list(stops))
-
-
-def one_line(text: str, longest: int) -> str:
-    """Return third-party text on one line, without what a picture cannot show."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def nearest_scale(scales: Iterable[int]) -> int:
@@ -185,7 +181,7 @@ def name_places(
         axes.text(
             float(np.median(x[here])),
             float(np.median(y[here])),
-            one_line(names[name], 26),
+            shortened_line(names[name], 26),
             ha="center",
             va="center",
             fontsize=5.5,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from errclust_pipeline.analysis.plain_text import shortened_line
 from errclust_pipeline.report.columns import NO_RATE
 from errclust_pipeline.report.contents import ReportContents, ReportError
 from errclust_pipeline.report.drawing import (
@@ -27,7 +28,6 @@ from errclust_pipeline.report.drawing import (
     name_places,
     nearest_scale,
     new_figure,
-    one_line,
     only_below,
     styled,
 )
@@ -138,7 +138,7 @@ def plot_signatures(contents: ReportContents, level: int) -> Figure:
     names = _region_names(numbers)
     figure, axes = new_figure(3.2 + 0.5 * values.shape[1], 1.9 + 0.2 * values.shape[0])
     strong = np.array([[one is not None and abs(one[3]) >= STRONG for one in row] for row in cells])
-    models = [one_line(numbers["models"][at]["model"], 40) for at in found["models"]]
+    models = [shortened_line(numbers["models"][at]["model"], 40) for at in found["models"]]
     drawn = draw_cells(axes, values, strong, [names[one] for one in found["regions"]], models)
     bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", aspect=40, pad=0.02)
     bar.outline.set_visible(False)
@@ -197,7 +197,7 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     axes.axvline(0, color=DIM, linewidth=0.6)
     axes.axvline(100 * sign * pair["difference"], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlabel(
-        f"error rate of {one_line(model_a, 40)} less {one_line(model_b, 40)}, points "
+        f"error rate of {shortened_line(model_a, 40)} less {shortened_line(model_b, 40)}, points "
         "(95 % interval, Newcombe)\nfilled: one is worse (exact McNemar); "
         "diamond: unlike the overall gap (dashed)",
         fontsize=7,
@@ -254,7 +254,7 @@ def plot_ratings(contents: ReportContents, judge_kind: str | None = None, most: 
             linestyle="none", marker=marker, markersize=3.4, color=colour, label=f"by {kind}s",
         )  # fmt: skip
     axes.axvline(1000, color=DIM, linewidth=0.6, linestyle=(0, (3, 2)))
-    axes.set_yticks(range(len(rated)), [one_line(one["model"], 40) for one in rated])
+    axes.set_yticks(range(len(rated)), [shortened_line(one["model"], 40) for one in rated])
     axes.set_ylim(len(rated) - 0.4, -0.6)
     axes.tick_params(labelsize=6.5, left=False)
     axes.set_xlabel(
@@ -288,7 +288,7 @@ def _model(numbers: dict[str, Any], model: str) -> dict[str, Any]:
 
 def _region_names(numbers: dict[str, Any]) -> dict[str, str]:
     return {
-        region["id"]: f"{region['id']} {one_line(region['label'], _LONGEST_NAME)}"
+        region["id"]: f"{region['id']} {shortened_line(region['label'], _LONGEST_NAME)}"
         for region in numbers["regions"]
     }
 

@@ -17,13 +17,13 @@ import hashlib
 import html
 import json
 import re
-import unicodedata
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from errclust_pipeline import __version__
+from errclust_pipeline.analysis.plain_text import visible_line
 from errclust_pipeline.report.contents import ReportContents, ReportError, TextLengths
 from errclust_pipeline.warehouse.storage import Storage
 
@@ -101,7 +101,7 @@ def _page(numbers: dict[str, Any], texts: dict[str, Any]) -> str:
     made = datetime.datetime.now(datetime.UTC)
     numbers = numbers | {"version": __version__, "made": made.isoformat(timespec="seconds")}
     values = {
-        "title": html.escape(_one_line(numbers["benchmark"])),
+        "title": html.escape(visible_line(numbers["benchmark"])),
         "policy": (
             f"default-src 'none'; script-src '{_fingerprint(script)}'; "
             f"style-src '{_fingerprint(style)}'; base-uri 'none'; form-action 'none'"
@@ -153,7 +153,3 @@ def _fingerprint(text: str) -> str:
     """Return the hash by which a content security policy allows a script or a style."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
-
-
-def _one_line(text: str) -> str:
-    return "".join(letter if unicodedata.category(letter)[0] != "C" else " " for letter in text)

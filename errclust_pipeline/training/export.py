@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from errclust_pipeline.analysis.plain_text import visible_line
 from errclust_pipeline.training.pool import TrainingExample
 from errclust_pipeline.warehouse.storage import replace_folder
 
@@ -171,7 +172,7 @@ def _card(
         f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {path}\n"
         for name, path in configs.items()
     )
-    facts = "".join(f"- {name}: {_one_line(value)}\n" for name, value in about.items())
+    facts = "".join(f"- {name}: {_as_code(value)}\n" for name, value in about.items())
     return (
         f"---\npretty_name: {title}\n# Fill in before you share it.\n"
         f"license: unknown\nconfigs:\n{front}---\n\n"
@@ -184,10 +185,9 @@ def _card(
     )
 
 
-def _one_line(text: str) -> str:
-    """Return text of others that Markdown shows as it is."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    return "`" + line.replace("`", "'") + "`"
+def _as_code(text: str) -> str:
+    """Return a third party's text as code in Markdown, which is shown as it is."""
+    return "`" + visible_line(text).replace("`", "'") + "`"
 
 
 def _whole(folder: Path, fill: Callable[[Path], None]) -> None:

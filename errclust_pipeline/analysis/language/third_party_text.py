@@ -1,14 +1,16 @@
 """Third parties' texts on their way into a prompt, and a model's words on their way out of it.
 
 A benchmark's question, a model's response and what a language model wrote after reading them may
-all hold orders, markup or terminal escapes. Into a prompt they go as quoted data, cut to size and
-without characters that end a chat turn; out of it come only words.
+all hold orders, markup or terminal escapes. They enter a prompt as quoted data, cut to size and
+without characters that end a chat turn; a model's answer is reduced to words.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+
+from errclust_pipeline.analysis.plain_text import visible_line
 
 _TURN_MARK = re.compile(
     r"(?=<\|[^|<>]{0,40}\|>|</?(?:s|bos|eos|think|tool_call|tool_response)>"
@@ -17,14 +19,8 @@ _TURN_MARK = re.compile(
     re.IGNORECASE,
 )
 """The first character of a mark between the turns of a chat in current templates; some servers
-honour them anywhere. What follows is only looked at: a mark may stand inside another."""
-_SPACES = re.compile(r"\s+")
+honour them anywhere. Only the first character is consumed, since a mark may contain another."""
 _CUT = " […] "
-_SHOWS_NOTHING = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-"""Letters and marks without a shape, beside control and formatting characters: whole texts have
-been hidden in them."""
 _ADDRESS = re.compile(
     r"://|www\.|\w@\w|\b(?:https?|javascript|vbscript|data|mailto):\S", re.IGNORECASE
 )
@@ -34,24 +30,23 @@ _ALLOWED_IN_WORDS = frozenset(" -–'’&/,.;:()%+=²³°·?!\"")
 def excerpt(text: str | None, characters: int) -> str:
     """Return a third party's text made fit to stand in a prompt.
 
-    Control and formatting characters (terminal escapes, bidirectional marks) and others that show
-    nothing are dropped, marks that end a chat turn are broken up, white space is collapsed, and of
-    a long text the first two thirds and the last third of what fits are kept.
+    Characters that show nothing are dropped and white space is collapsed (`visible_line`), marks
+    that end a chat turn are broken up, and of a long text the first two thirds and the last third
+    of what fits are kept.
 
     Parameters
     ----------
     text : str, optional
         None gives the empty string.
     characters : int
-        The longest result, at least 16.
+        Maximum length of the result, at least 16.
     """
     if not text:
         return ""
     if len(text) > 4 * characters:
         # Enough to cut from once white space is collapsed: never all of a huge text.
         text = text[: 2 * characters] + _CUT + text[-2 * characters :]
-    shown = _SPACES.sub(" ", "".join(map(_visible, text))).strip()
-    shown = _TURN_MARK.sub(r"\1 ", shown)
+    shown = _TURN_MARK.sub(r"\1 ", visible_line(text))
     if len(shown) <= characters:
         return shown
     kept = characters - len(_CUT)
@@ -65,10 +60,10 @@ def plain_words(text: str) -> str:
     Raises
     ------
     ValueError
-        If there is markup, code, an address or anything else in them that a name or a sentence
-        about errors has no need of.
+        If they hold markup, code, an address or anything else that a name or a sentence about
+        errors does not need.
     """
-    line = _SPACES.sub(" ", "".join(map(_visible, text))).strip().strip("\"'` ")
+    line = visible_line(text).strip("\"'` ")
     if _ADDRESS.search(line):
         raise ValueError("must hold no address")
     odd = sorted({character for character in line if not _is_allowed(character)})
@@ -90,14 +85,6 @@ def plain_sentence(text: str) -> str:
 
 def _is_allowed(character: str) -> bool:
     return character.isalnum() or _is_mark(character) or character in _ALLOWED_IN_WORDS
-
-
-def _visible(character: str) -> str:
-    if character.isspace():
-        return " "
-    if _SHOWS_NOTHING.match(character) or unicodedata.category(character).startswith("C"):
-        return ""
-    return character
 
 
 def _is_mark(character: str) -> bool:

@@ -107,10 +107,10 @@ class Submission:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a submission: usable ones, unusable ones, and how many were passed over.
+    """Some rows of a submission: usable ones, unusable ones, and how many were skipped.
 
-    `skipped` counts rows that are fine but not this submission's to use (another answer
-    filter's row of the same question, another model's row in a shared file).
+    `skipped` counts rows that are usable but belong to another submission: a row of another answer
+    filter, or another model's row in a shared file.
     """
 
     responses: pa.RecordBatch

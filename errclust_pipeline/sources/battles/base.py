@@ -237,8 +237,8 @@ def _vote(
 def _mixed(*hashes: Any) -> Any:
     """Mix hashes to one: numbers in the same way as arrays, whose products wrap around."""
     mixed: Any = 0
-    for one in hashes:
-        mixed = ((mixed ^ one) * _FACTOR) & _LARGEST
+    for hashed in hashes:
+        mixed = ((mixed ^ hashed) * _FACTOR) & _LARGEST
         mixed = mixed ^ (mixed >> 32)
     return mixed
 
@@ -267,7 +267,7 @@ def _are_usable(battles: pa.RecordBatch, shared: Mapping[str, pa.DictionaryArray
     """Whether `BattleBuilder._problem` finds none in any battle, seen by itself."""
     named = shared["model_a"], shared["model_b"], shared["prompt"]
     return not (
-        any(is_blank(one.dictionary)[one.indices.to_numpy()].any() for one in named)
+        any(is_blank(names.dictionary)[names.indices.to_numpy()].any() for names in named)
         or pc.any(pc.equal(battles["model_a"], battles["model_b"])).as_py()
         or not pc.all(pc.is_in(battles["winner"], pa.array(WINNERS))).as_py()
     )
@@ -349,18 +349,18 @@ def _add_row(
     value: Any,
     to_battles: Callable[[Any], Sequence[dict[str, Any]] | RowError],
 ) -> None:
-    found: Sequence[dict[str, Any]] | RowError
+    battles: Sequence[dict[str, Any]] | RowError
     try:
-        found = value if isinstance(value, RowError) else to_battles(value)
+        battles = value if isinstance(value, RowError) else to_battles(value)
     except RecursionError:
-        found = RowError("nested_too_deeply", "lists or objects stand too deeply in each other")
+        battles = RowError("nested_too_deeply", "lists or objects stand too deeply in each other")
     except (ValueError, OverflowError) as error:
-        found = RowError("unreadable_value", f"a value of the row cannot be used: {error}")
-    if isinstance(found, RowError):
-        shown = value if found.excerpt is None and found is not value else found.excerpt
-        builder.reject(found.reason, found.detail, source=source, position=position, row=shown)
+        battles = RowError("unreadable_value", f"a value of the row cannot be used: {error}")
+    if isinstance(battles, RowError):
+        shown = value if battles.excerpt is None and battles is not value else battles.excerpt
+        builder.reject(battles.reason, battles.detail, source=source, position=position, row=shown)
         return
-    for battle in found:
+    for battle in battles:
         builder.add(battle, source=source, position=position)
 
 

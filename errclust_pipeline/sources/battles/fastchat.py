@@ -65,7 +65,7 @@ class FastChatReader(RegisteredReader):
                 "scores low, write the scores, divided by 10, into a table with the columns "
                 "input_text, output_text, model and score"
             )
-        found = []
+        battle_sets = []
         for folder, judgments in folders.items():
             questions = folder / QUESTION_FILE
             if not questions.is_file():
@@ -75,7 +75,7 @@ class FastChatReader(RegisteredReader):
                 )
             answers = sorted((folder / ANSWER_FOLDER).glob("*.jsonl"))
             paths = [*judgments, questions, *answers]
-            found.append(
+            battle_sets.append(
                 Submission(
                     benchmark=name or folder.name or "mt_bench",
                     model="",
@@ -85,7 +85,7 @@ class FastChatReader(RegisteredReader):
                     options={BATTLE_FILES: len(judgments)},
                 )
             )
-        return found
+        return battle_sets
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
         """Stream the judgments; the benchmark's questions and answers are held in memory."""

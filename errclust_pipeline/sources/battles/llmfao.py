@@ -58,7 +58,7 @@ class LlmfaoReader(RegisteredReader):
         folders: dict[Path, list[Path]] = {}
         for file in sorted(files):
             folders.setdefault(file.parent, []).append(file)
-        found = []
+        battle_sets = []
         for folder, votes in folders.items():
             pairs = folder / PAIRS_FILE
             if not pairs.is_file():
@@ -67,7 +67,7 @@ class LlmfaoReader(RegisteredReader):
                     f"llmfao's {PAIRS_FILE} into {folder}"
                 )
             paths = [*votes, pairs]
-            found.append(
+            battle_sets.append(
                 Submission(
                     benchmark=name or "llmfao",
                     model="",
@@ -77,7 +77,7 @@ class LlmfaoReader(RegisteredReader):
                     options={BATTLE_FILES: len(votes)},
                 )
             )
-        return found
+        return battle_sets
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:
         """Stream the votes; the pairs, a few thousand texts, are held in memory."""
@@ -183,10 +183,10 @@ def _names(column: Column) -> pa.Array:
 def _read_pairs(path: Path) -> _Pairs:
     pairs = _Pairs(list(row_blocks_of_table(path, _PAIR_FIELDS)))
     try:
-        found = pairs.columns.num_rows
+        count = pairs.columns.num_rows
     except NOT_AT_ONCE:
-        found = len(pairs.by_id)
-    if not found:
+        count = len(pairs.by_id)
+    if not count:
         raise SourceError(
             f"{path} holds no pair of outputs: expected lines with id, text, result_x and result_y"
         )

@@ -69,18 +69,20 @@ class LmsysReader(RegisteredReader):
         """Return MT-bench's and the Arena's files as one battle set each."""
         sets: dict[str, list[Path]] = {}
         for file, fields in sorted(files.items()):
-            own = "chatbot_arena_conversations" if _TIMED in fields else "mt_bench_human_judgments"
-            sets.setdefault(own, []).append(file)
+            called = (
+                "chatbot_arena_conversations" if _TIMED in fields else "mt_bench_human_judgments"
+            )
+            sets.setdefault(called, []).append(file)
         return [
             Submission(
-                benchmark=name or own,
+                benchmark=name or called,
                 model="",
                 reader=self.name,
                 files=tuple(map(str, paths)),
                 revision=file_fingerprint(*paths),
                 options={BATTLE_FILES: len(paths)},
             )
-            for own, paths in sets.items()
+            for called, paths in sets.items()
         ]
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[BattleBatch]:

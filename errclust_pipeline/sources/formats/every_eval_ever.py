@@ -101,7 +101,7 @@ class EveryEvalEverReader(RegisteredReader):
         return submissions
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
-        """Stream the submission's instances; those of others in the file are passed over."""
+        """Stream the submission's instances; instances of others in the file are skipped."""
         owner = tuple(submission.options["owner"])
         fields = _fields(ItemText.of_options(submission.options.get("shared")))
 
@@ -118,8 +118,8 @@ class EveryEvalEverReader(RegisteredReader):
             is_own = np.ones(len(block), np.bool_)
             for name, part in zip(_NAMES, owner, strict=True):
                 is_own &= rows_named(block.column(name), part, _name)
-            own = block if is_own.all() else block.where(is_own)
-            return own, fields.to_columns(own, {})
+            owned = block if is_own.all() else block.where(is_own)
+            return owned, fields.to_columns(owned, {})
 
         source = submission.files[0]
         blocks = (ParsedRowBlock(source, *block) for block in row_blocks_of_json_file(Path(source)))
@@ -186,7 +186,7 @@ def _subject(details: Any) -> str | None:
 def _texts(value: Any) -> list[str]:
     """Return what is a list today, and was one text in the first versions, as a list."""
     values = value if isinstance(value, list) else [value]
-    return [text_of(one) or "" for one in values if one is not None]
+    return [text_of(text) or "" for text in values if text is not None]
 
 
 def _score(evaluation: Any) -> float | RowError | None:

@@ -438,13 +438,13 @@ class _Attachments:
         """
         if not text.startswith(_ATTACHMENT):
             return text
-        found = self._texts.get(text.removeprefix(_ATTACHMENT))
-        if not isinstance(found, str):
+        text_there = self._texts.get(text.removeprefix(_ATTACHMENT))
+        if not isinstance(text_there, str):
             return text
-        self._left -= len(found)
+        self._left -= len(text_there)
         if self._left < 0:
             raise ValueError(f"its attachments unfold to more than {MAX_ROW_BYTES >> 20} MiB")
-        return found
+        return text_there
 
 
 @dataclass(frozen=True)
@@ -491,7 +491,7 @@ def _shared_input(samples: Iterable[Any]) -> _SharedInput:
     messages: list[Any] = []
     if len(distinct) >= _FEWEST_INPUTS and len(lists) == len(given):
         for position in range(min(map(len, lists)) - 1):
-            if any(one[position] != lists[0][position] for one in lists):
+            if any(messages_of[position] != lists[0][position] for messages_of in lists):
                 break
             messages.append(lists[0][position])
     # An example is a question with its answer: half of one stays.
@@ -619,7 +619,7 @@ class _Conversion:
                 {
                     "epoch": epoch if several else None,
                     "limit": _kind(value.get("limit")),
-                    **{str(key): one for key, one in details.items()},
+                    **{str(key): detail for key, detail in details.items()},
                 }
             ),
         }
@@ -686,7 +686,7 @@ def _answer(given: Any, choices: list[str] | None) -> tuple[str | None, int | No
     """
     if given is None:
         return None, None
-    texts = [text_of(one) or "" for one in (given if isinstance(given, list) else [given])]
+    texts = [text_of(answer) or "" for answer in (given if isinstance(given, list) else [given])]
     if choices is not None:
         if len(texts) == 1 and texts[0] in choices:
             return texts[0], choices.index(texts[0])

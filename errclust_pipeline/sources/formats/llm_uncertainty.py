@@ -86,10 +86,10 @@ class LlmUncertaintyReader(RegisteredReader):
                     f"{path} holds {len(named)} files of logits, and option {option} names only "
                     "one: give one file, or leave the option out"
                 )
-        found = []
+        submissions = []
         for file, match in named:
             questions = _questions(file, match["task"])
-            found.append(
+            submissions.append(
                 Submission(
                     benchmark=benchmark or _benchmark(file, match),
                     model=model or match["model"],
@@ -99,10 +99,10 @@ class LlmUncertaintyReader(RegisteredReader):
                     options=dict(options),
                 )
             )
-        return found
+        return submissions
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
-        """Stream the answers in the order of the questions; demonstrations are passed over."""
+        """Stream the answers in the order of the questions; demonstrations are skipped."""
         logits, questions = (Path(file) for file in submission.files)
         return batches(submission, batch_rows, _rows(logits, questions), _to_row, self.expects)
 

@@ -160,7 +160,7 @@ def _columns(path: Path, where: str, given: Any) -> dict[str, Any]:
             raise SourceError(f"{path}: {where}: {what} and its other name are both given")
         at = f"{where}: {what}"
         if name == "input_text" and isinstance(column, list) and column:
-            checked[name] = [_text(path, at, one) for one in column]
+            checked[name] = [_text(path, at, part) for part in column]
         else:
             checked[name] = _text(path, at, column)
     return checked

@@ -88,7 +88,7 @@ class OsqBenchReader(RegisteredReader):
         else:
             files = [path]
         benchmark, model = (constant_option(options, name) for name in ("benchmark", "model"))
-        found = [
+        submissions = [
             Submission(
                 benchmark=benchmark or f"osq_{dataset.lower()}",
                 model=model or _model(file),
@@ -102,15 +102,15 @@ class OsqBenchReader(RegisteredReader):
             for dataset in _datasets(file)
         ]
         for option, given, values in (
-            ("benchmark", benchmark, {one.options["dataset"] for one in found}),
-            ("model", model, {_model(Path(one.files[0])) for one in found}),
+            ("benchmark", benchmark, {submission.options["dataset"] for submission in submissions}),
+            ("model", model, {_model(Path(submission.files[0])) for submission in submissions}),
         ):
             if given and len(values) > 1:
                 raise SourceError(
                     f"{path} holds results of {len(values)} {option}s, and option {option} names "
-                    "only one: leave the option out"
+                    "only submission: leave the option out"
                 )
-        return found
+        return submissions
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
         """Stream the answers to one set's questions; other sets' rows are passed over."""
@@ -126,8 +126,10 @@ class OsqBenchReader(RegisteredReader):
             return _FIELDS.to_row(row, {"example_id": str(position)})
 
         def convert_columns(block: RowBlock) -> tuple[RowBlock, dict[str, Any]]:
-            own = _of_dataset(block, path, dataset)
-            return own, _FIELDS.to_columns(own, {"example_id": positions(own).cast(pa.string())})
+            of_dataset = _of_dataset(block, path, dataset)
+            return of_dataset, _FIELDS.to_columns(
+                of_dataset, {"example_id": positions(of_dataset).cast(pa.string())}
+            )
 
         return batches_of_row_blocks(
             submission,
@@ -170,14 +172,14 @@ def _row_blocks(path: Path) -> Iterator[RowBlock]:
 
 def _datasets(path: Path) -> list[str]:
     """List the sets whose questions a file holds, in its order."""
-    found: dict[str, None] = {}
+    datasets: dict[str, None] = {}
     for block in _row_blocks(path):
         try:
-            found |= dict.fromkeys(_dataset_column(block, path).unique().to_pylist())
+            datasets |= dict.fromkeys(_dataset_column(block, path).unique().to_pylist())
         except (NotAlikeError, pa.ArrowException, ValueError):
             rows = (row for row in block.rows() if isinstance(row, dict))
-            found |= dict.fromkeys(_dataset(row, path) for row in rows)
-    return list(found)
+            datasets |= dict.fromkeys(_dataset(row, path) for row in rows)
+    return list(datasets)
 
 
 def _dataset(row: Mapping[str, Any], path: Path) -> str:
@@ -196,8 +198,8 @@ def _dataset_column(block: RowBlock, path: Path) -> pa.Array:
 
 def _of_dataset(block: RowBlock, path: Path, dataset: str) -> RowBlock:
     """Return the rows of a set of questions."""
-    own = pc.equal(_dataset_column(block, path), dataset).to_numpy(zero_copy_only=False)
-    return block if own.all() else block.where(own)
+    is_of_dataset = pc.equal(_dataset_column(block, path), dataset).to_numpy(zero_copy_only=False)
+    return block if is_of_dataset.all() else block.where(is_of_dataset)
 
 
 def _model(path: Path) -> str:

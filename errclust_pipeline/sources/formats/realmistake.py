@@ -123,14 +123,14 @@ class RealMistakeReader(RegisteredReader):
             files = [path]
         sources = [source for file in files for source in _sources(file)]
         benchmark, model = (constant_option(options, name) for name in ("benchmark", "model"))
-        found = [self._submission(source, benchmark, model, options) for source in sources]
+        submissions = [self._submission(source, benchmark, model, options) for source in sources]
         for option, given in (("benchmark", benchmark), ("model", model)):
-            if given and len(found) > 1:
+            if given and len(submissions) > 1:
                 raise SourceError(
-                    f"{path} holds {len(found)} sets of results, and option {option} names only "
-                    "one: give one file, or leave the option out"
+                    f"{path} holds {len(submissions)} sets of results, and option {option} names "
+                    "only one: give one file, or leave the option out"
                 )
-        return found
+        return submissions
 
     def _submission(
         self,
@@ -193,8 +193,8 @@ def _members(path: Path) -> list[_Source]:
         return []  # Whatever is wrong with it, a reader of other archives says so.
     if len(members) > MAX_ZIP_MEMBERS:
         return []
-    found = [info for info in members if _MEMBER.fullmatch(info.filename)]
-    return [_Source(path, info.filename) for info in found]
+    files = [info for info in members if _MEMBER.fullmatch(info.filename)]
+    return [_Source(path, info.filename) for info in files]
 
 
 def _member_rows(path: Path, member: str) -> Iterator[tuple[int, Any]]:

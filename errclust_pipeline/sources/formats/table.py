@@ -115,8 +115,8 @@ class _Names:
         for part, otherwise in given.items():
             there = [otherwise] * len(block)
             if part in self.columns:
-                found = mapped(block.column(self.columns[part]), _name, pa.string())
-                there = [] if found is None else found.to_pylist()
+                names_there = mapped(block.column(self.columns[part]), _name, pa.string())
+                there = [] if names_there is None else names_there.to_pylist()
             names.append([name for name in there if name])
             if len(names[-1]) < len(block):
                 raise NotAlikeError
@@ -131,15 +131,15 @@ class _Names:
         NotAlikeError
             If a row does not say what it is of.
         """
-        own = np.ones(len(block), np.bool_)
+        is_owned = np.ones(len(block), np.bool_)
         for part, name, otherwise in zip(
             owner, ("dataset", "model"), (self.benchmark, self.model), strict=True
         ):
             if name not in self.columns:
-                own &= otherwise == part
+                is_owned &= otherwise == part
                 continue
-            own &= rows_named(block.column(self.columns[name]), part, _name)
-        return block if own.all() else block.where(own)
+            is_owned &= rows_named(block.column(self.columns[name]), part, _name)
+        return block if is_owned.all() else block.where(is_owned)
 
 
 class TableReader(RegisteredReader):
@@ -169,10 +169,10 @@ class TableReader(RegisteredReader):
         # Most JSON files are something else.
         if path.is_dir() or (tables and is_json(path) and not options.get("columns")):
             tables = [table for table in tables if _has_columns(table, options)]
-        found = []
+        submissions = []
         for table in _of_split(path, tables, constant_option(options, "split")):
-            found += self._find_in_table(table, options)
-        return found
+            submissions += self._find_in_table(table, options)
+        return submissions
 
     def _find_in_table(self, table: Table, options: Mapping[str, Any]) -> list[Submission]:
         models = _given_models(options)
@@ -181,13 +181,13 @@ class TableReader(RegisteredReader):
         if constant_option(options, "model") is not None:
             raise SourceError("options model and models are both given: leave one out")
         base = {name: value for name, value in options.items() if name != "models"}
-        found = []
-        for model, own in models.items():
-            columns = {**_given_columns(base), **own}
+        submissions = []
+        for model, of_model in models.items():
+            columns = {**_given_columns(base), **of_model}
             if "model" in columns:
                 raise SourceError("options models and columns both say what model a row is of")
-            found += self._find_models(table, {**base, "model": model, "columns": columns})
-        return found
+            submissions += self._find_models(table, {**base, "model": model, "columns": columns})
+        return submissions
 
     def _find_models(self, table: Table, options: Mapping[str, Any]) -> list[Submission]:
         path = table.path
@@ -248,7 +248,7 @@ class TableReader(RegisteredReader):
         ]
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
-        """Stream the submission's rows; other models' and datasets' rows are passed over."""
+        """Stream the submission's rows; rows of other models and datasets are skipped."""
         columns = submission.options["columns"]
         names = _Names(columns, *submission.options["defaults"])
         owner = tuple(submission.options["owner"])
@@ -270,8 +270,8 @@ class TableReader(RegisteredReader):
             return conversion.to_row(f"{prefix[file]}{position}", row) if pair == owner else None
 
         def convert_columns(block: RowBlock) -> tuple[RowBlock, dict[str, Any]]:
-            own = names.rows_of(block, owner)
-            return own, conversion.to_columns(own, prefix[block.source])
+            owned = names.rows_of(block, owner)
+            return owned, conversion.to_columns(owned, prefix[block.source])
 
         return batches_of_row_blocks(
             submission, batch_rows, blocks, convert_columns, convert, self.expects
@@ -318,7 +318,7 @@ class _Comparison:
 
 def used_columns(columns: Mapping[str, Any]) -> list[str]:
     """Return the columns of a table that something is read from."""
-    used = [[one] if isinstance(one, str) else one for one in columns.values()]
+    used = [[name] if isinstance(name, str) else name for name in columns.values()]
     return sorted({column for some in used for column in some})
 
 
@@ -359,7 +359,8 @@ def _has_columns(table: Table, options: Mapping[str, Any]) -> bool:
         return False
     models = _given_models(options) or {"": {}}
     return all(
-        _missing({**_given_columns(options), **own}, there) is None for own in models.values()
+        _missing({**_given_columns(options), **of_model}, there) is None
+        for of_model in models.values()
     )
 
 
@@ -399,7 +400,7 @@ def _checked_columns(where: str, given: Any) -> dict[str, Any]:
                 f"{where}: {name!r} is not known; known are {', '.join(DEFAULT_COLUMNS)}"
             )
         several = isinstance(column, list) and column and name == "input_text"
-        if not all(isinstance(one, str) for one in (column if several else [column])):
+        if not all(isinstance(part, str) for part in (column if several else [column])):
             raise SourceError(f"{where}: {name} is {column!r}, expected a column's name")
     return columns
 
@@ -417,17 +418,17 @@ def _names(table: Table, options: Mapping[str, Any]) -> tuple[_Names, dict[str, 
     names = _column_names(table)
     there = set(names)
     for name, column in given.items():
-        for one in used_columns({name: column}):
-            if not _is_there(one, there):
+        for part in used_columns({name: column}):
+            if not _is_there(part, there):
                 raise SourceError(
-                    f"{path} has no column {one!r}, which option columns names for "
+                    f"{path} has no column {part!r}, which option columns names for "
                     f"{_called(name)}; its columns: {_listing(table, names)}"
                 )
     wanted = {**DEFAULT_COLUMNS, **given}
     columns = {
         name: column
         for name, column in wanted.items()
-        if all(_is_there(one, there) for one in used_columns({name: column}))
+        if all(_is_there(part, there) for part in used_columns({name: column}))
     }
     if "dataset" not in given and constant_option(options, "benchmark") is not None:
         # The benchmark's name is given: a column that happens to be called so says something else.
@@ -515,7 +516,10 @@ def _label_names(
 def _canonical(row: Mapping[str, Any], columns: Mapping[str, Any]) -> bytes:
     """Write what is used of a row in one way only, for the revision."""
     values = [
-        [name, cell(row, column) if isinstance(column, str) else [cell(row, one) for one in column]]
+        [
+            name,
+            cell(row, column) if isinstance(column, str) else [cell(row, part) for part in column],
+        ]
         for name, column in sorted(columns.items())
     ]
     try:
@@ -544,7 +548,7 @@ def _canonical_rows(block: RowBlock, names: _Names) -> dict[tuple[str, str], byt
 
 def _encoded_column(block: RowBlock, column: str | Sequence[str]) -> list[str]:
     if not isinstance(column, str):
-        parts = zip(*(_encoded_column(block, one) for one in column), strict=True)
+        parts = zip(*(_encoded_column(block, part) for part in column), strict=True)
         return [f"[{', '.join(part)}]" for part in parts]
     return [
         # An encoder is set up for each call, which costs more than to write a text.

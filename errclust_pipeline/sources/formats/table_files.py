@@ -49,7 +49,7 @@ _JSON_LINES = tuple(
     f".{kind}{packed}" for kind in ("jsonl", "ndjson") for packed in ("", ".gz", ".zst")
 )
 Wanted: TypeAlias = "Iterable[str] | Callable[[str], bool]"
-"""The names of columns, or what tells by a name whether the column is read."""
+"""The names of columns, or a function that says by a name whether the column is read."""
 
 _PARQUET = (".parquet",)
 _ARROW = (".arrow", ".feather")

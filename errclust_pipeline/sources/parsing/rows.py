@@ -1,4 +1,7 @@
-"""What the readers share: from a stream of rows to batches, values to text, and finding files."""
+"""Helpers of the readers: rows into batches, values into text, and the files of a folder.
+
+What only one format needs belongs into its reader.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ from errclust_pipeline.sources.parsing.json_stream import RowError
 
 METADATA_CHARACTERS = 2_000
 _MOST_OUTSIDE = 0.2
-"""Share of scores outside 0 to 1 from which on the scale itself is in doubt."""
+"""Minimum share of scores outside the scale at which the scale itself is in doubt."""
 _FEWEST_OUTSIDE = 10
 _encode = json.JSONEncoder(default=str, allow_nan=False).encode
 _LARGEST_CHOICE = 1_000
-"""A question with more options than this is not a question; such a number is not a choice."""
+"""Maximum number of options of a question; a larger number is not a choice."""
 
 
 def batches(
@@ -221,8 +224,8 @@ def _encoded(value: Any) -> str:
 def files_below(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder and its folders, sorted; hidden ones are left out.
 
-    A link to a folder is not followed, nor one to a file outside `folder`: who shares a tree of
-    results shares what is in it, not what its links lead to.
+    Links to folders, and links to files outside `folder`, are not followed: a shared tree of
+    results must not expose what its links lead to.
     """
     root = folder.resolve()
     for parent, folders, names in os.walk(root):

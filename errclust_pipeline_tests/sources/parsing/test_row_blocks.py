@@ -195,6 +195,7 @@ TEXTS = st.text(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, st.none() | st.lists(TEXTS, max_size=3)), min_size=1, max_size=5))
 def test_ids_of_a_column_are_those_of_its_questions(
     asked: list[tuple[str, list[str] | None]],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ SUPERSEDED = "superseded"
 """Option of a submission: the files of runs that another run of the same conditions replaces."""
 
 _LONGEST_LABEL = 80
+_NO_WORD = re.compile(r"[^\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -176,19 +178,29 @@ def difference_label(conditions: Mapping[str, str], others: Mapping[str, str]) -
     """
     mine, theirs = distinguishing(conditions), distinguishing(others)
     names = [name for name in sorted({*mine, *theirs}) if mine.get(name) != theirs.get(name)]
-    label = ",".join(_said(name, mine.get(name)) for name in names)
+    label = "+".join(_said(name, mine.get(name)) for name in names)
     if len(label) <= _LONGEST_LABEL:
         return label
     digest = hashlib.blake2b(label.encode("utf-8", "replace"), digest_size=3).hexdigest()
-    return f"{label[: _LONGEST_LABEL - 7]}~{digest}"
+    return f"{label[: _LONGEST_LABEL - 7]}.{digest}"
 
 
 def _said(name: str, value: str | None) -> str:
     if name == SHOTS and value is not None:
-        return f"{value}-shot"
+        return f"{_word(value)}-shot"
     if value is None:
-        return f"{name}=unknown"
-    return {YES: name, NO: f"no_{name}"}.get(value, f"{name}={value}")
+        return f"{_word(name)}-unknown"
+    named = {YES: _word(name), NO: f"no_{_word(name)}"}
+    return named.get(value) or f"{_word(name)}-{_word(value)}"
+
+
+def _word(text: str) -> str:
+    """Return a text in characters that a key holds as they are; others become a short hash."""
+    plain = _NO_WORD.sub("_", text).strip("_")
+    if plain == text:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=2).hexdigest()
+    return f"{plain}.{digest}".lstrip(".")
 
 
 def _best(runs: list[RunCandidate]) -> RunCandidate:

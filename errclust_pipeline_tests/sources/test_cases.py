@@ -37,7 +37,7 @@ def test_two_reasoning_efforts_are_two_submissions() -> None:
     found = read("06_effort")
     assert {model: mean(one) for model, one in found.items()} == {
         "openai/gpt-5": 0.45,
-        "openai/gpt-5@reasoning_effort=high": 0.8,
+        "openai/gpt-5@reasoning_effort-high": 0.8,
     }
 
 

@@ -32,7 +32,7 @@ def test_the_oldest_run_keeps_the_name_and_others_are_called_after_what_differs(
         ]
     )
     assert (plain.model, plain.files) == ("org/m", ("old",))
-    assert (five.model, five.files) == ("org/m@chat_template,5-shot", ("new",))
+    assert (five.model, five.files) == ("org/m@chat_template+5-shot", ("new",))
     assert "under other conditions" in five.notes[0]
     assert plain.notes == ()
 
@@ -73,7 +73,7 @@ def test_a_run_that_was_recorded_keeps_its_name_when_an_older_one_is_found() -> 
         lambda _, model: recorded if model == recorded.model else None,
     )
     assert {one.files: one.model for one in named} == {
-        ("low",): "org/m@effort=low",
+        ("low",): "org/m@effort-low",
         ("high",): "org/m",
     }
 

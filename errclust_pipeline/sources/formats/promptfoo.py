@@ -6,6 +6,7 @@ A row is one test of one prompt with one provider. Whether it is right is what p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,8 @@ def _contents(path: Path) -> tuple[str | None, dict[tuple[str, int], str]]:
         elif name == _ROWS and isinstance(value, dict) and (pair := _owner(value)) is not None:
             prompt = value.get("prompt")
             label = text_of(prompt.get("label")) if isinstance(prompt, dict) else None
-            owners.setdefault(pair, f"{pair[1]}: {(label or '')[:40]}")
+            words = re.sub(r"[^\w.-]+", "_", (label or "")[:40], flags=re.ASCII).strip("_")
+            owners.setdefault(pair, f"{pair[1]}_{words}".rstrip("_"))
     return description if description and description.strip() else None, owners
 
 

@@ -347,9 +347,9 @@ def test_logs_of_other_task_arguments_are_not_taken_for_another_run(tmp_path: Pa
     found = find_submissions(tmp_path)
     assert {one.model: Path(one.files[0]).stem for one in found} == {
         "openai/model-a": "de",
-        "openai/model-a@language=fr": "fr",
+        "openai/model-a@language-fr": "fr",
     }
-    assert "is recorded as openai/model-a@language=fr" in found[1].notes[0]
+    assert "is recorded as openai/model-a@language-fr" in found[1].notes[0]
     [one] = find_submissions(tmp_path / "fr.eval", options={"benchmark": "sums fr"})
     assert one.benchmark == "sums fr"
 
@@ -541,7 +541,7 @@ def test_two_runs_of_another_reasoning_effort_are_two_submissions(tmp_path: Path
     low, high = find_submissions(tmp_path)
     assert (low.model, low.conditions) == ("openai/model-a", {"reasoning_effort": "low"})
     assert (high.model, high.conditions["reasoning_effort"]) == (
-        "openai/model-a@reasoning_effort=high",
+        "openai/model-a@reasoning_effort-high",
         "high",
     )
 

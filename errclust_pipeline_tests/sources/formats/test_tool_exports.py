@@ -83,7 +83,7 @@ def test_prompts_of_promptfoo_are_kept_apart_and_failures_are_rejected(tmp_path:
         promptfoo_row(0, promptIdx=1, prompt={"raw": "Think. What is 0 + 1?", "label": "think"}),
     ]
     found = read_all(promptfoo_file(tmp_path, rows))
-    assert list(found) == ["openai:m", "openai:m@prompt=1: think"]
+    assert list(found) == ["openai:m", "openai:m@prompt-1_think"]
     assert found["openai:m"].reasons == ["sample_failed"]
 
 

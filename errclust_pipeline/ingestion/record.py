@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from errclust_pipeline.hub.address import is_hub_address
 from errclust_pipeline.hub.recorded import with_addresses
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.sources import SourceError
@@ -134,6 +135,9 @@ def record(
     SourceError
         If a copy is asked for and the data root is remote.
     """
+    if any(map(is_hub_address, submission.files)):
+        # This is the recorded run, which `named_beside_recorded` puts in place of a smaller one.
+        return Ingested(submission, partition, "unchanged")
     fingerprint = file_fingerprint(*(Path(file) for file in submission.files))
     was_recorded = warehouse.has_submission(partition)
     before, fingerprint_before = None, ""

@@ -1,14 +1,14 @@
-"""Selected training examples as files that training tools load, and what to know about them.
+"""Writing selected training examples as files that training tools load, with a dataset card.
 
 ::
 
-    <folder>/README.md                  dataset card: provenance, what is left to fill in
+    <folder>/README.md                  dataset card: provenance, and what is left to fill in
     <folder>/chat/train.jsonl|parquet   messages: user, assistant
     <folder>/instruction/train.…        instruction, output
-    <folder>/picks.parquet              why each was picked
+    <folder>/picks.parquet              why each example was picked
     <folder>/held_out_questions.csv     ids of the benchmark's questions to measure the gain by
 
-Without a pool there is nothing to train on yet, but what to write::
+Without a pool there are no examples yet; specifications say which ones to write::
 
     <folder>/README.md, target_specifications.jsonl|parquet, picks.parquet, held_out_questions.csv
 """
@@ -40,8 +40,15 @@ _COMPARED = (
     "responses where question_id in (select question_id from "
     "read_csv('held_out_questions.csv', all_varchar = true)) group by model\""
 )
-_OURS = {CARD, PICKS, HELD_OUT, "chat", "instruction", f"{SPECIFICATIONS}.jsonl",
-         f"{SPECIFICATIONS}.parquet"}  # fmt: skip
+_EXPORTED = {
+    CARD,
+    PICKS,
+    HELD_OUT,
+    "chat",
+    "instruction",
+    f"{SPECIFICATIONS}.jsonl",
+    f"{SPECIFICATIONS}.parquet",
+}
 
 _MESSAGE = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
 _CHAT = pa.schema([pa.field("messages", pa.list_(_MESSAGE)), pa.field("id", pa.string())])
@@ -61,17 +68,20 @@ def export_examples(
     held_out: Mapping[str, str | None],
     about: Mapping[str, str],
 ) -> None:
-    """Write selected examples, in the order of the picks; the folder appears once it is complete.
+    """Write selected examples; the folder appears once it is complete.
 
     Parameters
     ----------
+    folder : Path
+        An export that is there already is replaced.
     examples : sequence of TrainingExample
+        In the order of the picks.
     picks : DataFrame
-        Of `pick_table`.
+        From `pick_table`.
     held_out : mapping from question id to str or None
-        The id that its source gives the question, where the model was asked it.
+        The id that the model's results give the question; None if the model was not asked it.
     about : mapping from str to str
-        What the card says of where they are from, line by line.
+        The lines of the card's section on provenance.
 
     Raises
     ------
@@ -83,16 +93,20 @@ def export_examples(
         chat = [
             {
                 "messages": [
-                    {"role": "user", "content": one.instruction},
-                    {"role": "assistant", "content": one.answer},
+                    {"role": "user", "content": example.instruction},
+                    {"role": "assistant", "content": example.answer},
                 ],
-                "id": one.example_id,
+                "id": example.example_id,
             }
-            for one in examples
+            for example in examples
         ]
         instruction = [
-            {"instruction": one.instruction, "output": one.answer, "id": one.example_id}
-            for one in examples
+            {
+                "instruction": example.instruction,
+                "output": example.answer,
+                "id": example.example_id,
+            }
+            for example in examples
         ]
         for name, rows, schema in (
             ("chat", chat, _CHAT),
@@ -114,7 +128,7 @@ def export_examples(
         )
         _write_common(partial, card, picks, held_out)
 
-    _whole(folder, fill)
+    _write_folder(folder, fill)
 
 
 def export_specifications(
@@ -124,12 +138,21 @@ def export_specifications(
     held_out: Mapping[str, str | None],
     about: Mapping[str, str],
 ) -> None:
-    """Write what examples to write, likewise.
+    """Write specifications of examples; the folder appears once it is complete.
 
     Parameters
     ----------
+    folder : Path
+        An export that is there already is replaced.
     specifications : sequence of mapping
-        Rows of `target_specifications`, the exemplars with their texts.
+        Rows of `target_specifications`, with the texts of the exemplars.
+    picks, held_out, about
+        As in `export_examples`.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds anything that is not such an export.
     """
 
     def fill(partial: Path) -> None:
@@ -145,7 +168,7 @@ def export_specifications(
         )
         _write_common(partial, card, picks, held_out)
 
-    _whole(folder, fill)
+    _write_folder(folder, fill)
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema | None) -> None:
@@ -190,14 +213,15 @@ def _as_code(text: str) -> str:
     return "`" + visible_line(text).replace("`", "'") + "`"
 
 
-def _whole(folder: Path, fill: Callable[[Path], None]) -> None:
+def _write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Write a folder whole or not at all; refuse to replace anything but an export."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file: name an empty or a new folder")
     if folder.exists():
-        strange = sorted({path.name for path in folder.iterdir()} - _OURS)
-        if strange:
+        others = sorted({path.name for path in folder.iterdir()} - _EXPORTED)
+        if others:
             raise FileExistsError(
-                f"{folder} holds {strange[0]!r}, which is not part of a selection: name an empty "
+                f"{folder} holds {others[0]!r}, which is not part of a selection: name an empty "
                 "or a new folder"
             )
     with replace_folder(folder) as partial:

@@ -1,9 +1,9 @@
-"""Partition keys: the one bijective codec between names and the keys Dagster and paths see.
+"""Partitions and their keys: the one bijective codec between names and keys.
 
 A name as people write it (``Qwen/Qwen1.5-110B``) becomes a key (``Qwen__Qwen1.5-110B``) that is
 safe as a Dagster partition key, as one folder of a hive path and as a word on a command line.
 Dagster silently drops dynamic keys that hold ``|``; commas and brackets break its selectors;
-slashes and ``..`` would leave the partition's folder. None of them survives the encoding.
+slashes and ``..`` would leave the partition's folder. The encoding leaves none of them in a key.
 
 The encoding, byte by byte of the name's UTF-8:
 
@@ -12,8 +12,8 @@ The encoding, byte by byte of the name's UTF-8:
   touches another underscore or a slash, a dot that follows a dot, and a leading dot or hyphen;
 * every other byte becomes ``~XX``, two upper-case hexadecimal digits.
 
-A key that would be longer than `MAX_KEY_LENGTH` is cut and ends in ``~~`` and a hash of the name:
-such a key still belongs to one name only, but cannot be decoded; the name itself is a column of
+A key that would be longer than `MAX_KEY_LENGTH` is cut and ends in ``~~`` and a hash of the name.
+Such a key still belongs to one name only but cannot be decoded; the name itself is a column of
 ``responses`` and part of the submission's record.
 """
 
@@ -33,7 +33,7 @@ _KEY = re.compile(r"(?:[A-Za-z0-9._@+-]|~[0-9A-F]{2})+(?:~~[0-9a-f]{16})?", re.A
 
 
 class KeyCodecError(ValueError):
-    """A name that cannot be a key, or a key that no name encodes to."""
+    """A name cannot be encoded as a key, or no name encodes to a key."""
 
 
 def encode_key(name: str) -> str:
@@ -112,7 +112,7 @@ def decode_key(key: str) -> str:
 
 
 def is_key(text: str) -> bool:
-    """Whether the text could have come from `encode_key`."""
+    """Return whether a text could have come from `encode_key`."""
     if _HASH_MARK in text:
         return len(text) <= MAX_KEY_LENGTH and _KEY.fullmatch(text) is not None
     try:

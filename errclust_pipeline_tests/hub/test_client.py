@@ -7,12 +7,9 @@ from huggingface_hub import constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from errclust_pipeline.hub.address import HubAddress
 from errclust_pipeline.hub.client import Hub
 from errclust_pipeline.hub.errors import HubBusyError, HubError, HubMissingError
-from errclust_pipeline.hub.recorded import with_addresses, with_local_files
 from errclust_pipeline.progress import ProgressReport, listen
-from errclust_pipeline.sources.base import Submission
 from errclust_pipeline_tests.helpers.hub_server import TREE_PAGE, HubServer, hub_file
 
 FILES = {
@@ -26,33 +23,6 @@ def fetch_all(name: str) -> list[Path]:
     hub = Hub()
     commit = hub.commit(name)
     return hub.fetch(name, commit, hub.files(name, commit))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("hf:org/evals", HubAddress("org", "evals")),
-        ("hf:org", HubAddress("org")),
-        ("hf:datasets/org/evals", HubAddress("org", "evals")),
-        ("hf://datasets/org/evals/", HubAddress("org", "evals")),
-        ("hf:org/evals@dev/a/b.json", HubAddress("org", "evals", "dev", "a/b.json")),
-        (
-            "hf://datasets/org/evals@refs%2Fpr%2F1/x|y:z [1]",
-            HubAddress("org", "evals", "refs/pr/1", "x|y:z [1]"),
-        ),
-    ],
-)
-def test_addresses_are_read_and_written(text: str, expected: HubAddress) -> None:
-    assert HubAddress.parse(text) == expected
-    assert HubAddress.parse(str(expected)) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["hf:", "hf:models/a/b", "hf:../a", "hf:a/..", "hf:a/b c", "a/b", "hf:a/b/../c"]
-)
-def test_what_is_no_address_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(HubError, match="hf:owner/dataset"):
-        HubAddress.parse(text)
 
 
 def test_files_are_listed_with_their_hashes(hub: HubServer) -> None:
@@ -285,28 +255,3 @@ def test_a_listing_that_leads_out_of_the_folder_is_refused(hub: HubServer) -> No
     repository = hub.add("org/evals", {"../../x.json": b"[]"})
     with pytest.raises(HubError, match="do not trust this dataset"):
         Hub().files("org/evals", repository.head)
-
-
-def test_a_submission_is_recorded_by_addresses_and_read_from_them(hub: HubServer) -> None:
-    repository = hub.add("org/evals", FILES)
-    paths = fetch_all("org/evals")[1:]
-    read = Submission("b", "m", "r", tuple(map(str, paths)), "content", {"option": 1})
-    recorded = with_addresses(read)
-    assert (recorded.revision, recorded.options) == (
-        repository.head,
-        {"option": 1, "content": "content"},
-    )
-    assert recorded.files == tuple(
-        f"hf://datasets/org/evals@{repository.head}/{path}" for path in sorted(FILES)[1:]
-    )
-    for path in paths:
-        path.unlink()
-    assert with_local_files(recorded).files == read.files
-    assert [path.read_bytes() for path in paths] == list(FILES.values())[1:]
-
-
-def test_a_submission_of_local_files_stays_as_it_is(hub: HubServer, tmp_path: Path) -> None:
-    submission = Submission("b", "m", "r", (str(tmp_path / "x.csv"),), "content")
-    assert with_addresses(submission) is submission
-    assert with_local_files(submission) is submission
-    assert hub.requests == []

@@ -1,7 +1,11 @@
-"""Tables as pictures: the report, one HTML page of a benchmark or battle set, and plots."""
+"""Reports: one HTML page about a benchmark or battle set, plots, the explorer, asset summaries.
+
+It reads tables and draws them; what is computed is in `analysis`.
+"""
 
 from errclust_pipeline.report.battles import read_battle_contents
-from errclust_pipeline.report.contents import ReportContents, ReportError, read_contents
+from errclust_pipeline.report.benchmark import read_contents
+from errclust_pipeline.report.contents import ReportContents, ReportError
 from errclust_pipeline.report.render import MOST_BYTES, render_page, write_report
 
 __all__ = [

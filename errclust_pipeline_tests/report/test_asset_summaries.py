@@ -128,12 +128,20 @@ def test_a_map_of_hot_spots_shows_hot_and_cold_questions(places):
         }
     )
     regions = pd.DataFrame(
-        [{"basis": "raw", "label": "metals", "size": 9, "rate": 0.9, "outside_rate": 0.4}]
+        [
+            {
+                "basis": "beyond_difficulty",
+                "label": "metals",
+                "size": 9,
+                "rate": 0.9,
+                "outside_rate": 0.4,
+            }
+        ]
     )
     found = asset_summaries.summarize_hot_spots(
         spots, regions, places, {"3": HOSTILE[2]}, 0.05, "a model"
     )
-    assert found[asset_summaries.TABLE].endswith("| 9 | metals | errors |")
+    assert found[asset_summaries.TABLE].endswith("| 9 | metals | beyond difficulty |")
     drawn = found[asset_summaries.PICTURE]()
     assert len(drawn) < MOST_BYTES
     [image] = images_of(drawn)

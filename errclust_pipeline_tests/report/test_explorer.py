@@ -1,5 +1,6 @@
 """The table that the explorer shows, and what is said where it cannot be shown."""
 
+import importlib.util
 import shutil
 import socket
 import sys
@@ -91,7 +92,7 @@ def test_what_is_missing_is_said_with_what_to_do(trivia, placed, monkeypatch, tm
         taken.listen()
         with pytest.raises(ReportError, match="is taken: choose another with --port"):
             explorer.free_port(taken.getsockname()[1])
-    monkeypatch.setattr(explorer.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     refused = CliRunner().invoke(app, ["explore", "trivia", "--root", placed.storage.root])
     assert refused.exit_code == 2
@@ -103,7 +104,7 @@ def test_an_explorer_that_does_not_come_up_is_told_with_its_last_words(placed):
     labels = explorer.region_labels_on_the_map(placed, "trivia")
     command = [sys.executable, "-c", "raise SystemExit('its last words')"]
     with (
-        pytest.raises(ReportError, match=r"(?s)ended\. It said last:.*its last words"),
+        pytest.raises(ReportError, match=r"(?s)ended\. Its last output was:.*its last words"),
         explorer.atlas(table, labels, explorer.free_port(None), command),
     ):
         pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,19 +72,7 @@ def read_option_probabilities(
     KeyError
         If a question is not on the map.
     """
-    rows = {
-        name: column.to_pylist()
-        for name, column in zip(
-            _COLUMNS, store.read(RESPONSES, partition, columns=_COLUMNS).columns, strict=True
-        )
-    }
-    options = option_probabilities(
-        rows["choice_log_likelihoods"],
-        rows["gold_choice"],
-        rows["choice_lengths"],
-        rows["choices"],
-        rows["metric"],
-    )
+    rows, options = _read_options(store, partition)
     ids = [rows["question_id"][row] for row in options.rows.tolist()]
     placed = question_map.place(ids, np.arange(len(ids)))
     positions = np.flatnonzero(~np.isnan(placed))
@@ -93,6 +81,35 @@ def read_option_probabilities(
             {**options.left_out, NOTHING_TO_CALIBRATE_BY: len(positions)}
         )
     return options.take(placed[positions].astype(np.int64)), positions.astype(np.int64)
+
+
+def read_left_out(store: Warehouse, partition: SubmissionPartition) -> Mapping[str, int]:
+    """Count the responses without log-likelihoods that can be compared, by reason.
+
+    Raises
+    ------
+    NoOptionProbabilitiesError
+        If no response has any; the message says why.
+    """
+    return _read_options(store, partition)[1].left_out
+
+
+def _read_options(
+    store: Warehouse, partition: SubmissionPartition
+) -> tuple[dict[str, list[Any]], OptionProbabilities]:
+    """Read a model's log-likelihoods of options: the columns, and the probabilities."""
+    table = store.read(RESPONSES, partition, columns=_COLUMNS)
+    rows = {
+        name: column.to_pylist() for name, column in zip(_COLUMNS, table.columns, strict=True)
+    }
+    options = option_probabilities(
+        rows["choice_log_likelihoods"],
+        rows["gold_choice"],
+        rows["choice_lengths"],
+        rows["choices"],
+        rows["metric"],
+    )
+    return rows, options
 
 
 def read_uncertainty_of_models(

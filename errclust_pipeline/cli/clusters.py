@@ -1,4 +1,4 @@
-"""`errclust show clusters`, `labels` and `diagnoses`: a model's errors in groups, named, explained."""
+"""`errclust show clusters`, `labels` and `diagnoses`: a model's errors, grouped and explained."""
 
 from __future__ import annotations
 

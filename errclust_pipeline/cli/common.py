@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -32,6 +33,17 @@ BAD_INPUT = 2
 """Exit code of wrong usage and of input that cannot be used."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells report it."""
+
+EXPLAINED_ERRORS = (
+    ("errclust_pipeline.embedding.names", "EmbedderError"),
+    ("errclust_pipeline.language_model.client", "LanguageModelError"),
+    ("errclust_pipeline.report.contents", "ReportError"),
+    ("errclust_pipeline.settings", "SettingsError"),
+    ("errclust_pipeline.sources.errors", "SourceError"),
+    ("errclust_pipeline.warehouse.errors", "WarehouseError"),
+    ("errclust_pipeline.warehouse.keys", "KeyCodecError"),
+)
+"""Errors, by module and name, whose message says what to do: they are shown without a traceback."""
 
 DEFAULT_ROOT = "data"
 
@@ -193,9 +205,7 @@ def parse_columns(pairs: Sequence[str] | None, example: str) -> dict[str, str]:
     return columns
 
 
-def deprecated_option(
-    old: str, new: str
-) -> Callable[[typer.Context, Any], Any]:
+def deprecated_option(old: str, new: str) -> Callable[[typer.Context, Any], Any]:
     """Return a callback for a hidden option: it warns that the option has a new name."""
 
     def warn(context: typer.Context, value: Any) -> Any:  # noqa: ARG001  (Typer passes it)
@@ -238,21 +248,13 @@ def explain_errors(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _explained_errors() -> tuple[type[Exception], ...]:
-    """Return the errors whose message says what to do; imported only once there is an error."""
-    from errclust_pipeline.embedding.names import EmbedderError
-    from errclust_pipeline.language_model.client import LanguageModelError
-    from errclust_pipeline.report import ReportError
-    from errclust_pipeline.settings import SettingsError
-    from errclust_pipeline.sources import SourceError
-    from errclust_pipeline.warehouse.errors import WarehouseError
-    from errclust_pipeline.warehouse.keys import KeyCodecError
+    """Return the errors of `EXPLAINED_ERRORS` that can have been raised in this process.
 
-    return (
-        SourceError,
-        WarehouseError,
-        SettingsError,
-        EmbedderError,
-        LanguageModelError,
-        KeyCodecError,
-        ReportError,
+    An error whose module was never imported cannot be the one that was raised, so nothing is
+    imported to look at it.
+    """
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, name in EXPLAINED_ERRORS
+        if module in sys.modules
     )

@@ -13,7 +13,15 @@ from rich.text import Text
 
 from errclust_pipeline.cli import console
 from errclust_pipeline.cli.common import AsJson, DataRoot, stop
-from errclust_pipeline.cli.console import Column, Row, labelled_region, p_value, percent, plain, points
+from errclust_pipeline.cli.console import (
+    Column,
+    Row,
+    labelled_region,
+    p_value,
+    percent,
+    plain,
+    points,
+)
 from errclust_pipeline.cli.registry import Options, Section, command
 
 if TYPE_CHECKING:
@@ -146,9 +154,7 @@ def _read_if_fresh(
     return comparison
 
 
-def _compute(
-    warehouse: Warehouse, pair: Pair, statistics: StatisticsSettings
-) -> Comparison:
+def _compute(warehouse: Warehouse, pair: Pair, statistics: StatisticsSettings) -> Comparison:
     """Compare two models that the tables do not have."""
     from errclust_pipeline.analysis.comparison import compare_pair
     from errclust_pipeline.analysis.spatial import global_statistics, usable_scales
@@ -222,7 +228,10 @@ def _print_overall(pair: Pair, comparison: Comparison, statistics: StatisticsSet
     kappa = "-" if math.isnan(agreement.kappa) else f"{agreement.kappa:.2f}"
     console.print_line(
         Text.assemble(
-            "A is ", (str(plain(pair.model_a)), "bold"), ", B is ", (str(plain(pair.model_b)), "bold")
+            "A is ",
+            (str(plain(pair.model_a)), "bold"),
+            ", B is ",
+            (str(plain(pair.model_b)), "bold"),
         )
     )
     console.print_line(

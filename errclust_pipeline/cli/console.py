@@ -24,7 +24,7 @@ from errclust_pipeline.progress import ProgressReport, listen
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 """A row of a table, by column."""
 
 _PIPE_WIDTH = 160
@@ -126,9 +126,7 @@ def example_line(exemplar: Row) -> Text:
 
 def heading(model: str, benchmark: str, rest: str = "") -> Text:
     """Return a heading about a model on a benchmark."""
-    return Text.assemble(
-        (str(plain(model)), "bold"), " on ", (str(plain(benchmark)), "bold"), rest
-    )
+    return Text.assemble((str(plain(model)), "bold"), " on ", (str(plain(benchmark)), "bold"), rest)
 
 
 def labelled_region(row: Row) -> Text:

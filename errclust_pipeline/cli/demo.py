@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @command("demo", Section.OPERATE, "errclust demo --root /tmp/errclust-demo")
 def demo(
     data_root: DataRoot,
-    seed: Annotated[
-        int, typer.Option(help="Generate another leaderboard than the usual one.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(help="Generate another leaderboard than the usual one.")] = 0,
 ) -> None:
     """Generate the demo leaderboard, run everything on it and show what is found.
 

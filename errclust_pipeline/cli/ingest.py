@@ -26,8 +26,8 @@ from errclust_pipeline.sources.registry import entries, reader_help
 
 if TYPE_CHECKING:
     from errclust_pipeline.hub.address import HubAddress
-    from errclust_pipeline.ingestion.files import Ingested
     from errclust_pipeline.ingestion.from_hub import FromHub
+    from errclust_pipeline.ingestion.record import Ingested
     from errclust_pipeline.warehouse.keys import RecordedPartition
     from errclust_pipeline.warehouse.warehouse import Warehouse
 
@@ -73,7 +73,8 @@ class FormatOptions(Options):
     reader: Annotated[
         str | None,
         typer.Option(
-            help=f"{reader_help()}  [default: recognised from the files]", show_default=False
+            help="The format, one of those above.  [default: recognised from the files]",
+            show_default=False,
         ),
     ] = None
     benchmark: Annotated[
@@ -95,9 +96,7 @@ class FormatOptions(Options):
     ] = None
     metric: Annotated[
         str | None,
-        typer.Option(
-            help=f"The metric that decides what is correct ({_readers_with('metric')})."
-        ),
+        typer.Option(help=f"The metric that decides what is correct ({_readers_with('metric')})."),
     ] = None
     answer_filter: Annotated[
         str | None,
@@ -151,7 +150,7 @@ class ScoreOptions(Options):
         typer.Option(
             help="What a response without a verdict counts as: wrong or leave_out.  "
             "[default: wrong]",
-            metavar="WRONG|LEAVE_OUT",
+            metavar="VERDICT",
         ),
     ] = None
 
@@ -294,6 +293,7 @@ class _Result:
     "errclust ingest path/to/lm-eval-output",
     "errclust ingest predictions.csv --model my-org/my-model --column input_text=prompt",
     "errclust ingest hf:open-llm-leaderboard --model org/name",
+    notes=(reader_help(),),
 )
 def ingest(
     given: FilesOptions,
@@ -307,8 +307,8 @@ def ingest(
     """Record result files, so that `errclust run` reads them.
 
     A result file holds a model's responses to a benchmark with their scores, or battles: verdicts
-    on pairs of responses. Its format is recognised; --reader lists the formats. Files are recorded
-    where they lie, so ingest them again after they change.
+    on pairs of responses. Its format is recognised. Files are recorded where they lie,
+    so ingest them again after they change.
 
     From the hub they are fetched first: hf:open-llm-leaderboard with --model or --top,
     hf:open-llm-leaderboard-old likewise, or any hf:owner/dataset.

@@ -56,7 +56,5 @@ def language_model(
         with tempfile.TemporaryDirectory() as folder:
             failure = try_out(LanguageModel(options, Storage(folder)))
         if failure is not None:
-            stop(
-                f"{options.model} at {options.address} gives no usable answer: {failure.reason}"
-            )
+            stop(f"{options.model} at {options.address} gives no usable answer: {failure.reason}")
         console.print_message(f"{options.model} answers")

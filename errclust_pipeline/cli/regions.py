@@ -207,9 +207,7 @@ _HOT_REGION_COLUMNS = (
     RANK,
     PLACE,
     Column("size (core)", lambda row: f"{row['size']:,} ({row['core']:,})"),
-    Column(
-        "error rate", lambda row: f"{row['rate']:.0%} ({row['low']:.0%}-{row['high']:.0%})"
-    ),
+    Column("error rate", lambda row: f"{row['rate']:.0%} ({row['low']:.0%}-{row['high']:.0%})"),
     Column("other", lambda row: percent(row["outside_rate"])),
     Column(
         "by diff.",

@@ -86,6 +86,8 @@ class Command:
         The command that it is part of.
     deprecated_names : tuple of str
         Former names, which still work but print a warning.
+    notes : tuple of str
+        Paragraphs of its help after the docstring, e.g. a list that another registry holds.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Command:
     examples: tuple[str, ...]
     group: Group | None = None
     deprecated_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -106,8 +109,9 @@ class Command:
 
     @property
     def help(self) -> str:
-        """The function's docstring as Typer shows it: one line a paragraph, without markup."""
+        """The docstring and the notes as Typer shows them: one line a paragraph, no markup."""
         paragraphs = inspect.cleandoc(self.function.__doc__ or "").split("\n\n")
+        paragraphs += self.notes
         return escape("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs))
 
     @property
@@ -123,6 +127,7 @@ def command(
     *examples: str,
     group: Group | None = None,
     deprecated_names: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., None]], Command]:
     """Mark a function as a command.
 
@@ -138,6 +143,8 @@ def command(
         The command that it is part of.
     deprecated_names : tuple of str
         Former names, which still work but print a warning.
+    notes : tuple of str
+        Paragraphs of its help after the docstring, e.g. a list that another registry holds.
 
     Raises
     ------
@@ -150,7 +157,7 @@ def command(
             raise TypeError(f"command {name!r} needs a docstring: it is the command's help")
         if not examples:
             raise TypeError(f"command {name!r} needs an example for its help")
-        return Command(name, function, section, examples, group, deprecated_names)
+        return Command(name, function, section, examples, group, deprecated_names, notes)
 
     return register
 

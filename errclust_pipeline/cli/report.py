@@ -13,6 +13,7 @@ from errclust_pipeline.cli.common import DataRoot, stop
 from errclust_pipeline.cli.registry import Section, command
 
 if TYPE_CHECKING:
+    from errclust_pipeline.report.contents import ReportContents
     from errclust_pipeline.warehouse.warehouse import Warehouse
 
 ModelsFilter = Annotated[
@@ -58,7 +59,7 @@ def report(
     if warehouse.has_submission(battle_set):
         if model:
             stop(f"{key} is a battle set, whose report is about all models: leave out --model")
-        contents = read_battle_contents(warehouse, battle_set)
+        contents: ReportContents = read_battle_contents(warehouse, battle_set)
     else:
         contents = read_contents(warehouse, key, _model_keys(warehouse, model))
     target = out or Path(f"{key}.html")

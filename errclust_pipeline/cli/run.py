@@ -24,7 +24,7 @@ from errclust_pipeline.cli.registry import Section, command
 if TYPE_CHECKING:
     from errclust_pipeline.orchestration.runs import FinishedRun
     from errclust_pipeline.settings import Settings
-    from errclust_pipeline.warehouse.keys import RecordedPartition
+    from errclust_pipeline.warehouse.keys import Partition, RecordedPartition
     from errclust_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -120,7 +120,7 @@ class _Outcome:
 
 
 def run_partitions(
-    warehouse: Warehouse, partitions: Sequence[RecordedPartition], as_json: bool = False
+    warehouse: Warehouse, partitions: Sequence[Partition], as_json: bool = False
 ) -> None:
     """Compute what is not up to date, and print what was done.
 
@@ -150,9 +150,7 @@ def run_partitions(
         raise typer.Exit(PARTITION_FAILED)
 
 
-def _execute(
-    warehouse: Warehouse, settings: Settings, partitions: Sequence[RecordedPartition]
-) -> _Outcome:
+def _execute(warehouse: Warehouse, settings: Settings, partitions: Sequence[Partition]) -> _Outcome:
     """Run what is not up to date, with progress bars, until it is done or Ctrl-C is pressed."""
     from dagster import DagsterExecutionInterruptedError
 

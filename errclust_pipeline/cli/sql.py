@@ -26,7 +26,7 @@ class SqlFormat(enum.StrEnum):
     "sql",
     Section.SHARE,
     "errclust sql 'SHOW TABLES'",
-    "errclust sql \"select cluster_id, label, size from cluster_labels where model = "
+    'errclust sql "select cluster_id, label, size from cluster_labels where model = '
     "'my-org__my-model' and level = 1 order by size desc limit 5\"",
 )
 def sql(

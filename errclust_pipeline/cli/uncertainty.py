@@ -247,7 +247,9 @@ def _print_overview(title: Text, measured: _Measured) -> None:
     fewest, most = overall["fewest_options"], overall["most_options"]
     options = fewest if fewest == most else f"{fewest} to {most}"
     console.print_line(
-        title.append(f": {overall['questions']:,} questions with log-likelihoods of {options} options")
+        title.append(
+            f": {overall['questions']:,} questions with log-likelihoods of {options} options"
+        )
     )
     for reason, count in measured.left_out.items():
         console.print_note(f"left out: {count:,} responses with {reason}")
@@ -390,9 +392,7 @@ def _place_columns(basis: str) -> list[Column]:
     return [*columns, HELD_OUT, CONFIRMED] if basis == CONFIDENTLY_WRONG else columns
 
 
-def _print_coverage(
-    regions: Sequence[Row], miscoverage: float, fdr: float, limit: int
-) -> None:
+def _print_coverage(regions: Sequence[Row], miscoverage: float, fdr: float, limit: int) -> None:
     """Print the regions where LAC sets hold the right option less often than promised.
 
     Parameters

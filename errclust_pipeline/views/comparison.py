@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,13 +62,15 @@ def read_comparison(
     WarehouseError
         If the tables do not exist.
     """
-    for names, is_swapped in (((model_a, model_b), False), ((model_b, model_a), True)):
+    names = (model_a, model_b)
+    pairs = _read(store, MODEL_PAIRS, benchmark, names)
+    is_swapped = not pairs
+    if is_swapped:
+        names = (model_b, model_a)
         pairs = _read(store, MODEL_PAIRS, benchmark, names)
-        if pairs:
-            break
-    else:
+    if not pairs:
         return None
-    pair = pairs[0]
+    [pair] = pairs
     regions = _read(store, MODEL_COMPARISON, benchmark, names)
     difference, low, high = (
         pair[name] for name in ("difference", "difference_low", "difference_high")
@@ -77,14 +80,22 @@ def read_comparison(
         regions = [_swap(row) for row in regions]
     fields = [field.name for field in dataclasses.fields(Agreement)]
     return Comparison(
-        Agreement(**{name: pair[name] for name in fields}),
+        Agreement(**{name: _number(pair[name]) for name in fields}),
         difference,
         low,
         high,
         _gate(regions, pair["gate_p"]),
         regions,
-        _read(store, PAIR_AUTOCORRELATION, benchmark, names),
+        [
+            {name: _number(value) for name, value in row.items()}
+            for row in _read(store, PAIR_AUTOCORRELATION, benchmark, names)
+        ],
     )
+
+
+def _number(value: float | None) -> Any:
+    """Return a number of a table; NaN, as it was computed, where the table has null."""
+    return math.nan if value is None else value
 
 
 def _read(

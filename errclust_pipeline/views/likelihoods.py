@@ -99,9 +99,7 @@ def _read_options(
 ) -> tuple[dict[str, list[Any]], OptionProbabilities]:
     """Read a model's log-likelihoods of options: the columns, and the probabilities."""
     table = store.read(RESPONSES, partition, columns=_COLUMNS)
-    rows = {
-        name: column.to_pylist() for name, column in zip(_COLUMNS, table.columns, strict=True)
-    }
+    rows = {name: column.to_pylist() for name, column in zip(_COLUMNS, table.columns, strict=True)}
     options = option_probabilities(
         rows["choice_log_likelihoods"],
         rows["gold_choice"],

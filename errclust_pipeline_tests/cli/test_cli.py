@@ -7,7 +7,8 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
-from errclust_pipeline.cli.app import BAD_INPUT, PARTITION_FAILED, app
+from errclust_pipeline.cli.app import app
+from errclust_pipeline.cli.common import BAD_INPUT, PARTITION_FAILED
 from errclust_pipeline_tests.conftest import quick_root
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.sources.formats.test_inspect_ai import sample, write_json

@@ -12,7 +12,8 @@ from datasets import load_dataset
 from typer.testing import CliRunner
 
 from errclust_pipeline.analysis.selection import in_development, label_error_reason
-from errclust_pipeline.cli.app import BAD_INPUT, app
+from errclust_pipeline.cli.app import app
+from errclust_pipeline.cli.common import BAD_INPUT
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.tables import (
     ERRORS,

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from errclust_pipeline import stages
-from errclust_pipeline.cli.app import INTERRUPTED
+from errclust_pipeline.cli.common import INTERRUPTED
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from errclust_pipeline.cli.app import BAD_INPUT, app
+from errclust_pipeline.cli.app import app
+from errclust_pipeline.cli.common import BAD_INPUT
 from errclust_pipeline.sources import SourceError, Submission, find_submissions
 from errclust_pipeline.sources.formats.realmistake import PASSWORD_VARIABLE, TASKS
 from errclust_pipeline_tests.conftest import REAL_DATA

@@ -1,7 +1,7 @@
-"""How all pictures are drawn: their style, maps, heat maps and intervals, by matplotlib.
+"""Draws maps, heat maps and intervals with matplotlib, in the style of all pictures.
 
-Nothing here knows where numbers come from. Sizes are in inches; fonts are embedded, so that text
-stays text in an SVG. matplotlib is imported only when something is drawn.
+Nothing here knows where numbers come from. Sizes are in inches. Text stays text in an SVG.
+matplotlib is imported only when something is drawn.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ if TYPE_CHECKING:
 _Parameters = ParamSpec("_Parameters")
 _Drawn = TypeVar("_Drawn")
 
-# The same as on the page: told apart by lightness, so by anyone.
+# The same as on the report's page. They differ in lightness, for readers with any colour vision.
 SEQUENTIAL = ("#d9e1ea", "#f2d596", "#ee9f40", "#c85f14", "#7d2c05")
 DIVERGING = ("#0b4a8f", "#6fa5d8", "#e3e1dd", "#f0a648", "#a8480a")
 GROUPS = (
     "#0b4a8f", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#a8480a", "#7a6fb0", "#8a9a1f",
 )  # fmt: skip
-"""Of groups that have no order: Okabe and Ito's, or nearly."""
+"""Colours of groups that have no order, close to those of Okabe and Ito."""
 INK, DIM, NOTHING = "#1b2430", "#5b6878", "#d5dae0"
 STRONG = 2.0
-"""Standard deviations from which on a departure is marked."""
+"""Number of standard deviations from zero at which a departure is marked."""
 _SHOWN_SCALE = 100
 _LARGEST_EXCESS = 25.0
 _MOST_NAMES = 40
 
 
 def styled(draw: Callable[_Parameters, _Drawn]) -> Callable[_Parameters, _Drawn]:
-    """Let a function draw with the style of all plots."""
+    """Decorate a function so that it draws in the style of all pictures."""
 
     @wraps(draw)
     def drawn(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Drawn:
         from matplotlib import rc_context
 
-        # A dollar sign in a question is no formula.
+        # A dollar sign in a question must not start a formula.
         with rc_context({"svg.fonttype": "none", "font.size": 7.5, "text.parse_math": False}):
             return draw(*arguments, **options)
 
@@ -56,28 +56,28 @@ def styled(draw: Callable[_Parameters, _Drawn]) -> Callable[_Parameters, _Drawn]
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return an empty figure with one pair of axes."""
+    """Return an empty figure with one pair of axes; sizes are in inches."""
     from matplotlib.figure import Figure
 
-    # Not by pyplot: that keeps figures and wants a display.
+    # pyplot would keep the figure in memory and need a display.
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def colours(stops: tuple[str, ...]) -> Colormap:
-    """Return a scale of colours through some stops."""
+    """Return a colour map that runs through some colours."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("errclust", list(stops))
 
 
 def nearest_scale(scales: Iterable[int]) -> int:
-    """Return the number of neighbours at which a map is shown, of those there are."""
+    """Return the number of neighbours at which a map is shown: the nearest to 100."""
     return min(scales, key=lambda k: abs(k - _SHOWN_SCALE))
 
 
 def add_scale(figure: Figure, axes: Axes, drawn: Any, what: str) -> None:
-    """Add the scale of colours that something was drawn with."""
+    """Add the colour bar of what was drawn, with its label."""
     bar = figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.01, label=what)
     bar.outline.set_visible(False)
 
@@ -90,17 +90,17 @@ def draw_marks(
     hot: npt.NDArray[np.integer[Any]],
     beyond: bool,
 ) -> PathCollection:
-    """Draw the questions of a map, coloured by their marks; hot and cold ones by shape as well.
+    """Draw the points of a map, coloured by value; hot and cold ones have shapes of their own.
 
     Parameters
     ----------
     x, y : array, shape (n,)
     values : array, shape (n,)
-        Per cent, or percentage points; NaN where there is no mark.
+        Percent or percentage points; NaN if unknown.
     hot : integer array, shape (n,)
-        1 hot, -1 cold, else 0.
+        1 for hot, -1 for cold, 0 for neither.
     beyond : bool
-        Values are differences to what difficulty explains.
+        Whether the values are differences from what difficulty explains.
     """
     known = ~np.isnan(values)
     size = _dot_size(len(x))
@@ -135,7 +135,7 @@ def draw_marks(
 def draw_groups(
     axes: Axes, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], groups: Sequence[str | None]
 ) -> None:
-    """Draw the points of a map, coloured by their groups; those of none are grey.
+    """Draw the points of a map, coloured by group; points in no group are grey.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def draw_groups(
 
     names = sorted({name for name in groups if name is not None}, key=_natural)
     number_of = {name: at % len(GROUPS) for at, name in enumerate(names)}
-    numbers = [len(GROUPS) if one is None else number_of[one] for one in groups]
+    numbers = [len(GROUPS) if group is None else number_of[group] for group in groups]
     axes.scatter(
         x, y, s=_dot_size(len(x)), c=numbers, cmap=ListedColormap([*GROUPS, NOTHING]), vmin=0,
         vmax=len(GROUPS), linewidths=0, rasterized=len(x) > 3000,
@@ -161,20 +161,21 @@ def name_places(
     groups: Sequence[str | None],
     names: Mapping[str, str],
 ) -> None:
-    """Write the names of the largest groups amid their points.
+    """Write the names of the largest groups in the middle of their points.
 
     Parameters
     ----------
+    x, y : array, shape (n,)
     groups : sequence of str or None, length n
-        Of each point.
-    names : mapping from group to its name
+        Group of each point.
+    names : mapping from group to name
         Third-party text.
     """
     from matplotlib.patheffects import withStroke
 
-    of_point = np.array([one or "" for one in groups])
-    found, counts = np.unique(of_point[of_point != ""], return_counts=True)
-    for name in found[np.argsort(-counts, kind="stable")].tolist()[:_MOST_NAMES]:
+    of_point = np.array([group or "" for group in groups])
+    present, counts = np.unique(of_point[of_point != ""], return_counts=True)
+    for name in present[np.argsort(-counts, kind="stable")].tolist()[:_MOST_NAMES]:
         if name not in names:
             continue
         here = of_point == name
@@ -203,11 +204,11 @@ def draw_cells(
     Parameters
     ----------
     values : array, shape (rows, columns)
-        Percentage points; NaN where there is none.
+        Percentage points; NaN if there is no value.
     strong : bool array of the same shape
-        What is printed bold.
+        Cells to print in bold.
     rows, columns : sequence of str
-        Names, as they are to be shown.
+        Names as they are shown.
     """
     known = values[~np.isnan(values)]
     widest = max(5.0, float(np.abs(known).max(initial=0.0)))
@@ -219,7 +220,7 @@ def draw_cells(
             column, row, f"{value:+.0f}", ha="center", va="center", fontsize=6,
             color="white" if abs(value) > 0.7 * widest else INK,
             fontweight="bold" if strong[row, column] else "normal",
-            # It stays in its cell: measuring each would take most of the time.
+            # Numbers stay inside their cells. Measuring each would take most of the time.
             in_layout=False,
         )  # fmt: skip
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="left", rotation_mode="anchor")
@@ -233,16 +234,17 @@ def draw_cells(
 
 @dataclass(frozen=True)
 class Interval:
-    """A number with its uncertainty, as a dot on a line.
+    """A number with its interval, drawn as a dot on a line.
 
     Attributes
     ----------
     name : str
-        As it is to be shown.
+        As it is shown.
     middle, low, high : float
     colour : str
     marker : str
     filled : bool
+        Whether the dot is filled.
     """
 
     name: str
@@ -255,23 +257,24 @@ class Interval:
 
 
 def draw_intervals(axes: Axes, intervals: Sequence[Interval]) -> None:
-    """Draw intervals below each other, the first at the bottom."""
-    for at, one in enumerate(intervals):
+    """Draw intervals in rows, the first at the bottom."""
+    for row, interval in enumerate(intervals):
         axes.plot(
-            [one.low, one.high], [at, at], color=one.colour, linewidth=1.4, solid_capstyle="round"
-        )
-        axes.plot(
-            one.middle, at, marker=one.marker, markersize=4, color=one.colour,
-            markerfacecolor=one.colour if one.filled else "white",
+            [interval.low, interval.high], [row, row],
+            color=interval.colour, linewidth=1.4, solid_capstyle="round",
         )  # fmt: skip
-    axes.set_yticks(range(len(intervals)), [one.name for one in intervals])
+        axes.plot(
+            interval.middle, row, marker=interval.marker, markersize=4, color=interval.colour,
+            markerfacecolor=interval.colour if interval.filled else "white",
+        )  # fmt: skip
+    axes.set_yticks(range(len(intervals)), [interval.name for interval in intervals])
     axes.set_ylim(-0.6, len(intervals) - 0.4)
     axes.tick_params(labelsize=6.5, left=False)
     only_below(axes)
 
 
 def only_below(axes: Axes) -> None:
-    """Leave of the frame the line below."""
+    """Remove the frame except for its lower line."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 
@@ -286,5 +289,5 @@ def _as_map(axes: Axes) -> None:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Order 10 behind 9."""
+    """Return a sort key that puts 10 after 9."""
     return [(int(part) if part.isdecimal() else -1, part) for part in name.split(".")]

@@ -1,8 +1,8 @@
 """Markdown for the Dagster UI: tables with bars, and pictures.
 
-The UI shows Markdown of fewer than 1,000 characters at once and longer one at a click, so tables
-are cut to fit; it renders no HTML, but pictures whose bytes stand in their address. All text may be
-a third party's: it is escaped here, and nowhere else.
+The UI shows Markdown of fewer than 1,000 characters at once, and longer Markdown after a click, so
+tables are cut to fit. It renders no HTML, but it does render pictures in data URLs. All text may
+come from third parties: it is escaped here, and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_AT_ONCE = 999
-"""Characters of Markdown that the UI shows without a click."""
+"""Maximum number of characters of Markdown that the UI shows without a click."""
 MOST_BYTES = 200_000
-"""Of a picture's Markdown. Each materialisation keeps its own in the event log, so most are far
-smaller."""
+"""Maximum size of a picture's Markdown. Each materialization stores its pictures in the event log,
+so most are far smaller."""
 _DOTS_PER_INCH = 110
 _COLOURS = 96
 _LONGEST_CELL = 64
@@ -37,12 +37,12 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 @dataclass(frozen=True)
 class Share:
-    """A cell that is a share of a whole, as per cent and as a bar.
+    """A cell with a share of a whole, shown in percent and as a bar.
 
     Attributes
     ----------
     value : float, optional
-        0 to 1; what is not known is a dash.
+        0 to 1; None and NaN are shown as a dash.
     """
 
     value: float | None
@@ -52,26 +52,26 @@ Cell = str | int | float | Share | None
 
 
 def words(text: str, longest: int = _LONGEST_CELL) -> str:
-    """Return third-party text on one line, of which nothing is Markdown.
+    """Return third-party text on one line, escaped so that none of it is Markdown.
 
     Parameters
     ----------
     text : str
     longest : int
-        Characters kept of it, at least 16.
+        Maximum number of characters that are kept, at least 16.
     """
     return _PUNCTUATION.sub(r"\\\1", excerpt(text, longest))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return a table; of one that is too long to be shown at once, the first rows.
+    """Return a table, cut to as many rows as the UI shows at once.
 
     Parameters
     ----------
     columns : sequence of str
-        Their headings, this project's own words.
+        Headings, which are this project's words and not escaped.
     rows : sequence of sequences of str, int, float, Share or None
-        Texts are escaped and cut.
+        Texts are escaped and shortened.
     """
     numeric = [all(not isinstance(row[at], str) for row in rows) for at in range(len(columns))]
     head = [_line(columns), _line(["--:" if right else "---" for right in numeric])]
@@ -88,18 +88,18 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 
 @styled
 def picture(figure: Figure, what: str) -> str:
-    """Return a figure as an image whose bytes stand in the text.
+    """Return a figure as Markdown for an image in a data URL.
 
     Parameters
     ----------
     figure : Figure
     what : str
-        What is read where the image cannot be seen; third parties' words are escaped.
+        Alternative text for readers who cannot see the image; it is escaped.
 
     Raises
     ------
     ValueError
-        If it is too large at any resolution.
+        If the image is too large at any resolution.
     """
     for dots in (_DOTS_PER_INCH, _DOTS_PER_INCH * 2 // 3, _DOTS_PER_INCH // 2):
         encoded = base64.b64encode(_png(figure, dots)).decode("ascii")
@@ -115,11 +115,11 @@ def _png(figure: Figure, dots: int) -> bytes:
 
     figure.set_dpi(dots)
     canvas: Any = FigureCanvasAgg(figure)
-    # Saving would lay the figure out in a first drawing of its own.
+    # Drawn here and not by savefig, which would draw the figure twice to lay it out.
     canvas.draw()
     small = io.BytesIO()
     drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    # A palette takes a third of the bytes, and the eye sees no difference.
+    # A palette takes a third of the bytes, without a visible difference.
     drawn.quantize(_COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
 
@@ -149,5 +149,5 @@ def _bar(share: float) -> str:
 
 
 def _utf16_length(text: str) -> int:
-    """Return a text's length as the UI's script counts it."""
+    """Return the length of a text as JavaScript counts it."""
     return len(text.encode("utf-16-le")) // 2

@@ -1,11 +1,10 @@
-"""Pictures for a paper: the map, the signatures and a comparison, for a text width of 7 inches.
+"""Plots for papers with a text width of 7 inches: map, signatures, comparison, ratings.
 
 They show what the report shows, from the same contents.
 """
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from errclust_pipeline.analysis.plain_text import shortened_line
-from errclust_pipeline.report.columns import NO_RATE
+from errclust_pipeline.report.columns import NO_RATE, unpacked
 from errclust_pipeline.report.contents import ReportContents, ReportError
 from errclust_pipeline.report.drawing import (
     DIM,
@@ -44,12 +43,12 @@ _LONGEST_NAME = 42
 
 @styled
 def write_plot(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all, in the format that the name ends in.
+    """Write a figure, completely or not at all, in the format of the file name's ending.
 
     Raises
     ------
     ReportError
-        If the name ends in no format that can be written.
+        If no figure can be written in that format.
     """
     known = figure.canvas.get_supported_filetypes()
     format_ = path.suffix.lstrip(".").lower()
@@ -62,21 +61,21 @@ def write_plot(figure: Figure, path: Path) -> None:
 
 @styled
 def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) -> Figure:
-    """Draw the map coloured by a model's smoothed error rate, or its errors beyond difficulty.
+    """Draw the map, coloured by a model's smoothed error rate or its errors beyond difficulty.
 
     Parameters
     ----------
     model : str
-        Its key.
+        Key of the model.
     k : int, optional
-        Neighbours looked at; the scale nearest to 100 if not given.
+        Number of neighbours; the scale nearest to 100 if not given.
     beyond : bool
-        Show errors beyond what difficulty explains.
+        Whether to show errors beyond what difficulty explains.
 
     Raises
     ------
     ReportError
-        If the map has no layout, or the model no such statistic.
+        If the map has no layout, or the statistic has not been computed.
     """
     numbers = contents.numbers
     if numbers["map"]["x"] is None:
@@ -84,24 +83,26 @@ def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) 
     scales = {scale["k"]: scale for scale in _model(numbers, model)["scales"]}
     if not scales or (k is not None and k not in scales):
         raise ReportError(
-            f"{model} has no statistics at {k or 'any'} neighbours: "
-            f"known are {', '.join(map(str, scales)) or 'none'}"
+            f"{model} has no statistics at {k or 'any'} neighbours. "
+            f"Known: {', '.join(map(str, scales)) or 'none'}"
         )
     scale = scales[k if k is not None else nearest_scale(scales)]
     if beyond and scale["excess"] is None:
         raise ReportError(
-            f"errors beyond difficulty are told from {numbers['fewestModels']} models or more"
+            f"errors beyond difficulty need at least {numbers['fewestModels']} models"
         )
-    x, y = (_unpacked(numbers["map"][name], "<u2").astype(float) for name in ("x", "y"))
-    values = _unpacked(scale["excess" if beyond else "rate"], "u1").astype(float)
-    hot = _unpacked(scale["beyond" if beyond else "hot"], "i1")
+    x, y = (unpacked(numbers["map"][name], "<u2").astype(float) for name in ("x", "y"))
+    values = unpacked(scale["excess" if beyond else "rate"], "u1").astype(float)
+    hot = unpacked(scale["beyond" if beyond else "hot"], "i1")
     known = values != NO_RATE
     shown = 100 * (values / 250 - (0.5 if beyond else 0))
 
     figure, axes = new_figure(6.4, 5.2)
     drawn = draw_marks(axes, x, y, np.where(known, shown, np.nan), hot, beyond)
     _name_regions(axes, numbers, x, y)
-    what = "errors beyond difficulty, percentage points" if beyond else "error rate around, %"
+    what = (
+        "errors beyond difficulty, percentage points" if beyond else "error rate of neighbours, %"
+    )
     add_scale(figure, axes, drawn, what)
     test = "Poisson-binomial" if beyond else "hypergeometric"
     axes.set_title(
@@ -117,29 +118,35 @@ def plot_map(contents: ReportContents, model: str, k: int | None, beyond: bool) 
 
 @styled
 def plot_signatures(contents: ReportContents, level: int) -> Figure:
-    """Draw the heat map of all models' departures from ability and difficulty, over regions.
+    """Draw how models depart from what ability and difficulty explain, as a heat map by region.
 
     Raises
     ------
     ReportError
-        If there are no regions at this level, or too few models.
+        If the map has no regions at this level, or there are too few models.
     """
     numbers = contents.numbers
-    found = next((one for one in numbers["signatures"] if one["level"] == level), None)
-    if found is None:
+    signature = next((each for each in numbers["signatures"] if each["level"] == level), None)
+    if signature is None:
         raise ReportError(f"the map has no regions at level {level}")
     if len(numbers["models"]) < numbers["fewestModels"]:
         raise ReportError(
-            f"signatures need {numbers['fewestModels']} models or more, and there are "
+            f"signatures need at least {numbers['fewestModels']} models, and there are "
             f"{len(numbers['models'])}"
         )
-    cells = found["cells"]
-    values = np.array([[np.nan if one is None else 100 * one[2] for one in row] for row in cells])
+    # A cell is questions, errors, excess, and standard deviations from zero.
+    values, strength = (
+        np.array(
+            [[np.nan if cell is None else cell[at] for cell in row] for row in signature["cells"]],
+            dtype=np.float64,
+        )
+        for at in (2, 3)
+    )
     names = _region_names(numbers)
     figure, axes = new_figure(3.2 + 0.5 * values.shape[1], 1.9 + 0.2 * values.shape[0])
-    strong = np.array([[one is not None and abs(one[3]) >= STRONG for one in row] for row in cells])
-    models = [shortened_line(numbers["models"][at]["model"], 40) for at in found["models"]]
-    drawn = draw_cells(axes, values, strong, [names[one] for one in found["regions"]], models)
+    models = [shortened_line(numbers["models"][at]["model"], 40) for at in signature["models"]]
+    regions = [names[region] for region in signature["regions"]]
+    drawn = draw_cells(axes, 100 * values, np.abs(strength) >= STRONG, regions, models)
     bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", aspect=40, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6.5)
@@ -152,7 +159,7 @@ def plot_signatures(contents: ReportContents, level: int) -> Figure:
 
 @styled
 def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Figure:
-    """Draw two models' paired difference in each coarse region, with its interval and verdict.
+    """Draw two models' paired difference in each coarse region, with its interval and test.
 
     Raises
     ------
@@ -162,11 +169,13 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     numbers = contents.numbers
     first, second = (numbers["models"].index(_model(numbers, name)) for name in (model_a, model_b))
     pair = next(
-        (one for one in numbers["pairs"] if {one["modelA"], one["modelB"]} == {first, second}), None
+        (each for each in numbers["pairs"] if {each["modelA"], each["modelB"]} == {first, second}),
+        None,
     )
     if pair is None:
         raise ReportError(
-            f"{model_a} and {model_b} were not compared: see statistics.most_pairs, or "
+            f"{model_a} and {model_b} were not compared: raise the setting "
+            "statistics.most_pairs, or run "
             f"`errclust compare {numbers['benchmark']} {model_a} {model_b}`"
         )
     sign = 1 if pair["modelA"] == first else -1
@@ -197,16 +206,15 @@ def plot_comparison(contents: ReportContents, model_a: str, model_b: str) -> Fig
     axes.axvline(0, color=DIM, linewidth=0.6)
     axes.axvline(100 * sign * pair["difference"], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
     axes.set_xlabel(
-        f"error rate of {shortened_line(model_a, 40)} less {shortened_line(model_b, 40)}, points "
-        "(95 % interval, Newcombe)\nfilled: one is worse (exact McNemar); "
-        "diamond: unlike the overall gap (dashed)",
+        f"error rate of {shortened_line(model_a, 40)} minus {shortened_line(model_b, 40)}, points "
+        "(95 % interval, Newcombe)\nfilled: one is significantly worse (exact McNemar test); "
+        "diamond: departs from the overall difference (dashed)",
         fontsize=7,
     )
     p = pair["gateP"]
     axes.set_title(
-        f"{numbers['benchmark']}: the gap "
-        f"{'varies' if p < numbers['fdr'] else 'is not shown to vary'} by topic "
-        f"(permutation p {p:.3f})",
+        f"{numbers['benchmark']}: {'' if p < numbers['fdr'] else 'no evidence that '}"
+        f"the difference depends on the topic (permutation test, p = {p:.3f})",
         loc="left",
         fontsize=8,
     )
@@ -220,31 +228,34 @@ def plot_ratings(contents: ReportContents, judge_kind: str | None = None, most: 
     Parameters
     ----------
     judge_kind : str, optional
-        Whose verdicts; all kinds side by side if not given, in the order of the first.
+        Kind of the judges, human or model; both side by side if not given, in the order of the
+        first.
     most : int
-        Models shown, the best.
+        Maximum number of models; the best are shown.
 
     Raises
     ------
     ReportError
-        If there are no verdicts of that kind.
+        If there are no verdicts of judges of that kind.
     """
     numbers = contents.numbers
     kinds = numbers["judgeKinds"] if judge_kind is None else [judge_kind]
     if not set(kinds) & set(numbers["judgeKinds"]):
         raise ReportError(
-            f"{numbers['benchmark']} has no verdicts of {judge_kind} judges: "
-            f"there are those of {', '.join(numbers['judgeKinds']) or 'none'}"
+            f"{numbers['benchmark']} has no verdicts of {judge_kind} judges. "
+            f"Known kinds: {', '.join(numbers['judgeKinds']) or 'none'}"
         )
-    rated = [one for one in numbers["models"] if kinds[0] in one["ratings"]]
-    rated.sort(key=lambda one: -one["ratings"][kinds[0]]["rating"])
+    rated = [model for model in numbers["models"] if kinds[0] in model["ratings"]]
+    rated.sort(key=lambda model: -model["ratings"][kinds[0]]["rating"])
     rated = rated[:most]
     figure, axes = new_figure(6.4, 1.1 + 0.17 * len(rated) * (1 + 0.5 * (len(kinds) - 1)))
     for number, kind in enumerate(kinds):
         colour, marker = ((DIVERGING[0], "o"), (DIVERGING[-1], "s"))[number % 2]
         offset = 0.32 * (number - (len(kinds) - 1) / 2)
         known = [
-            (at, one["ratings"][kind]) for at, one in enumerate(rated) if kind in one["ratings"]
+            (at, model["ratings"][kind])
+            for at, model in enumerate(rated)
+            if kind in model["ratings"]
         ]
         for at, row in known:
             if row["low"] is not None:
@@ -254,11 +265,11 @@ def plot_ratings(contents: ReportContents, judge_kind: str | None = None, most: 
             linestyle="none", marker=marker, markersize=3.4, color=colour, label=f"by {kind}s",
         )  # fmt: skip
     axes.axvline(1000, color=DIM, linewidth=0.6, linestyle=(0, (3, 2)))
-    axes.set_yticks(range(len(rated)), [shortened_line(one["model"], 40) for one in rated])
+    axes.set_yticks(range(len(rated)), [shortened_line(model["model"], 40) for model in rated])
     axes.set_ylim(len(rated) - 0.4, -0.6)
     axes.tick_params(labelsize=6.5, left=False)
     axes.set_xlabel(
-        "rating on the Elo scale (Bradley-Terry, mean 1000), with its 95 % interval, clustered by "
+        "rating on the Elo scale (Bradley-Terry, mean 1000) with its 95 % interval, clustered by "
         "prompt",
         fontsize=7,
     )
@@ -273,17 +284,11 @@ def plot_ratings(contents: ReportContents, judge_kind: str | None = None, most: 
     return figure
 
 
-def _unpacked(text: str, dtype: str) -> npt.NDArray[Any]:
-    return np.frombuffer(base64.b64decode(text), dtype=dtype)
-
-
-def _model(numbers: dict[str, Any], model: str) -> dict[str, Any]:
-    for one in numbers["models"]:
-        if one["model"] == model:
-            found: dict[str, Any] = one
-            return found
-    known = ", ".join(one["model"] for one in numbers["models"])
-    raise ReportError(f"{model} is not on the leaderboard. Known: {known}")
+def _model(numbers: dict[str, Any], name: str) -> dict[str, Any]:
+    by_name: dict[str, dict[str, Any]] = {model["model"]: model for model in numbers["models"]}
+    if name not in by_name:
+        raise ReportError(f"{name} is not on the leaderboard. Known: {', '.join(by_name)}")
+    return by_name[name]
 
 
 def _region_names(numbers: dict[str, Any]) -> dict[str, str]:
@@ -297,7 +302,7 @@ def _name_regions(
     axes: Axes, numbers: dict[str, Any], x: npt.NDArray[Any], y: npt.NDArray[Any]
 ) -> None:
     ids = [region["id"] for region in numbers["regions"]]
-    region_of = _unpacked(numbers["map"]["region"], "<i2").tolist()
+    region_of = unpacked(numbers["map"]["region"], "<i2").tolist()
     coarsest = [ids[at].split(".")[0] if at >= 0 else None for at in region_of]
     labels = {region["id"]: region["label"] for region in numbers["regions"]}
     name_places(axes, x, y, coarsest, labels)

@@ -69,6 +69,9 @@ def test_it_shows_all_models_and_switches_between_them(page, report):
     read(page, report)
     assert page.title().startswith("trivia")
     assert page.locator("#leaderboard-table tbody tr").count() == 3
+    cells = page.locator("#signature-table td a").all_inner_texts()
+    assert cells
+    assert not {"+0", "−0"} & set(cells)
     for number in range(3):
         name = page.locator("#model option").nth(number).inner_text()
         page.locator("#model").select_option(index=number)

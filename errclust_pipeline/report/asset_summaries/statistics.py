@@ -101,46 +101,46 @@ def _hot_and_cold(
     return figure
 
 
-def summarize_autocorrelation(own: Rows, others: Mapping[str, Rows], model: str) -> AssetSummary:
+def summarize_autocorrelation(rows: Rows, others: Mapping[str, Rows], model: str) -> AssetSummary:
     """Summarize Moran's I at each scale, and draw it beside that of other models.
 
     Parameters
     ----------
-    own : sequence of mappings
+    rows : sequence of mappings
         Rows of the table `autocorrelation`.
     others : mapping from model to rows
         The same for other models that have been computed.
     model : str
     """
     of_mark = {"errors": "errors", "residual": "beyond difficulty"}
-    rows: list[list[Cell]] = [
+    cells: list[list[Cell]] = [
         [of_mark.get(row["mark"], row["mark"]), row["k"], row["moran"], row["z"], row["p"]]
-        for row in own
+        for row in rows
     ]
-    summary: AssetSummary = {TABLE: table(["of", "neighbours", "Moran's I", "z", "p"], rows)}
-    if any(row["moran"] is not None for row in own):
+    summary: AssetSummary = {TABLE: table(["of", "neighbours", "Moran's I", "z", "p"], cells)}
+    if any(row["moran"] is not None for row in rows):
         summary[PICTURE] = lambda: picture(
-            _moran_by_scale(own, others, model),
+            _moran_by_scale(rows, others, model),
             f"Moran's I of the errors of {model} at each number of neighbours",
         )
     return summary
 
 
 @styled
-def _moran_by_scale(own: Rows, others: Mapping[str, Rows], model: str) -> Figure:
+def _moran_by_scale(rows: Rows, others: Mapping[str, Rows], model: str) -> Figure:
     figure, axes = new_figure(4.8, 2.9)
-    for rows in others.values():
+    for other_rows in others.values():
         for mark, style in (("errors", "-"), ("residual", "--")):
-            axes.plot(*_curve(rows, mark), linestyle=style, color="#b3bbc4", linewidth=0.8)
+            axes.plot(*_curve(other_rows, mark), linestyle=style, color="#b3bbc4", linewidth=0.8)
     for mark, style, colour, name in (
         ("errors", "-", DIVERGING[-1], "errors"),
         ("residual", "--", DIVERGING[0], "beyond difficulty"),
     ):
-        scales, values = _curve(own, mark)
+        scales, values = _curve(rows, mark)
         if scales:
             axes.plot(scales, values, style, color=colour, marker="o", markersize=3, label=name)
     axes.axhline(0, color=DIM, linewidth=0.6)
-    scales = sorted({row["k"] for row in own})
+    scales = sorted({row["k"] for row in rows})
     axes.set_xscale("log")
     axes.set_xticks(scales, [str(k) for k in scales])
     axes.minorticks_off()

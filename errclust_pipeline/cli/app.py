@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import typer
 
@@ -77,6 +77,10 @@ def _add_group(application: typer.Typer, group: Group) -> typer.Typer:
 
 def _add_command(parent: typer.Typer, command: Command) -> None:
     """Register a command, and once more, hidden, under each of its former names."""
+    if DataRoot not in get_type_hints(command.function).values():
+        raise TypeError(
+            f"command {command.full_name!r} takes no DataRoot: every command has --root"
+        )
     function = explain_errors(expand_options(command.function))
     names = {command.name: function}
     for name in command.deprecated_names:

@@ -1,4 +1,4 @@
-"""A small benchmark with everything computed, whose texts try to be more than texts."""
+"""Small computed benchmarks and a battle set, whose texts try to become markup or code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENDLESS = "endless " * 131_072
 
 
 def computed(folder: Path, layout: bool, *more: Path, battles: Path | None = None) -> Warehouse:
-    """Return a warehouse in which three models' results on `trivia` were computed.
+    """Return a warehouse in which the results of three models on `trivia` are computed.
 
     Parameters
     ----------

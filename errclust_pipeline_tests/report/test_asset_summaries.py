@@ -1,4 +1,4 @@
-"""What an asset's page in the Dagster UI shows: of every asset, from hostile texts too."""
+"""Summaries on the assets' pages in the Dagster UI, for every asset and with hostile texts."""
 
 import base64
 import io
@@ -27,14 +27,14 @@ from errclust_pipeline_tests.helpers.running import markdown_by_asset
 from errclust_pipeline_tests.report.conftest import HOSTILE
 
 WITH_PICTURE = {"autocorrelation", "training_candidates", "leaderboard", "model_comparison"}
-"""Without a layout there are no maps."""
+"""Assets whose summary has a picture although the map has no layout."""
 OF_BATTLES = {"battles", "prompt_map", "ratings"}
 _ESCAPED = re.compile(r"\\[!-/:-@\[-`{-~]")
 _IMAGE = re.compile(r"!\[(?:\\.|[^\]\\])*\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)")
 
 
 def images_of(text: str) -> list[Image.Image]:
-    return [Image.open(io.BytesIO(base64.b64decode(one))) for one in _IMAGE.findall(text)]
+    return [Image.open(io.BytesIO(base64.b64decode(data))) for data in _IMAGE.findall(text)]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def shown(trivia):
     return markdown_by_asset(trivia)
 
 
-def test_every_asset_tells_its_story_without_a_click(shown):
+def test_every_asset_has_a_summary_that_is_shown_without_a_click(shown):
     assert set(shown) == {asset.key.to_user_string() for asset in ASSETS} - OF_BATTLES
     for asset, texts in shown.items():
         assert 0 < len(texts[asset_summaries.TABLE]) <= SHOWN_AT_ONCE, asset
@@ -98,7 +98,7 @@ def places():
     draw = np.random.default_rng(0)
     region = draw.integers(0, 13, 12_000)
     xy = np.column_stack([region % 4, region // 4]) + draw.normal(0, 0.2, (len(region), 2))
-    names = [f"{one}.1" if one else None for one in region.tolist()]
+    names = [f"{number}.1" if number else None for number in region.tolist()]
     ids = [f"q{number}" for number in range(len(region))]
     return pd.DataFrame(
         {"question_id": ids, "region_id": names, "x": xy[:, 0], "y": xy[:, 1], "region": region}

@@ -1,4 +1,4 @@
-"""What a report says is what the tables say."""
+"""The contents of a report agree with the tables."""
 
 import base64
 
@@ -26,7 +26,7 @@ def test_each_cell_of_the_signatures_has_as_many_errors_behind_it_as_it_says(tri
     numbers = contents.numbers
     regions = [region["id"] for region in numbers["regions"]]
     region_of = unpacked(numbers["map"]["region"], "<i2")
-    states = {one["model"]: unpacked(one["state"], "i1") for one in numbers["models"]}
+    states = {model["model"]: unpacked(model["state"], "i1") for model in numbers["models"]}
     cells = trivia.read(MODEL_SIGNATURES, BenchmarkPartition("trivia")).to_pylist()
     assert cells
     for cell in cells:
@@ -82,14 +82,14 @@ def test_rates_and_tests_of_a_scale_stand_at_the_questions_they_belong_to(trivia
 
 def test_models_stand_in_the_order_of_the_leaderboard(trivia, contents):
     wanted = trivia.read(LEADERBOARD, BenchmarkPartition("trivia"))["model"].to_pylist()
-    assert [one["model"] for one in contents.numbers["models"]] == wanted
+    assert [model["model"] for model in contents.numbers["models"]] == wanted
     assert len(contents.numbers["pairs"]) == 3
 
 
 def test_a_chosen_model_is_alone_and_the_others_are_said_to_be_left_out(trivia):
     model = trivia.read(LEADERBOARD, BenchmarkPartition("trivia"))["model"][1].as_py()
     found = read_contents(trivia, "trivia", [model]).numbers
-    assert [one["model"] for one in found["models"]] == [model]
+    assert [shown["model"] for shown in found["models"]] == [model]
     assert found["pairs"] == []
     assert any(note.startswith("not in this report") for note in found["notes"])
     with pytest.raises(ReportError, match="no-such is not on the leaderboard"):

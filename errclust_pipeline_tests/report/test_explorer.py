@@ -1,4 +1,4 @@
-"""The table that the explorer shows, and what is said where it cannot be shown."""
+"""The explorer's table, and the errors that say why the explorer cannot start."""
 
 import importlib.util
 import shutil
@@ -22,7 +22,7 @@ TRIVIA = BenchmarkPartition("trivia")
 
 @pytest.fixture(scope="module")
 def placed(trivia, tmp_path_factory):
-    """A copy of the benchmark whose map has places."""
+    """A copy of the benchmark whose map has a layout."""
     root = tmp_path_factory.mktemp("explorer") / "root"
     shutil.copytree(trivia.storage.root, root)
     warehouse = Warehouse(str(root))
@@ -40,7 +40,7 @@ def models(trivia):
     return trivia.read(LEADERBOARD, TRIVIA)["model"].to_pylist()
 
 
-def test_a_row_is_a_question_with_what_each_model_made_of_it(placed, models):
+def test_a_row_is_a_question_with_each_models_result(placed, models):
     table = explorer.explorer_table(placed, "trivia").to_pandas()
     asked = placed.read(QUESTION_MAP, TRIVIA).to_pandas()
     own = asked[asked.stands_for_itself].sort_values("position").reset_index(drop=True)
@@ -64,7 +64,7 @@ def test_a_row_is_a_question_with_what_each_model_made_of_it(placed, models):
     assert table.region.dropna().str.match(r"\d+ \w").all()
 
 
-def test_labels_stand_amid_their_regions(placed):
+def test_labels_are_in_the_middle_of_their_regions(placed):
     labels = explorer.region_labels_on_the_map(placed, "trivia").to_pandas()
     table = explorer.explorer_table(placed, "trivia").to_pandas()
     first = labels.iloc[0]
@@ -99,7 +99,7 @@ def test_what_is_missing_is_said_with_what_to_do(trivia, placed, monkeypatch, tm
     assert "pip install 'errclust[explore]'" in " ".join(refused.output.split())
 
 
-def test_an_explorer_that_does_not_come_up_is_told_with_its_last_words(placed):
+def test_an_explorer_that_does_not_start_is_reported_with_its_last_output(placed):
     table = explorer.explorer_table(placed, "trivia")
     labels = explorer.region_labels_on_the_map(placed, "trivia")
     command = [sys.executable, "-c", "raise SystemExit('its last words')"]

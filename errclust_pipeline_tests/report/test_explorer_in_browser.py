@@ -1,4 +1,4 @@
-"""The explorer as its users see it: started by the command, opened in a headless Chromium."""
+"""The explorer as users see it: started by the command and opened in a headless Chromium."""
 
 import importlib.util
 import signal

@@ -1,4 +1,4 @@
-"""The page as a file: whole, bounded in size, and safe whatever stands in it."""
+"""The page as a file: complete, bounded in size, and safe with any text."""
 
 import base64
 import gzip
@@ -32,7 +32,7 @@ def page(contents):
 
 
 class Elements(HTMLParser):
-    """All elements of a page, and what stands in its scripts and styles."""
+    """All elements of a page, and the contents of its scripts and styles."""
 
     def __init__(self, page):
         super().__init__()
@@ -98,7 +98,7 @@ def test_the_script_is_one_function_with_no_global_names(tmp_path):
         subprocess.run([node, "--check", tmp_path / "script.js"], check=True)
 
 
-def test_hostile_texts_stand_in_it_as_data_and_come_back_whole(page):
+def test_hostile_texts_are_in_it_as_data_and_come_back_unchanged(page):
     found = Elements(page)
     assert "document.body.remove" not in page
     assert json.loads(found.inside["numbers"])["models"][0]["clusters"]
@@ -122,7 +122,7 @@ def test_a_report_that_fails_leaves_the_old_one(contents, tmp_path):
     with pytest.raises(ReportError):
         write_report(contents, target, most_bytes=10_000)
     assert target.read_bytes() == before
-    assert [one.name for one in tmp_path.iterdir()] == ["trivia.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["trivia.html"]
 
 
 def test_the_command_writes_it_and_says_where(trivia, tmp_path):

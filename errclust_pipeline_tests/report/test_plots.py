@@ -1,4 +1,4 @@
-"""Plots as files: what they show, in the formats that papers take."""
+"""Plots as files: what they show, in the formats that journals take."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -30,7 +30,7 @@ def models(trivia):
 
 
 def test_the_signatures_say_each_departure(trivia, contents):
-    texts = [one.get_text() for one in plot_signatures(contents, 1).axes[0].texts]
+    texts = [text.get_text() for text in plot_signatures(contents, 1).axes[0].texts]
     cells = trivia.read(MODEL_SIGNATURES, TRIVIA).to_pylist()
     wanted = [f"{100 * cell['excess']:+.0f}" for cell in cells if cell["level"] == 1]
     assert sorted(texts) == sorted(wanted)
@@ -50,7 +50,7 @@ def test_a_comparison_turned_round_has_its_signs_turned(trivia, contents, models
         if (row["model_a"], row["model_b"]) == (models[0], models[2]) and row["level"] == 1
     ]
     assert forward == pytest.approx(sorted(rows), rel=1e-3)
-    assert backward == pytest.approx(sorted(-one for one in rows), rel=1e-3)
+    assert backward == pytest.approx(sorted(-difference for difference in rows), rel=1e-3)
 
 
 def test_a_map_without_a_layout_is_refused_with_what_to_do(contents, models):

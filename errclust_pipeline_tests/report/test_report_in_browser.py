@@ -1,4 +1,4 @@
-"""The report as its readers see it: from a disk, in a headless Chromium, wide and narrow."""
+"""The report as readers see it: opened from disk in a headless Chromium, wide and narrow."""
 
 import re
 from urllib.parse import quote
@@ -24,8 +24,8 @@ def reports(laid_out, tmp_path_factory):
         "sure": read_contents(laid_out, "sure"),
         "topics": read_battle_contents(laid_out, BattleSetPartition("topics")),
     }
-    for name, one in contents.items():
-        write_report(one, folder / f"{name}.html")
+    for name, report_contents in contents.items():
+        write_report(report_contents, folder / f"{name}.html")
     return {name: (folder / f"{name}.html").as_uri() for name in contents}
 
 
@@ -36,7 +36,7 @@ def report(reports):
 
 @pytest.fixture(params=[1280, 390], ids=["laptop", "phone"])
 def page(request, browser):  # noqa: F811
-    """A page that fails the test if it logs anything or asks for anything but its own file."""
+    """A page that fails the test if it logs or requests anything but its own file."""
     context = browser.new_context(
         viewport={"width": request.param, "height": 800}, has_touch=request.param < 500
     )
@@ -93,7 +93,7 @@ def test_a_click_on_a_region_lists_its_errors_and_each_unfolds(page, report):
     body = page.locator("#region .row-body").first
     body.get_by_text("Correct answer:").wait_for()
     assert body.locator(".who li").count() == 3
-    # The same, by the map: the middle of the region's dots is one of its own.
+    # The same by a click on a coloured dot of the map.
     page.locator("#region .close").click()
     page.locator("#canvas").scroll_into_view_if_needed()
     at = page.evaluate(
@@ -224,7 +224,7 @@ def test_where_a_model_is_confidently_wrong_is_shown_tested_and_listed(page, rep
 
 def test_of_battles_it_shows_ratings_where_each_wins_and_each_battle(page, reports):
     read(page, reports["topics"], "model=chess-player")
-    assert [one.inner_text() for one in page.locator("#leaderboard-table th a").all()][-1] == WEAK
+    assert page.locator("#leaderboard-table th a").all_inner_texts()[-1] == WEAK
     assert not page.locator("#clusters").is_visible()
     page.get_by_role("button", name="beyond rating").click()
     page.locator("#map-claim", has_text="standard deviations above").wait_for()

@@ -74,7 +74,9 @@ export function drawErrorRegion() {
     el(
       "div",
       { class: "panel-head" },
-      el("h3", {}, hot ? hotRegionName(chosen, model) : regionName(region.id)),
+      hot
+        ? el("h3", { class: "sentence" }, hotRegionName(chosen, model))
+        : el("h3", {}, regionName(region.id)),
       el(
         "a",
         { href: { region: "", hot: "", rows: "" }, class: "close", "aria-label": "Show all regions" },

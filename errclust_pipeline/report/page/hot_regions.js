@@ -21,13 +21,13 @@ import { state } from "./state.js";
 import { count, pInWords, pValue, percent, plural, points } from "./words.js";
 
 const NAMES = {
-  confidently_wrong: "Confidently wrong region",
-  uncertain: "Uncertain region",
-  uncertain_given_options: "Uncertain region (given the number of options)",
+  confidently_wrong: "confidently wrong region",
+  uncertain: "uncertain region",
+  uncertain_given_options: "uncertain region (given the number of options)",
 };
 
 export const hotRegionName = ({ hot, owner }, model) => [
-  `${NAMES[hot.basis] ?? "Hot region"} ${hot.rank}`,
+  `${NAMES[hot.basis] ?? "hot region"} ${hot.rank}`,
   owner === model ? "" : [" of ", bdi(owner.model)],
   ": ",
   bdi(hot.keyPhrases.join(", ")),

@@ -20,7 +20,7 @@ function chosenPlace(model) {
   return {
     points: chosen ? chosen.points : pointsIn(region),
     title: chosen?.hot
-      ? [", ", ...hotRegionName(chosen, model)]
+      ? [" in ", ...hotRegionName(chosen, model)]
       : region
         ? [" in ", ...regionName(region)]
         : [],

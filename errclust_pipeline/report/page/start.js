@@ -126,7 +126,7 @@ function drawFrame() {
     ? `Which model wins, and where: ${plural(battles.score.length, "battle")} of ${plural(models.length, "model")} on ${plural(pointCount, "distinct prompt")}.`
     : `What ${plural(models.length, "model")} got wrong, and where: ${plural(pointCount, "distinct question")}.`;
   $("title").textContent = data.benchmark;
-  fill($("subtitle"), `${what} Made on ${data.made.slice(0, 10)}.`);
+  fill($("subtitle"), `${what} `, el("span", { class: "nowrap" }, `Made on ${data.made.slice(0, 10)}.`));
   fill($("map-dots"), `Each dot is a ${unit}; similar ${unit}s are close to each other.`);
   fill(
     $("tabs"),

@@ -27,7 +27,6 @@ source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
 
 html_theme = "furo"
 html_title = "errclust"
-html_static_path = ["_static"]
 html_theme_options = {
     "source_edit_link": "",
     "footer_icons": [],

@@ -24,7 +24,7 @@ def blocks(text: str, language: str) -> list[str]:
 def test_the_classifier_of_the_page_on_tables_is_taken_in_and_shown(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = ANY_TABLE.read_text()
-    [mapping] = blocks(text, "yaml")
+    mapping = blocks(text, "yaml")[0]
     Path("imdb.yaml").write_text(mapping)
     with Path("predictions.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -32,6 +32,7 @@ from errclust_pipeline.analysis.spatial.difficulty import (
 )
 from errclust_pipeline.analysis.spatial.hot_regions import (
     HotRegion,
+    RegionLimits,
     WalkTest,
     clopper_pearson,
     hot_regions,
@@ -46,6 +47,8 @@ from errclust_pipeline.analysis.spatial.local import (
     local_hot_spots_at_scales,
 )
 from errclust_pipeline.analysis.spatial.region_table import (
+    ErrorTests,
+    MapTexts,
     hot_for_others,
     hot_region_table,
     main_region,
@@ -69,6 +72,7 @@ from errclust_pipeline.analysis.spatial.values import (
 __all__ = [
     "DEFAULT_SCALES",
     "AdjustedTest",
+    "ErrorTests",
     "GlobalStatistic",
     "GraphKernel",
     "HighRegion",
@@ -76,8 +80,10 @@ __all__ = [
     "Hubness",
     "LocalAverages",
     "LocalTest",
+    "MapTexts",
     "MutualNeighbours",
     "NeighbourWeights",
+    "RegionLimits",
     "Replication",
     "ScanCluster",
     "TooFewModelsError",

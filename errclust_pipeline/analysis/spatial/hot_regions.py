@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SMALLEST_REGION = 10
-"""Questions; with fewer the error rate is known to no better than 30 points either way."""
+"""Minimum number of questions in a region. The error rate of fewer questions is known to no better
+than 30 points either way."""
 MOST_REGIONS = 20
-"""What a person reads."""
+"""Maximum number of regions: as many as a person reads."""
 _DEFAULTS = ClusteringSettings()
 
 
@@ -184,14 +185,34 @@ def _tested(
     return WalkTest(around, scale, p, q)
 
 
+@dataclass(frozen=True)
+class RegionLimits:
+    """How `hot_regions` delimits regions.
+
+    Attributes
+    ----------
+    smallest : int
+        Minimum number of questions in a region.
+    most : int
+        Maximum number of regions; those with the smallest q are kept.
+    random_state : int
+        Of the community detection.
+    """
+
+    smallest: int = SMALLEST_REGION
+    most: int = MOST_REGIONS
+    random_state: int = 0
+
+
+_DEFAULT_LIMITS = RegionLimits()
+
+
 def hot_regions(
     marks: npt.ArrayLike,
     kernel: GraphKernel,
     expected: npt.ArrayLike | None = None,
-    alpha: float = 0.05,
-    smallest: int = SMALLEST_REGION,
-    most: int = MOST_REGIONS,
-    seed: int = 0,
+    fdr: float = 0.05,
+    limits: RegionLimits = _DEFAULT_LIMITS,
     test: WalkTest | None = None,
 ) -> list[HotRegion]:
     """Find the places where a model's errors concentrate.
@@ -203,18 +224,14 @@ def hot_regions(
     kernel : GraphKernel
         Of the map, by `graph_kernel`.
     expected : array, shape (n,), optional
-        Probabilities of an error by `difficulty.expected_errors`: regions are then those where the
+        Probabilities of an error by `difficulty.expected_errors`. Regions are then those where the
         model errs more than difficulty explains.
-    alpha : float
+    fdr : float
         False discovery rate of questions' surroundings, over all scales.
-    smallest : int
-        Questions that make a region.
-    most : int
-        Regions at most, those of the smallest q.
-    seed : int
-        Of the community detection.
+    limits : RegionLimits
+        The smallest region, the number of regions and the random state.
     test : WalkTest, optional
-        Of the same marks by `walk_test`, to do it only once.
+        Of the same marks by `walk_test`; computed if not given.
 
     Returns
     -------
@@ -224,12 +241,10 @@ def hot_regions(
     Raises
     ------
     ValueError
-        If marks are not 0, 1 and NaN, or ``alpha`` is not between 0 and 1.
+        If marks are not 0, 1 and NaN, or ``fdr`` is not between 0 and 1.
     """
-    from scipy.stats import chi2
-
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
+    if not 0 < fdr < 1:
+        raise ValueError(f"fdr must be between 0 and 1, got {fdr}")
     own = as_marks(marks)
     known = ~np.isnan(own)
     probability = None
@@ -237,36 +252,102 @@ def hot_regions(
         probability = np.asarray(expected, dtype=np.float64)
         known &= ~np.isnan(probability)
         own = np.where(known, own, np.nan)
-    if len(own) < 2 or known.sum() < 2 * smallest:
+    if len(own) < 2 or known.sum() < 2 * limits.smallest:
         return []
     test = walk_test(own, kernel, probability) if test is None else test
-    significant = np.asarray((np.nan_to_num(test.q, nan=1.0) < alpha).any(axis=0))
-    free = known & ~significant
-    regions = []
-    for members in graph_communities(significant, kernel.graph, seed):
-        if len(members) < smallest:
-            continue
-        beside = np.zeros(len(own), dtype=np.bool_)
-        beside[kernel.graph[members].indices] = True
-        edge = np.flatnonzero(beside & free)
-        cut = _most_likely_part(
-            np.concatenate([members, edge]), own, probability, test.around, smallest
+    search = _Search(own, known, probability, test, kernel, fdr)
+    return _standing_out(search.regions(limits), fdr)[: limits.most]
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A search for regions: the marks, what is expected of them, and the test of their averages.
+
+    ``own`` and ``expected`` have shape (n,); ``known`` tells the questions that have both.
+    """
+
+    own: FloatVector
+    known: npt.NDArray[np.bool_]
+    expected: FloatVector | None
+    test: WalkTest
+    kernel: GraphKernel
+    fdr: float
+
+    def regions(self, limits: RegionLimits) -> list[HotRegion]:
+        """Return a region around each community of significant questions, in no set order."""
+        significant = np.asarray((np.nan_to_num(self.test.q, nan=1.0) < self.fdr).any(axis=0))
+        free = self.known & ~significant
+        graph = self.kernel.graph
+        regions = []
+        for members in graph_communities(significant, graph, limits.random_state):
+            if len(members) < limits.smallest:
+                continue
+            beside = np.zeros(len(self.own), dtype=np.bool_)
+            beside[graph[members].indices] = True
+            edge = np.flatnonzero(beside & free)
+            cut = _most_likely_part(
+                np.concatenate([members, edge]),
+                self.own,
+                self.expected,
+                self.test.around,
+                limits.smallest,
+            )
+            cut = _largest_component(cut, graph)
+            free[cut] = False
+            if len(cut) >= limits.smallest and significant[cut].any():
+                regions.append(self._region(cut, cut[significant[cut]]))
+        return regions
+
+    def _region(self, members: npt.NDArray[np.int64], core: npt.NDArray[np.int64]) -> HotRegion:
+        """Describe the region of these members, ``core`` those that are significant themselves."""
+        size, errors = len(members), int(self.own[members].sum())
+        all_errors, all_known = float(np.nansum(self.own[self.known])), int(self.known.sum())
+        outside = all_known - size
+        low, high = clopper_pearson(errors, size)
+        if self.expected is None:
+            ratio = bernoulli_log_likelihood_ratio(
+                np.array([errors]), np.array([size]), all_errors, float(all_known)
+            )
+            expected = size * all_errors / all_known
+        else:
+            expected = float(self.expected[members].sum())
+            ratio = binomial_log_likelihood_ratio(
+                np.array([errors]), np.array([size]), np.array([expected])
+            )
+        walk, scale, q = typical_walk(self.test, self.kernel, core, self.fdr)
+        return HotRegion(
+            members=members.astype(np.int64),
+            size=size,
+            errors=errors,
+            rate=errors / size,
+            low=low,
+            high=high,
+            core=len(core),
+            outside_rate=(all_errors - errors) / outside if outside else float("nan"),
+            expected=expected,
+            log_likelihood_ratio=float(ratio[0]),
+            walk=walk,
+            scale=scale,
+            q=q,
         )
-        cut = _largest_component(cut, kernel.graph)
-        free[cut] = False
-        if len(cut) >= smallest and significant[cut].any():
-            core = cut[significant[cut]]
-            regions.append(_region(cut, core, own, known, probability, test, kernel, alpha))
-    # Not by the likelihood ratio: a region was grown to make it large.
-    regions.sort(
-        key=lambda region: (region.q, -region.log_likelihood_ratio, int(region.members[0]))
+
+
+def _standing_out(regions: Sequence[HotRegion], fdr: float) -> list[HotRegion]:
+    """Keep the regions whose own errors stand out; smallest q first.
+
+    A walk reaches beyond a place. So a place beside a strong weakness can be significant only for
+    what lies next to it. Such a region is dropped: its own errors would not stand out even if the
+    region had not been chosen for them (Wilks' law, one-sided).
+    """
+    from scipy.stats import chi2
+
+    # Not ordered by the likelihood ratio, which every region was cut to make large.
+    ordered = sorted(
+        regions, key=lambda region: (region.q, -region.log_likelihood_ratio, int(region.members[0]))
     )
-    # Walks reach beyond a place: one beside a strong weakness can be significant for what is next
-    # to it. So those go whose own errors would not stand out even if the place had not been chosen
-    # for them (Wilks' law, one-sided).
-    ratios = np.array([region.log_likelihood_ratio for region in regions])
+    ratios = np.array([region.log_likelihood_ratio for region in ordered])
     own_q = benjamini_hochberg(np.where(ratios > 0, chi2.sf(2 * ratios, 1) / 2, 1.0))
-    return [region for region, q in zip(regions, own_q, strict=True) if q < alpha][:most]
+    return [region for region, q in zip(ordered, own_q, strict=True) if q < fdr]
 
 
 def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
@@ -345,48 +426,6 @@ def _largest_component(members: npt.NDArray[np.int64], graph: Any) -> npt.NDArra
     _, parts = connected_components(graph[members][:, members], directed=False)
     largest: npt.NDArray[np.int64] = members[parts == np.bincount(parts).argmax()]
     return largest
-
-
-def _region(
-    members: npt.NDArray[np.int64],
-    core: npt.NDArray[np.int64],
-    own: FloatVector,
-    known: npt.NDArray[np.bool_],
-    expected: FloatVector | None,
-    test: WalkTest,
-    kernel: GraphKernel,
-    alpha: float,
-) -> HotRegion:
-    size, errors = len(members), int(own[members].sum())
-    all_errors, all_known = float(np.nansum(own[known])), int(known.sum())
-    outside = all_known - size
-    low, high = clopper_pearson(errors, size)
-    if expected is None:
-        ratio = bernoulli_log_likelihood_ratio(
-            np.array([errors]), np.array([size]), all_errors, float(all_known)
-        )
-        wanted = size * all_errors / all_known
-    else:
-        wanted = float(expected[members].sum())
-        ratio = binomial_log_likelihood_ratio(
-            np.array([errors]), np.array([size]), np.array([wanted])
-        )
-    walk, scale, q = typical_walk(test, kernel, core, alpha)
-    return HotRegion(
-        members=members.astype(np.int64),
-        size=size,
-        errors=errors,
-        rate=errors / size,
-        low=low,
-        high=high,
-        core=len(core),
-        outside_rate=(all_errors - errors) / outside if outside else float("nan"),
-        expected=wanted,
-        log_likelihood_ratio=float(ratio[0]),
-        walk=walk,
-        scale=scale,
-        q=q,
-    )
 
 
 def typical_walk(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,106 +37,143 @@ _EXEMPLARS = 5
 _MOST_OF_A_ZONE = 0.5
 _PHRASES = 5
 
+_OF_REGION = (
+    "size", "errors", "rate", "low", "high", "core", "outside_rate", "expected",
+    "log_likelihood_ratio", "walk", "scale", "q",
+)  # fmt: skip
 COLUMNS = (
-    "basis", "rank", "region_id", "label", "key_phrases", "size", "errors", "rate", "low", "high",
-    "core", "outside_rate", "expected", "log_likelihood_ratio", "walk", "scale", "q",
-    "replicated_halves", "held_out_excess",
-    "hot_share_by_k", "visible_excess", "failure_form", "failure_form_share",
+    "basis", "rank", "region_id", "label", "key_phrases", *_OF_REGION, "replicated_halves",
+    "held_out_excess", "hot_share_by_k", "visible_excess", "failure_form", "failure_form_share",
     "failure_form_share_elsewhere", "failure_form_q", "scan_p", "question_ids", "exemplars",
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class MapTexts:
+    """What a map's questions and regions are called; sequences have one entry per question.
+
+    Attributes
+    ----------
+    question_ids : sequence of str, length n
+    region_ids : sequence of str or None, length n
+        The smallest region of the map that holds the question.
+    labels : mapping from region id to str
+        Names of the map's regions.
+    phrases : sequence of sequence of str, length n
+        Phrases of each question's text, by `labelling.phrases_of`. A hot region is described by
+        the phrases that set its questions apart. So two hot regions within one region of the map
+        can be told apart.
+    """
+
+    question_ids: Sequence[str]
+    region_ids: Sequence[str | None]
+    labels: Mapping[str, str]
+    phrases: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ErrorTests:
+    """One model's errors on a map, and the tests of them.
+
+    Attributes
+    ----------
+    marks : float64 array, shape (n,)
+        1 for an error, 0 for none, NaN for a question left out.
+    failure_forms : sequence of str or None, length n
+        How the response to each question fails.
+    tests : sequence of LocalTest
+        Local tests of the marks, one per scale.
+    expected : float64 array, shape (n,), optional
+        Probability of an error, by difficulty.
+    adjusted : sequence of AdjustedTest, optional
+        Local tests of the marks against ``expected``, at the scales of ``tests``.
+    zones : sequence of ScanCluster
+        Zones that the scan statistic finds in the same marks.
+    """
+
+    marks: FloatVector
+    failure_forms: Sequence[str | None]
+    tests: Sequence[LocalTest]
+    expected: FloatVector | None = None
+    adjusted: Sequence[AdjustedTest] | None = None
+    zones: Sequence[ScanCluster] = ()
+
+
 def hot_region_table(
-    marks: FloatVector,
-    kernel: GraphKernel,
-    tests: Sequence[LocalTest],
-    question_ids: Sequence[str],
-    region_ids: Sequence[str | None],
-    labels: Mapping[str, str],
-    phrases: Sequence[Sequence[str]],
-    failure_forms: Sequence[str | None],
-    expected: FloatVector | None = None,
-    adjusted: Sequence[AdjustedTest] | None = None,
-    zones: Sequence[ScanCluster] = (),
-    alpha: float = 0.05,
+    kernel: GraphKernel, texts: MapTexts, errors: ErrorTests, fdr: float = 0.05
 ) -> pd.DataFrame:
     """Find a model's hot regions and gather what a reader needs to judge each.
 
     Parameters
     ----------
-    marks : float64 array, shape (n,)
-        1 error, 0 none, NaN left out.
     kernel : GraphKernel
-        Of the map.
-    tests : sequence of LocalTest
-        Of the marks, one a scale.
-    adjusted : sequence of AdjustedTest, optional
-        Of the marks against ``expected``, at the same scales.
-    question_ids : sequence of str, length n
-    region_ids : sequence of str or None, length n
-        The map's smallest region of each question.
-    labels : mapping from region id to name
-    phrases : sequence of sequence of str, length n
-        Of each question's text, by `labelling.phrases_of`: a hot region is described by those that
-        set its questions apart, which tells two apart that lie in one region of the map.
-    failure_forms : sequence of str or None, length n
-    expected : float64 array, shape (n,), optional
-        Errors by difficulty; with it the regions beyond difficulty are found as well.
-    zones : sequence of ScanCluster
-        What the scan statistic finds in the same marks.
-    alpha : float
-        False discovery rate.
+        Of the map, by `graph_kernel`.
+    texts : MapTexts
+        Of the same map.
+    errors : ErrorTests
+        Of the model. With ``expected`` and ``adjusted``, the regions beyond difficulty are found
+        as well.
+    fdr : float
+        False discovery rate, between 0 and 1.
 
     Returns
     -------
     DataFrame
         With the columns of the table `hot_regions`.
+
+    Raises
+    ------
+    ValueError
+        If marks are not 0, 1 and NaN, or ``fdr`` is not between 0 and 1.
     """
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    bases: list[tuple[str, FloatVector | None, Sequence[LocalTest | AdjustedTest]]]
-    bases = [(ERRORS, None, tests)]
-    if expected is not None and adjusted is not None:
-        bases.append((BEYOND_DIFFICULTY, expected, adjusted))
-    for basis, expectation, of_basis in bases:
-        walks = walk_test(marks, kernel, expectation)
-        found = hot_regions(marks, kernel, expectation, alpha, test=walks)
-        replications = split_half(found, marks, kernel, expectation)
-        forms = failure_form_association(found, failure_forms)
-        described = describing_phrases(found, phrases)
-        for number, (region, replication) in enumerate(zip(found, replications, strict=True)):
-            region_id = main_region([region_ids[row] for row in region.members.tolist()])
-            rows.append(
-                {
-                    "basis": basis,
-                    "rank": number + 1,
-                    "region_id": region_id,
-                    "label": labels.get(region_id or ""),
-                    "key_phrases": described[number],
-                    "size": region.size,
-                    "errors": region.errors,
-                    "rate": region.rate,
-                    "low": region.low,
-                    "high": region.high,
-                    "core": region.core,
-                    "outside_rate": region.outside_rate,
-                    "expected": region.expected,
-                    "log_likelihood_ratio": region.log_likelihood_ratio,
-                    "walk": region.walk,
-                    "scale": region.scale,
-                    "q": region.q,
-                    "replicated_halves": replication.halves,
-                    "held_out_excess": replication.excess,
-                    "hot_share_by_k": stability(region, of_basis, alpha),
-                    "visible_excess": smallest_visible_excess(region, walks, kernel, alpha),
-                    **_form(forms[forms["region"] == number], alpha),
-                    "scan_p": _scan_p(region, zones) if basis == ERRORS else None,
-                    "question_ids": [question_ids[row] for row in region.members.tolist()],
-                    "exemplars": _exemplars(region, marks, walks, question_ids),
-                }
-            )
+    rows = _rows_of_basis(ERRORS, None, errors.tests, kernel, texts, errors, fdr)
+    if errors.expected is not None and errors.adjusted is not None:
+        rows += _rows_of_basis(
+            BEYOND_DIFFICULTY, errors.expected, errors.adjusted, kernel, texts, errors, fdr
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _rows_of_basis(
+    basis: str,
+    expected: FloatVector | None,
+    tests: Sequence[LocalTest | AdjustedTest],
+    kernel: GraphKernel,
+    texts: MapTexts,
+    errors: ErrorTests,
+    fdr: float,
+) -> list[dict[str, Any]]:
+    """Return one row per region that is hot against the null hypothesis of one basis."""
+    walks = walk_test(errors.marks, kernel, expected)
+    regions = hot_regions(errors.marks, kernel, expected, fdr, test=walks)
+    replications = split_half(regions, errors.marks, kernel, expected)
+    forms = failure_form_association(regions, errors.failure_forms)
+    described = describing_phrases(regions, texts.phrases)
+    rows = []
+    for number, (region, replication) in enumerate(zip(regions, replications, strict=True)):
+        members = region.members.tolist()
+        region_id = main_region([texts.region_ids[row] for row in members])
+        rows.append(
+            {
+                "basis": basis,
+                "rank": number + 1,
+                "region_id": region_id,
+                "label": texts.labels.get(region_id or ""),
+                "key_phrases": described[number],
+                **{name: getattr(region, name) for name in _OF_REGION},
+                "replicated_halves": replication.halves,
+                "held_out_excess": replication.excess,
+                "hot_share_by_k": stability(region, tests, fdr),
+                "visible_excess": smallest_visible_excess(region, walks, kernel, fdr),
+                **_form(forms[forms["region"] == number], fdr),
+                "scan_p": _scan_p(region, errors.zones) if basis == ERRORS else None,
+                "question_ids": [texts.question_ids[row] for row in members],
+                "exemplars": _exemplars(region, errors.marks, walks, texts.question_ids),
+            }
+        )
+    return rows
 
 
 def hot_for_others(
@@ -192,9 +230,9 @@ def describing_phrases(
     return [list(found[str(number)].phrases) for number in range(len(regions))]
 
 
-def _form(forms: pd.DataFrame, alpha: float) -> dict[str, Any]:
+def _form(forms: pd.DataFrame, fdr: float) -> dict[str, Any]:
     names = ("failure_form", "failure_form_share", "failure_form_share_elsewhere")
-    significant = forms[forms["q"] < alpha]
+    significant = forms[forms["q"] < fdr]
     if significant.empty:
         return dict.fromkeys((*names, "failure_form_q"))
     first = significant.iloc[0]

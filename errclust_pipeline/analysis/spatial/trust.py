@@ -85,7 +85,7 @@ def split_half(
     for half in (first, ~first):
         inside = np.zeros((len(regions), len(own)), dtype=np.bool_)
         seen = np.where(half, own, np.nan)
-        for found in hot_regions(seen, kernel, probability, alpha=_SEARCH_ALPHA):
+        for found in hot_regions(seen, kernel, probability, fdr=_SEARCH_ALPHA):
             shared = region_of[found.members]
             if (shared >= 0).any():
                 inside[np.bincount(shared[shared >= 0]).argmax()] |= _covered(found, kernel)

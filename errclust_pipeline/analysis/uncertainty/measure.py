@@ -395,7 +395,7 @@ def _places(model: OptionsOnMap, table: pd.DataFrame, fdr: float) -> Iterator[_P
     if kernel is None:
         return
     wrong = model.on_map((model.corner == CONFIDENT_WRONG).astype(np.float64))
-    mistaken = hot_regions(wrong, kernel, alpha=fdr)
+    mistaken = hot_regions(wrong, kernel, fdr=fdr)
     replications = split_half(mistaken, wrong, kernel)
     phrases = describing_phrases(mistaken, model.phrases)
     for region, replication, words in zip(mistaken, replications, phrases, strict=True):

@@ -10,7 +10,9 @@ import pyarrow as pa
 from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial import (
     AdjustedTest,
+    ErrorTests,
     LocalTest,
+    MapTexts,
     adjusted_tests,
     expected_errors_if_known,
     hot_region_table,
@@ -75,17 +77,21 @@ def hot_spots(
         regions = pd.DataFrame(columns=HOT_REGIONS.schema.names)
     else:
         regions = hot_region_table(
-            marks.errors,
             questions.kernel,
-            tests,
-            questions.question_ids,
-            questions.region_ids,
-            read_region_names(store, partition.benchmark),
-            read_phrases(store, partition.benchmark, questions),
-            marks.failure_forms,
-            expected,
-            adjusted,
-            scan(marks.errors, questions.neighbours, alpha=chosen.fdr),
+            MapTexts(
+                questions.question_ids,
+                questions.region_ids,
+                read_region_names(store, partition.benchmark),
+                read_phrases(store, partition.benchmark, questions),
+            ),
+            ErrorTests(
+                marks.errors,
+                marks.failure_forms,
+                tests,
+                expected,
+                adjusted,
+                scan(marks.errors, questions.neighbours, alpha=chosen.fdr),
+            ),
             chosen.fdr,
         )
     region_rows = pa.Table.from_pandas(regions, schema=HOT_REGIONS.schema, preserve_index=False)

@@ -6,6 +6,8 @@ from scipy import sparse
 from scipy.stats import binomtest
 
 from errclust_pipeline.analysis.spatial import (
+    ErrorTests,
+    MapTexts,
     adjusted_tests,
     clopper_pearson,
     failure_form_association,
@@ -273,19 +275,21 @@ def test_every_row_of_the_table_carries_its_evidence(kernel):
     marks = planted(cluster, [2, 7], 0.8, 0.2)
     ids = [f"q{row}" for row in range(1200)]
     expected = np.full(1200, marks.mean())
-    table = hot_region_table(
-        marks,
-        kernel,
-        local_hot_spots_at_scales(marks, neighbours, (10, 30, 100)),
+    texts = MapTexts(
         ids,
         [str(place + 1) for place in cluster],
         {str(place + 1): f"topic {place}" for place in range(12)},
         [(f"matter {'abcdefghijkl'[place]}", "word") for place in cluster],
+    )
+    errors = ErrorTests(
+        marks,
         ["wrong_answer" if error else None for error in marks],
+        local_hot_spots_at_scales(marks, neighbours, (10, 30, 100)),
         expected,
         adjusted_tests(marks, expected, neighbours, (10, 30, 100)),
         scan(marks, neighbours),
     )
+    table = hot_region_table(kernel, texts, errors)
     assert table.groupby("basis")["rank"].agg(list).to_dict() == {
         "errors": [1, 2],
         "beyond_difficulty": [1, 2],

@@ -73,7 +73,7 @@ def read_comparison(
     [pair] = pairs
     regions = _read(store, MODEL_COMPARISON, benchmark, names)
     difference, low, high = (
-        pair[name] for name in ("difference", "difference_low", "difference_high")
+        _number(pair[name]) for name in ("difference", "difference_low", "difference_high")
     )
     if is_swapped:
         difference, low, high = -difference, -high, -low

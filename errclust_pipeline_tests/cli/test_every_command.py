@@ -155,3 +155,18 @@ def test_version_is_printed():
     done = runner.invoke(app, ["--version"])
     assert done.exit_code == 0
     assert done.stdout.startswith("errclust ")
+
+
+def test_without_arguments_help_is_shown_and_names_every_command(errclust):
+    shown = errclust().output
+    for command in ("ingest", "run", "show", "sql", "status", "demo", "dev"):
+        assert command in shown
+
+
+def test_every_command_has_help(errclust):
+    commands = ["ingest", "run", "show clusters", "map", "hotspots", "compare", "sql", "status"]
+    commands += ["uncertainty", "backfill", "forget", "demo", "dev", "select", "faults"]
+    for command in commands:
+        done = errclust(*command.split(), "--help")
+        assert done.exit_code == 0
+        assert len(done.output.splitlines()) > 5

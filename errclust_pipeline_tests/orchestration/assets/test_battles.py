@@ -16,7 +16,6 @@ from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import SourceError, UnknownFormatError
 from errclust_pipeline.tables import BATTLE_REJECTS, BATTLE_TABLES, BATTLES
 from errclust_pipeline.warehouse.keys import BattleSetPartition, SubmissionPartition
-from errclust_pipeline_tests.cli.test_cli import errclust_at
 from errclust_pipeline_tests.helpers.battle_files import (
     mt_bench_row,
     pair_row,
@@ -25,6 +24,7 @@ from errclust_pipeline_tests.helpers.battle_files import (
     write_llmfao,
     write_lmsys,
 )
+from errclust_pipeline_tests.helpers.command_line import errclust_at
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 

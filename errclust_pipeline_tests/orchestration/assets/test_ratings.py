@@ -26,9 +26,9 @@ from errclust_pipeline.tables import (
 from errclust_pipeline.views.battles import read_judged_battles, read_prompt_map
 from errclust_pipeline.warehouse.keys import BattleSetPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
-from errclust_pipeline_tests.cli.test_cli import errclust_at
 from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.helpers.battle_files import topic_battles, write_lmsys
+from errclust_pipeline_tests.helpers.command_line import errclust_at
 from errclust_pipeline_tests.helpers.running import failures_of, markdown_by_asset, run_phases
 
 SET = BattleSetPartition("topics")

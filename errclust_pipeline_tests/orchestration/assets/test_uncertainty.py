@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 
 import dagster as dg
 import numpy as np
@@ -23,8 +24,8 @@ from errclust_pipeline.tables import (
 )
 from errclust_pipeline.warehouse.keys import SubmissionPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
-from errclust_pipeline_tests.cli.test_cli import errclust_at
 from errclust_pipeline_tests.conftest import quick_root, with_pictures
+from errclust_pipeline_tests.helpers.command_line import errclust_at
 from errclust_pipeline_tests.helpers.option_files import write_llm_uncertainty, write_lm_eval
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import run_phases
@@ -242,3 +243,39 @@ def test_another_alpha_is_computed_anew(measured):
     done = errclust("uncertainty", "trivia", "org/model-a", "--alpha", "1.5")
     assert done.exit_code == 2
     assert "--alpha must be between 0 and 1" in done.output
+
+
+def test_the_old_name_of_the_option_works_and_says_that_it_will_go(measured):
+    errclust = errclust_at(measured.storage.root)
+    words = ("uncertainty", "trivia", "org/model-a", "--json")
+    old, new = errclust(*words, "--alpha", "0.3"), errclust(*words, "--miscoverage", "0.3")
+    assert old.stdout == new.stdout
+    assert "option --alpha is now called --miscoverage" in old.stderr
+    assert "now called" not in new.stderr
+    assert "--alpha" not in errclust("uncertainty", "--help").stdout
+
+
+def test_uncertainty_is_measured_again_only_where_the_tables_are_out_of_date(
+    measured, tmp_path, monkeypatch
+):
+    from errclust_pipeline.analysis import uncertainty as analysis
+
+    calls = []
+    measure = analysis.measure_uncertainty
+    monkeypatch.setattr(
+        analysis, "measure_uncertainty", lambda *given: calls.append(given) or measure(*given)
+    )
+    root = shutil.copytree(measured.storage.root, tmp_path / "copy")
+    errclust = errclust_at(root)
+    words = ("uncertainty", "trivia", "org/model-a", "--json")
+    before = errclust(*words)
+    assert errclust(*words, "--miscoverage", "0.1").stdout == before.stdout
+    assert calls == []
+    settings = root / "errclust.toml"
+    settings.write_text(settings.read_text() + "[statistics]\nmiscoverage = 0.2\n")
+    after = errclust(*words)
+    assert len(calls) == 1
+    assert (
+        "table uncertainty of trivia|org__model-a is stale (setting miscoverage ch" in after.stderr
+    )
+    assert json.loads(after.stdout)["summary"][0]["alpha"] == 0.2

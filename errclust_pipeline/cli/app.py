@@ -11,7 +11,7 @@ from typing import Annotated, get_type_hints
 import typer
 
 from errclust_pipeline import __version__, cli
-from errclust_pipeline.cli.common import DataRoot, explain_errors
+from errclust_pipeline.cli.common import DataRoot, explain_errors, show_warnings_as_messages
 from errclust_pipeline.cli.console import print_message
 from errclust_pipeline.cli.registry import Command, Group, commands_in, expand_options
 
@@ -115,6 +115,7 @@ app = build_app()
 
 def main() -> None:
     """Run the command line."""
+    show_warnings_as_messages()
     app()
 
 

@@ -9,6 +9,7 @@ import functools
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -224,6 +225,23 @@ def stop(message: str) -> NoReturn:
     """Print an error's message and leave with `BAD_INPUT`."""
     console.print_error(f"error: {message}")
     raise typer.Exit(BAD_INPUT)
+
+
+def show_warnings_as_messages() -> None:
+    """Print warnings that are meant for users without the place in the code that gave them.
+
+    Those are warnings of names that will be removed (`FutureWarning`); all others are for
+    developers and are shown as Python does.
+    """
+    as_python_does = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, FutureWarning):
+            console.print_message(f"warning: {message}", style="yellow")
+        else:
+            as_python_does(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 def explain_errors(function: Callable[..., None]) -> Callable[..., None]:

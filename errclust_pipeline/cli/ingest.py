@@ -235,7 +235,7 @@ class HubOptions(Options):
         for name, value in options.items():
             if value is not None and files:
                 stop(
-                    f"{name} is about datasets of the hub (hf:…), but {files[0]} is a file or "
+                    f"{name} is for what comes from the hub (hf:…), but {files[0]} is a file or "
                     f"folder: ingest it without {name}"
                 )
 

@@ -1,5 +1,8 @@
 """What is printed: errors, and texts of third parties."""
 
+import subprocess
+import sys
+
 import pytest
 
 from errclust_pipeline.cli.common import BAD_INPUT
@@ -34,3 +37,16 @@ def test_hostile_texts_reach_the_terminal_as_plain_text(errclust, tmp_path):
         shown = errclust(*arguments).stdout
         assert "[bold]not bold[/bold]" in shown
         assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+
+
+def test_a_renamed_setting_is_told_in_a_line_without_code(root):
+    (root / "errclust.toml").write_text("[clustering]\nseed = 3\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "errclust_pipeline.cli", "--root", str(root), "status"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [line] = [line for line in done.stderr.splitlines() if "clustering.seed" in line]
+    assert line.startswith("warning: setting clustering.seed is called")
+    assert ".py" not in done.stderr

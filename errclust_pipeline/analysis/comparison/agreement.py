@@ -58,6 +58,14 @@ def agreement(
         The option each chose, from 0.
     options : sequence of int or None, length n, optional
         How many options the question has.
+
+    Examples
+    --------
+    On four questions, B is wrong where A is, and once more.
+
+    >>> alike = agreement([1, 0, 0, 0], [1, 1, 0, 0])
+    >>> alike.observed, alike.by_chance, alike.kappa
+    (0.75, 0.5, 0.5)
     """
     a, b = np.asarray(errors_a, dtype=np.float64), np.asarray(errors_b, dtype=np.float64)
     both = ~np.isnan(a) & ~np.isnan(b)

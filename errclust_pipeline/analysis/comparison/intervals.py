@@ -29,6 +29,14 @@ def newcombe_paired_interval(
     -------
     low, high : float
         Of (share of the first) - (share of the second), between -1 and 1; NaN for no question.
+
+    Examples
+    --------
+    The example of Newcombe's table II:
+
+    >>> low, high = newcombe_paired_interval(both=36, only_first=12, only_second=2, neither=0)
+    >>> round(low, 4), round(high, 4)
+    (0.0569, 0.3404)
     """
     n = both + only_first + only_second + neither
     if n == 0:
@@ -62,6 +70,12 @@ def wilson_interval(count: float, n: float, quantile: float = TWO_SIDED_95) -> t
         independent ones.
     quantile : float
         Standard errors to either side.
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(8, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.49, 0.943)
     """
     share, squared = count / n, quantile**2
     centre = (share + squared / (2 * n)) / (1 + squared / n)

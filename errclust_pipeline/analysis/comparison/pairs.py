@@ -177,45 +177,12 @@ def compare_models(
         region they are part of did not stand out, or the gate was not passed. Strongest
         difference from the overall gap first.
     """
-    import pandas as pd
-    from scipy.stats import binom, hypergeom
-
-    a, b = np.asarray(errors_a, dtype=np.float64), np.asarray(errors_b, dtype=np.float64)
-    both = ~np.isnan(a) & ~np.isnan(b)
-    only_a, only_b = both & (a == 1) & (b == 0), both & (a == 0) & (b == 1)
-    all_a, all_b = int(only_a.sum()), int(only_b.sum())
-    overall = (all_a - all_b) / max(int(both.sum()), 1)
-    rows = []
-    for level in range(regions.shape[1]):
-        for number, region_id in enumerate(region_ids[level]):
-            here = both & (regions[:, level] == number)
-            n = int(here.sum())
-            if n == 0:
-                continue
-            n10, n01 = int((here & only_a).sum()), int((here & only_b).sum())
-            wrong = int((here & (a == 1) & (b == 1)).sum())
-            low, high = newcombe_paired_interval(wrong, n10, n01, n - wrong - n10 - n01)
-            upper = hypergeom.sf(n10 - 1, all_a + all_b, all_a, n10 + n01)
-            lower = hypergeom.cdf(n10, all_a + all_b, all_a, n10 + n01)
-            rows.append(
-                {
-                    "region_id": region_id,
-                    "level": level + 1,
-                    "questions": n,
-                    "errors_a": wrong + n10,
-                    "errors_b": wrong + n01,
-                    "only_a_wrong": n10,
-                    "only_b_wrong": n01,
-                    "difference": (n10 - n01) / n,
-                    "low": low,
-                    "high": high,
-                    "overall_difference": overall,
-                    "p_a_worse": float(binom.sf(n10 - 1, n10 + n01, 0.5)),
-                    "p_b_worse": float(binom.sf(n01 - 1, n10 + n01, 0.5)),
-                    "p_gap": float(min(1.0, 2 * min(upper, lower))),
-                }
-            )
-    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if not name.startswith("q_")])
+    table = _region_tests(
+        np.asarray(errors_a, dtype=np.float64),
+        np.asarray(errors_b, dtype=np.float64),
+        regions,
+        region_ids,
+    )
     names = table["region_id"].tolist()
     worse = np.minimum(1.0, 2 * np.minimum(table["p_a_worse"], table["p_b_worse"]))
     table["q_worse"] = hierarchical_q_values(names, worse.to_numpy(dtype=np.float64), alpha)
@@ -224,6 +191,80 @@ def compare_models(
     table["q_gap"] = hierarchical_q_values(names, gap, alpha) if open_gate else np.nan
     order = np.lexsort((table["region_id"], table["p_gap"], table["q_gap"].fillna(2.0)))
     return table.iloc[order].reset_index(drop=True)[list(COLUMNS)]
+
+
+@dataclass(frozen=True)
+class _PairCounts:
+    """Number of questions that both models, only A, only B or neither of them got wrong."""
+
+    both_wrong: int
+    only_a_wrong: int
+    only_b_wrong: int
+    neither_wrong: int
+
+    @property
+    def questions(self) -> int:
+        """Number of questions that both models answered."""
+        return self.both_wrong + self.discordant + self.neither_wrong
+
+    @property
+    def discordant(self) -> int:
+        """Number of questions that only one of the two models got wrong."""
+        return self.only_a_wrong + self.only_b_wrong
+
+    @property
+    def difference(self) -> float:
+        """A's error rate less B's."""
+        return (self.only_a_wrong - self.only_b_wrong) / max(self.questions, 1)
+
+
+def _pair_counts(a: FloatVector, b: FloatVector) -> _PairCounts:
+    both_wrong = int(((a == 1) & (b == 1)).sum())
+    only_a, only_b = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
+    answered = int((~np.isnan(a) & ~np.isnan(b)).sum())
+    return _PairCounts(both_wrong, only_a, only_b, answered - both_wrong - only_a - only_b)
+
+
+def _region_tests(
+    a: FloatVector, b: FloatVector, regions: IntMatrix, region_ids: Sequence[Sequence[str]]
+) -> pd.DataFrame:
+    """Return the table of `compare_models` without q values, regions in the order of the map."""
+    import pandas as pd
+
+    overall = _pair_counts(a, b)
+    rows = []
+    for level in range(regions.shape[1]):
+        for number, region_id in enumerate(region_ids[level]):
+            inside = regions[:, level] == number
+            region = _pair_counts(a[inside], b[inside])
+            if region.questions:
+                row = {"region_id": region_id, "level": level + 1, **_tests(region, overall)}
+                rows.append(row)
+    return pd.DataFrame(rows, columns=[name for name in COLUMNS if not name.startswith("q_")])
+
+
+def _tests(region: _PairCounts, overall: _PairCounts) -> dict[str, int | float]:
+    """Return a region's columns that follow from its counts and those of all questions."""
+    from scipy.stats import binom, hypergeom
+
+    only_a, only_b, discordant = region.only_a_wrong, region.only_b_wrong, region.discordant
+    low, high = newcombe_paired_interval(region.both_wrong, only_a, only_b, region.neither_wrong)
+    upper = hypergeom.sf(only_a - 1, overall.discordant, overall.only_a_wrong, discordant)
+    lower = hypergeom.cdf(only_a, overall.discordant, overall.only_a_wrong, discordant)
+    return {
+        "questions": region.questions,
+        "errors_a": region.both_wrong + only_a,
+        "errors_b": region.both_wrong + only_b,
+        "only_a_wrong": only_a,
+        "only_b_wrong": only_b,
+        "difference": region.difference,
+        "low": low,
+        "high": high,
+        "overall_difference": overall.difference,
+        "p_a_worse": float(binom.sf(only_a - 1, discordant, 0.5)),
+        "p_b_worse": float(binom.sf(only_b - 1, discordant, 0.5)),
+        "p_gap": float(min(1.0, 2 * min(upper, lower))),
+    }
 
 
 def hierarchical_q_values(

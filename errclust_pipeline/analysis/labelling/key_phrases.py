@@ -188,6 +188,16 @@ def key_phrases(
     -------
     mapping from class to KeyPhrases
         In the order given; ties by alphabet. A class may have no phrase at all.
+
+    Examples
+    --------
+    >>> texts = {
+    ...     "physics": ["The moment of inertia.", "Moment of inertia and mass."],
+    ...     "law": ["The court upheld it.", "A court ruled."],
+    ... }
+    >>> found = key_phrases({name: [phrases_of(t) for t in part] for name, part in texts.items()})
+    >>> found["physics"].phrases, found["law"].phrases
+    (('moment of inertia',), ('court',))
     """
     counted = count_phrases(texts)
     weights = class_tf_idf(counted.counts)

@@ -124,12 +124,12 @@ def label_clusters(
 ) -> pd.DataFrame:
     """Name the clusters of a model's errors, and test the names.
 
-    The coarsest clusters are named first, so that the name of a part can rest on that of the whole.
-    A name is tested on members and others that its writer has not seen (`faithfulness`), for which
-    half of each cluster is set aside. One that does not tell them apart, that fits a sibling
-    better, or that is nearly a sibling's, is written once more with other examples, where the
-    writer does that. If it still fails, the key phrases stand in its place if they do better; else
-    it stays, marked as unfaithful.
+    The coarsest clusters are named first, so that the name of a subcluster can build on its
+    parent's. A name is tested on members and other errors that its writer has not seen
+    (`faithfulness`); half of each cluster is set aside for that. A name is rejected if it does not
+    tell members from other errors, fits a sibling better, or is nearly a sibling's name. The writer
+    then writes it once more from other examples, if it can. If the second name fails too, the key
+    phrases replace it where they pass the test; otherwise it stays, marked as unfaithful.
 
     Parameters
     ----------
@@ -178,38 +178,40 @@ def label_clusters(
     distinct: Sequence[float | None] = [None] * len(found)
     if labeller.is_tested:
         distinct = _distinctiveness(errors, found, labels)
-    rows = [
-        {
-            "cluster_id": cluster.cluster_id,
-            "level": cluster.level,
-            "parent_id": cluster.parent_id,
-            "size": draft.evidence.size,
-            "share_of_errors": draft.evidence.size / len(errors),
-            "label": label.label,
-            "description": label.description,
-            "key_phrases": list(draft.evidence.key_phrases),
-            "written_by": label.written_by,
-            "cause": label.cause,
-            "shares_one_thing": label.shares_one_thing,
-            **_test_columns("faithfulness", draft.by_similarity),
-            **_test_columns("judged_faithfulness", draft.by_judge),
-            "is_faithful": draft.is_faithful,
-            "distinctiveness": distinctiveness,
-            "problem": label.problem or draft.why_unfaithful,
-            "reused_from": label.reused_from,
-            "main_failure_form": draft.evidence.main_failure_form,
-            "main_failure_form_share": draft.evidence.main_failure_form_share,
-            "main_subject": draft.evidence.main_subject,
-            "mean_similarity": float(centroid_similarity(vectors[cluster.members]).mean()),
-            "exemplars": [
-                _as_row(exemplar) for exemplar in _best_first(draft.evidence.exemplars, label)
-            ],
-        }
-        for cluster, draft, label, distinctiveness in zip(
-            found, in_order, labels, distinct, strict=True
-        )
-    ]
+    rows = []
+    for cluster, draft, label, share in zip(found, in_order, labels, distinct, strict=True):
+        row = _label_row(cluster, draft, label)
+        row["share_of_errors"] = draft.evidence.size / len(errors)
+        row["distinctiveness"] = share
+        row["mean_similarity"] = float(centroid_similarity(vectors[cluster.members]).mean())
+        rows.append(row)
     return _table(rows)
+
+
+def _label_row(cluster: Cluster, draft: _Draft, label: ClusterLabel) -> dict[str, Any]:
+    """Return the columns that follow from a cluster's evidence, its label and the label's tests."""
+    evidence = draft.evidence
+    return {
+        "cluster_id": cluster.cluster_id,
+        "level": cluster.level,
+        "parent_id": cluster.parent_id,
+        "size": evidence.size,
+        "label": label.label,
+        "description": label.description,
+        "key_phrases": list(evidence.key_phrases),
+        "written_by": label.written_by,
+        "cause": label.cause,
+        "shares_one_thing": label.shares_one_thing,
+        **_test_columns("faithfulness", draft.by_similarity),
+        **_test_columns("judged_faithfulness", draft.by_judge),
+        "is_faithful": draft.is_faithful,
+        "problem": label.problem or draft.why_unfaithful,
+        "reused_from": label.reused_from,
+        "main_failure_form": evidence.main_failure_form,
+        "main_failure_form_share": evidence.main_failure_form_share,
+        "main_subject": evidence.main_subject,
+        "exemplars": [_as_row(exemplar) for exemplar in _best_first(evidence.exemplars, label)],
+    }
 
 
 class _Labeller:

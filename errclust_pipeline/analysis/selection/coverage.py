@@ -104,57 +104,51 @@ def select(
     caps: Mapping[int, int] | None = None,
     until: float = 1.0,
 ) -> Selection:
-    """Select candidates greedily.
+    """Select candidates greedily, each the one that adds most to the demand covered so far.
 
-    Every gain by which a pick is made is exact, not a bound; of candidates with equal gains the
-    first is picked, so the selection is the same on every run.
+    Lazy evaluation: a gain can only shrink as more is selected, so an earlier gain is an upper
+    bound, and a candidate is evaluated again only while its bound is the largest. Every gain by
+    which a candidate is picked is exact. Of candidates with equal gains the first is picked, so
+    the selection is the same on every run.
 
     Parameters
     ----------
     similarities : scipy.sparse matrix, shape (m, v)
-        Of demand points to candidates, not negative.
+        Similarity of each demand point to each candidate, not negative.
     weights : array, shape (m,)
-        Demand, not negative.
+        Demand at each point, not negative.
     budget : int
-        Picks wanted at most.
+        Maximum number of picks.
     groups : int array, shape (v,), optional
         Group of each candidate, for the caps.
     caps : mapping from group to int, optional
-        Picks allowed of each group; a group that is not named has no cap.
+        Maximum number of picks of each group; a group that is not named has no cap.
     until : float
-        Stop when this share of the attainable is covered.
+        Stop when this share of the attainable demand is covered.
 
     Raises
     ------
     ValueError
         If shapes do not fit, a number is negative or not finite, or the budget is below 1.
+
+    Examples
+    --------
+    The third candidate covers both demand points well; the second then adds most.
+
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> similarities = sparse.csr_matrix([[1.0, 0.0, 0.75], [0.0, 1.0, 0.75]])
+    >>> selection = select(similarities, np.array([1.0, 2.0]), budget=2)
+    >>> selection.picks.tolist(), selection.gains.tolist()
+    ([2, 1], [2.25, 0.5])
     """
-    demand = np.asarray(weights, dtype=np.float64)
-    columns = similarities.tocsc()
-    m, candidates = columns.shape
-    if demand.shape != (m,):
-        raise ValueError(f"{demand.shape} weights for {m} demand points")
-    if budget < 1:
-        raise ValueError(f"budget must be at least 1, got {budget}")
-    if not (np.isfinite(demand) & (demand >= 0)).all() or (columns.data < 0).any():
-        raise ValueError("weights and similarities must be finite and not negative")
-    of_group = np.zeros(candidates, np.int64) if groups is None else np.asarray(groups, np.int64)
-    if of_group.shape != (candidates,):
-        raise ValueError(f"{of_group.shape} groups for {candidates} candidates")
-    left = dict(caps or {})
-    columns.sort_indices()
-    starts, rows, values = columns.indptr, columns.indices, columns.data
+    demand, of_group = _checked(similarities, weights, budget, groups)
     attainable = float((demand * _largest_in_rows(similarities.tocsr())).sum())
-    # Summed in another order than the exact gains, so a hair more to be sure that it is a bound.
-    bounds = np.bincount(
-        np.repeat(np.arange(candidates), np.diff(starts)),
-        weights=demand[rows] * values,
-        minlength=candidates,
-    )
-    heap = [(-bound * _BOUND_SLACK, v) for v, bound in enumerate(bounds.tolist()) if bound > 0]
+    covering = _Covering(similarities, demand)
+    left = dict(caps or {})
+    heap = [(-bound, v) for v, bound in enumerate(covering.upper_bounds().tolist()) if bound > 0]
     heapq.heapify(heap)
-    best = np.zeros(m)
-    exact_at = np.full(candidates, -1)
+    exact_at = np.full(len(of_group), -1)
     picks: list[int] = []
     gains: list[float] = []
     newly: list[IntVector] = []
@@ -164,20 +158,14 @@ def select(
         group = int(of_group[v])
         if left.get(group, 1) <= 0:
             continue
-        where = rows[starts[v] : starts[v + 1]]
         if exact_at[v] != len(picks):
-            added = demand[where] * np.maximum(values[starts[v] : starts[v + 1]] - best[where], 0)
             evaluations += 1
             exact_at[v] = len(picks)
-            gain = float(added.sum())
+            gain = float(covering.added(v).sum())
             if gain > 0:
                 heapq.heappush(heap, (-gain, v))
             continue
-        own = values[starts[v] : starts[v + 1]]
-        added = demand[where] * np.maximum(own - best[where], 0)
-        better = np.flatnonzero(added > 0)
-        newly.append(where[better[np.argsort(-added[better], kind="stable")]].astype(np.int64))
-        best[where] = np.maximum(best[where], own)
+        newly.append(covering.cover(v))
         picks.append(v)
         gains.append(-bound)
         covered -= bound
@@ -186,6 +174,67 @@ def select(
     return Selection(
         np.array(picks, np.int64), np.array(gains), attainable, tuple(newly), evaluations
     )
+
+
+def _checked(
+    similarities: Any, weights: npt.ArrayLike, budget: int, groups: npt.ArrayLike | None
+) -> tuple[FloatVector, IntVector]:
+    """Return the demand at each point and the group of each candidate, 0 where there are none."""
+    demand = np.asarray(weights, dtype=np.float64)
+    m, candidates = similarities.shape
+    if demand.shape != (m,):
+        raise ValueError(f"{demand.shape} weights for {m} demand points")
+    if budget < 1:
+        raise ValueError(f"budget must be at least 1, got {budget}")
+    negative = (similarities.tocsc().data < 0).any()
+    if not (np.isfinite(demand) & (demand >= 0)).all() or negative:
+        raise ValueError("weights and similarities must be finite and not negative")
+    of_group = np.zeros(candidates, np.int64) if groups is None else np.asarray(groups, np.int64)
+    if of_group.shape != (candidates,):
+        raise ValueError(f"{of_group.shape} groups for {candidates} candidates")
+    return demand, of_group
+
+
+class _Covering:
+    """How well the candidates picked so far cover each demand point."""
+
+    def __init__(self, similarities: Any, demand: FloatVector) -> None:
+        columns = similarities.tocsc()
+        columns.sort_indices()
+        self._starts, self._rows, self._values = columns.indptr, columns.indices, columns.data
+        self._demand = demand
+        self._best = np.zeros(len(demand))
+
+    def upper_bounds(self) -> FloatVector:
+        """Return an upper bound of each candidate's gain before any is picked, shape (v,)."""
+        candidates = len(self._starts) - 1
+        bounds = np.bincount(
+            np.repeat(np.arange(candidates), np.diff(self._starts)),
+            weights=self._demand[self._rows] * self._values,
+            minlength=candidates,
+        )
+        # Rounded differently from `added`, whose terms are summed in another order; the slack
+        # keeps it an upper bound.
+        return np.asarray(bounds * _BOUND_SLACK, dtype=np.float64)
+
+    def added(self, candidate: int) -> FloatVector:
+        """Return what a candidate would add at each of its demand points."""
+        where, own = self._column(candidate)
+        gain: FloatVector = self._demand[where] * np.maximum(own - self._best[where], 0)
+        return gain
+
+    def cover(self, candidate: int) -> IntVector:
+        """Pick a candidate; return the demand points it covers better, most gain first."""
+        where, own = self._column(candidate)
+        added = self.added(candidate)
+        better = np.flatnonzero(added > 0)
+        self._best[where] = np.maximum(self._best[where], own)
+        newly: IntVector = where[better[np.argsort(-added[better], kind="stable")]]
+        return newly.astype(np.int64)
+
+    def _column(self, candidate: int) -> tuple[IntVector, FloatVector]:
+        part = slice(self._starts[candidate], self._starts[candidate + 1])
+        return self._rows[part], self._values[part]
 
 
 def covered_share(

@@ -63,10 +63,18 @@ def demand_weights(
     label_error_probability: npt.ArrayLike | None = None,
     k: int = NEIGHBOURHOOD,
 ) -> Demand:
-    """Weigh each of a model's errors by need, specificity and reach (METHODS 6).
+    """Weigh each of a model's errors by how much a fine-tune would gain from examples like it.
 
-    ``error * local rate * (1/4 + 3/4 others right) * (2 if hot) * reach``, a tenth of it where the
-    key is suspected. Reach is ``log(1 + in-degree) / log(1 + k)``, cut to 1/4 and 2.
+    The weight is ``error * local rate * (1/4 + 3/4 others right) * (2 if hot) * reach``, and a
+    tenth of that where the answer key is suspected to be wrong. Each factor has its reason:
+
+    * the local rate: a place where the model errs often has more to mend than a single slip;
+    * the others that are right: what other models can do can be learnt;
+    * hot: there the model is worse than the questions' difficulty explains;
+    * reach, ``log(1 + in-degree) / log(1 + k)`` cut to between 1/4 and 2: a question that is among
+      the nearest neighbours of many others stands for them too; the logarithm keeps hubs, which
+      embeddings of many dimensions have, from taking all the weight;
+    * the suspected key: training toward a wrong key does harm.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from errclust_pipeline.analysis.clustering.settings import ClusteringMethod, Clu
 from errclust_pipeline.analysis.errors import DEFAULT_TEXT, ErrorText
 from errclust_pipeline.analysis.question_map import QuestionMapSettings
 from errclust_pipeline.analysis.spatial import DEFAULT_SCALES
-from errclust_pipeline.analysis.uncertainty.conformal import DEFAULT_ALPHA
+from errclust_pipeline.analysis.uncertainty.conformal import DEFAULT_MISCOVERAGE
 from errclust_pipeline.embedding.names import EMBEDDED_MODEL, BackendChoice, embedder_identity
 from errclust_pipeline.hub.address import is_hub_address
 from errclust_pipeline.language_model.options import LanguageModelOptions
@@ -199,7 +199,7 @@ class StatisticsSettings(Section):
     """False discovery rate: the expected share of chance findings among the places reported."""
     permutations: Annotated[int, Field(ge=19, le=1_000_000)] = 99
     """Number of permutations behind the p-values of global statistics."""
-    miscoverage: OpenShare = DEFAULT_ALPHA
+    miscoverage: OpenShare = DEFAULT_MISCOVERAGE
     """Share of questions whose conformal set may miss the right option."""
     leave_out_artefacts: bool = False
     """Whether truncated, empty and similar responses, from which no answer can be read, are left

@@ -11,7 +11,8 @@ from errclust_pipeline.analysis.uncertainty.calibration import (
     expected_calibration_error,
 )
 from errclust_pipeline.analysis.uncertainty.conformal import (
-    DEFAULT_ALPHA,
+    DEFAULT_MISCOVERAGE,
+    ConformalMethod,
     ConformalSets,
     RepeatedCalibration,
     conformal_sets,
@@ -41,8 +42,9 @@ from errclust_pipeline.analysis.uncertainty.regions import (
 )
 
 __all__ = [
-    "DEFAULT_ALPHA",
+    "DEFAULT_MISCOVERAGE",
     "REMEDIES",
+    "ConformalMethod",
     "ConformalSets",
     "GradedAnswers",
     "NoOptionProbabilitiesError",

@@ -63,6 +63,32 @@ def expected_calibration_error(
 
     ECE, Guo, Pleiss, Sun & Weinberger (2017, ICML), equation 3. It is above 0 even for a perfectly
     calibrated model, the more so the fewer questions there are; see `calibration_error_by_chance`.
+
+    Parameters
+    ----------
+    confidence : array, shape (n,)
+        Probability of the option that was chosen, 0 to 1.
+    right : array, shape (n,)
+        Whether it was the right one.
+    bins : int
+        Number of bins of equal width.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN for no question.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or a confidence is outside 0 to 1.
+
+    Examples
+    --------
+    A model that says 75 % and is right on half of the questions is off by a quarter.
+
+    >>> expected_calibration_error([0.75, 0.75, 0.75, 0.75], [1, 0, 1, 0])
+    0.25
     """
     curve = calibration_curve(confidence, right, bins)
     gaps = np.abs(curve["confidence"] - curve["accuracy"])

@@ -39,11 +39,31 @@ from errclust_pipeline.vocabulary import (
     ConformalScore,
 )
 
-DEFAULT_ALPHA = 0.1
+DEFAULT_MISCOVERAGE = 0.1
 """Share of questions whose set may miss the right option; that of the paper."""
 DEFAULT_REPEATS = 20
+"""Number of random splits that sets are calibrated on."""
 
 _ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class ConformalMethod:
+    """Which conformal sets to make.
+
+    Attributes
+    ----------
+    miscoverage : float
+        Share of questions whose set may miss the right option, between 0 and 1.
+    score : "lac" or "aps"
+        How badly an option fits, see `conformity_scores`.
+    form : "textbook" or "paper"
+        How the threshold is taken and compared, see `conformal_threshold` and `sets_below`.
+    """
+
+    miscoverage: float = DEFAULT_MISCOVERAGE
+    score: ConformalScore = "lac"
+    form: ConformalForm = "textbook"
 
 
 @dataclass(frozen=True)
@@ -117,36 +137,51 @@ def conformity_scores(probabilities: FloatMatrix, score: ConformalScore) -> Floa
 
 
 def conformal_threshold(
-    scores: FloatVector, alpha: float, form: ConformalForm = "textbook"
+    scores: FloatVector, miscoverage: float, form: ConformalForm = "textbook"
 ) -> float:
-    """Return the threshold that all but a share alpha of right options stay below.
+    """Return the threshold that a right option's score exceeds with at most this probability.
 
     Parameters
     ----------
     scores : float64 array, shape (n,)
-        Of the right options of the questions calibrated by.
-    alpha : float
-        Between 0 and 1.
+        Scores of the right options of the calibration questions.
+    miscoverage : float
+        Share of questions whose set may miss the right option, between 0 and 1.
+    form : "textbook" or "paper"
 
     Returns
     -------
     float
-        Textbook: the ``ceil((n + 1) (1 - alpha))``-th smallest score, infinite if that is above n.
-        Paper: numpy's quantile "higher" at ``ceil((n + 1) (1 - alpha)) / n``, at most 1.
+        Textbook: the ``ceil((n + 1) (1 - miscoverage))``-th smallest score, infinite if that rank
+        is above n. Paper: numpy's quantile "higher" at ``ceil((n + 1) (1 - miscoverage)) / n``, at
+        most 1.
 
     Raises
     ------
     ValueError
-        If alpha is not between 0 and 1, there is no score, or the form is another.
+        If `miscoverage` is not between 0 and 1, `form` is unknown, or the paper's form gets no
+        score.
+
+    Examples
+    --------
+    Of four scores, the largest bounds four in five of further scores. No finite threshold bounds
+    nine in ten, so sets would hold all options.
+
+    >>> import numpy as np
+    >>> scores = np.array([0.1, 0.7, 0.2, 0.4])
+    >>> conformal_threshold(scores, miscoverage=0.2)
+    0.7
+    >>> conformal_threshold(scores, miscoverage=0.1)
+    inf
     """
     _known(form, CONFORMAL_FORMS, "form")
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be between 0 and 1, got {alpha}")
+    if not 0 < miscoverage < 1:
+        raise ValueError(f"miscoverage must be between 0 and 1, got {miscoverage}")
     n = len(scores)
     if n == 0 and form == "paper":
         raise ValueError("there is no question to calibrate by")
     # Less a hair: 10 * (1 - 0.7) is a little more than 3.
-    rank = max(math.ceil((n + 1) * (1 - alpha) - _ROUNDING), 1)
+    rank = max(math.ceil((n + 1) * (1 - miscoverage) - _ROUNDING), 1)
     if form == "paper":
         return float(np.quantile(scores, min(rank / n, 1.0), method="higher"))
     return math.inf if rank > n else float(np.partition(scores, rank - 1)[rank - 1])
@@ -183,7 +218,7 @@ def conformal_sets(
     probabilities: FloatMatrix,
     gold: IntVector,
     calibration: BoolVector,
-    alpha: float = DEFAULT_ALPHA,
+    miscoverage: float = DEFAULT_MISCOVERAGE,
     score: ConformalScore = "lac",
     form: ConformalForm = "textbook",
 ) -> ConformalSets:
@@ -197,8 +232,8 @@ def conformal_sets(
         The right option.
     calibration : bool array, shape (n,)
         The questions to calibrate by.
-    alpha : float
-        Share of questions whose set may miss the right option.
+    miscoverage, score, form
+        As in `ConformalMethod`.
 
     Returns
     -------
@@ -208,7 +243,7 @@ def conformal_sets(
     _checked(probabilities, gold)
     used = np.asarray(calibration, dtype=np.bool_)
     scores = right_option_scores(probabilities[used], gold[used], score)
-    threshold = conformal_threshold(scores, alpha, form)
+    threshold = conformal_threshold(scores, miscoverage, form)
     others, answers = probabilities[~used], gold[~used]
     sets = sets_below(others, threshold, score, form)
     return ConformalSets(
@@ -268,29 +303,38 @@ def repeated_calibration(
     probabilities: FloatMatrix,
     gold: IntVector,
     strata: npt.ArrayLike | Sequence[Any],
-    alpha: float = DEFAULT_ALPHA,
-    score: ConformalScore = "lac",
-    form: ConformalForm = "textbook",
+    method: ConformalMethod,
     *,
     groups: npt.ArrayLike | None = None,
     repeats: int = DEFAULT_REPEATS,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> RepeatedCalibration:
-    """Calibrate by one half of the questions and the other in turn, on several random splits.
+    """Split the questions in halves at random, several times, and calibrate each by the other.
 
-    So every question gets a set in every repeat, from a threshold it had no part in.
+    Every question thus gets a set in every repeat, from a threshold that it did not contribute to.
 
     Parameters
     ----------
     probabilities : float64 array, shape (n, most options)
+        By `option_probabilities`; NaN where a question has fewer options.
     gold : int64 array, shape (n,)
+        The right option.
     strata : array, shape (n,)
-        Each is split in halves, so that both halves are of the same topics.
+        Stratum of each question. Each stratum is split in halves, so that both halves are of the
+        same topics.
+    method : ConformalMethod
     groups : array, shape (n,), optional
-        Calibrate each by itself: Mondrian conformal sets (Vovk, Gammerman & Shafer 2005), which
-        keep the promise in each group, at the price of larger sets where it would have failed.
+        Group of each question. Each group is calibrated by itself: Mondrian conformal sets (Vovk,
+        Gammerman & Shafer 2005), which keep the promised coverage in each group, with larger sets
+        where sets calibrated on all questions would miss it.
     repeats : int
-    seed : int
+        Number of random splits.
+    random_state : int
+        Seed of the splits.
+
+    Returns
+    -------
+    RepeatedCalibration
 
     Raises
     ------
@@ -307,20 +351,15 @@ def repeated_calibration(
     members = _members(
         np.zeros(n, dtype=np.int64) if groups is None else _numbered(groups, n, "groups")
     )
-    scores = right_option_scores(probabilities, gold, score)
+    scores = right_option_scores(probabilities, gold, method.score)
     options, right = option_counts(probabilities), chosen_options(probabilities) == gold
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(random_state)
     sizes, covered = np.zeros((repeats, n)), np.zeros((repeats, n), dtype=np.bool_)
     positions = np.arange(n)
     for repeat in range(repeats):
         half = _stratified_half(strata_of, generator)
-        thresholds = np.empty(n)
-        for group in members:
-            first = half[group]
-            own = scores[group]
-            thresholds[group[first]] = conformal_threshold(own[~first], alpha, form)
-            thresholds[group[~first]] = conformal_threshold(own[first], alpha, form)
-        sets = sets_below(probabilities, thresholds, score, form)
+        thresholds = _thresholds_by_other_half(scores, half, members, method)
+        sets = sets_below(probabilities, thresholds, method.score, method.form)
         sizes[repeat] = sets.sum(axis=1)
         covered[repeat] = sets[positions, gold]
     return RepeatedCalibration(
@@ -328,9 +367,21 @@ def repeated_calibration(
         covered.mean(axis=0),
         covered.mean(axis=1),
         sizes.mean(axis=1),
-        np.array([uncertainty_aware_accuracy(right, one, options) for one in sizes]),
+        np.array([uncertainty_aware_accuracy(right, row, options) for row in sizes]),
         n // 2,
     )
+
+
+def _thresholds_by_other_half(
+    scores: FloatVector, half: BoolVector, members: Sequence[IntVector], method: ConformalMethod
+) -> FloatVector:
+    """Return each question's threshold, made from the other half of its group, shape (n,)."""
+    thresholds = np.empty(len(scores))
+    for group in members:
+        first, second = group[half[group]], group[~half[group]]
+        thresholds[first] = conformal_threshold(scores[second], method.miscoverage, method.form)
+        thresholds[second] = conformal_threshold(scores[first], method.miscoverage, method.form)
+    return thresholds
 
 
 def _stratified_half(strata: IntVector, generator: np.random.Generator) -> BoolVector:

@@ -31,8 +31,9 @@ from errclust_pipeline.analysis.uncertainty.calibration import (
     expected_calibration_error,
 )
 from errclust_pipeline.analysis.uncertainty.conformal import (
-    DEFAULT_ALPHA,
+    DEFAULT_MISCOVERAGE,
     DEFAULT_REPEATS,
+    ConformalMethod,
     RepeatedCalibration,
     repeated_calibration,
 )
@@ -156,7 +157,7 @@ class OptionsOnMap:
 
 def measure_uncertainty(
     model: OptionsOnMap,
-    miscoverage: float = DEFAULT_ALPHA,
+    miscoverage: float = DEFAULT_MISCOVERAGE,
     fdr: float = 0.05,
     permutations: int = 99,
     repeats: int = DEFAULT_REPEATS,
@@ -191,11 +192,9 @@ def measure_uncertainty(
             options.probabilities,
             options.gold,
             strata,
-            miscoverage,
-            score,
-            form,
+            ConformalMethod(miscoverage, score, form),
             repeats=repeats,
-            seed=random_state,
+            random_state=random_state,
         )
         for score in CONFORMAL_SCORES
         for form in CONFORMAL_FORMS
@@ -318,12 +317,10 @@ def _by_region(
                 model.options.probabilities,
                 model.options.gold,
                 here[:, level],
-                miscoverage,
-                score,
-                _PROMISE_FORM,
+                ConformalMethod(miscoverage, score, _PROMISE_FORM),
                 groups=here[:, level],
                 repeats=repeats,
-                seed=random_state,
+                random_state=random_state,
             )
             for level in range(here.shape[1])
         ]

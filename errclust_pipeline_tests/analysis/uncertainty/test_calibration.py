@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from errclust_pipeline.analysis.uncertainty import (
+    ConformalMethod,
     GradedAnswers,
     calibration_curve,
     calibration_error_by_chance,
@@ -94,9 +95,10 @@ def coverage(deceived, seed, alpha=0.1):
         here = np.flatnonzero(fine == deceived)
         wrong = here[np.random.default_rng(seed).random(len(here)) < 0.6]
         probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
-    overall = repeated_calibration(probabilities, gold, coarse, alpha, repeats=6)
+    method = ConformalMethod(alpha)
+    overall = repeated_calibration(probabilities, gold, coarse, method, repeats=6)
     within = [
-        repeated_calibration(probabilities, gold, level, alpha, groups=level, repeats=6)
+        repeated_calibration(probabilities, gold, level, method, groups=level, repeats=6)
         for level in (coarse, fine)
     ]
     names = [[str(i + 1) for i in range(5)], [f"{i % 5 + 1}.{i // 5 + 1}" for i in range(20)]]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from errclust_pipeline.analysis.uncertainty import (
+    ConformalMethod,
     conformal_sets,
     conformal_threshold,
     conformity_scores,
@@ -123,10 +124,9 @@ def test_repeated_splits_keep_the_promise_in_each_group_if_calibrated_within(sco
     logits = generator.normal(size=(n, 4))
     logits[np.arange(n), favourite] += 3
     probabilities = softmax(logits, axis=1)
-    everywhere = repeated_calibration(probabilities, gold, group, 0.1, score, form, repeats=10)
-    within = repeated_calibration(
-        probabilities, gold, group, 0.1, score, form, groups=group, repeats=10
-    )
+    method = ConformalMethod(0.1, score, form)
+    everywhere = repeated_calibration(probabilities, gold, group, method, repeats=10)
+    within = repeated_calibration(probabilities, gold, group, method, groups=group, repeats=10)
     assert everywhere.coverage.mean() > 0.89
     assert within.coverage.mean() > 0.89
     deceived = group == 0
@@ -140,7 +140,9 @@ def test_every_question_gets_a_set_in_every_repeat_and_seeds_decide():
     probabilities, gold = ragged_questions(301, 2)
     strata = np.arange(301) % 7
     one, same, other = (
-        repeated_calibration(probabilities, gold, strata, repeats=4, seed=seed)
+        repeated_calibration(
+            probabilities, gold, strata, ConformalMethod(), repeats=4, random_state=seed
+        )
         for seed in (5, 5, 6)
     )
     assert one.sizes.shape == (301,)
@@ -213,9 +215,9 @@ def test_uacc_is_that_of_the_paper_and_goes_by_question_if_options_differ():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"alpha": 1.5}, "alpha must be between 0 and 1"),
-        ({"score": "margin"}, "score must be one of lac, aps"),
-        ({"form": "thesis"}, "form must be one of textbook, paper"),
+        ({"method": ConformalMethod(miscoverage=1.5)}, "miscoverage must be between 0 and 1"),
+        ({"method": ConformalMethod(score="margin")}, "score must be one of lac, aps"),
+        ({"method": ConformalMethod(form="thesis")}, "form must be one of textbook, paper"),
         ({"repeats": 0}, "repeats must be at least 1"),
         ({"strata": [0, 1]}, "2 strata for 4 questions"),
         ({"gold": np.array([0, 0, 0, 2])}, "a right option has no probability"),
@@ -224,6 +226,10 @@ def test_uacc_is_that_of_the_paper_and_goes_by_question_if_options_differ():
 )
 def test_what_does_not_fit_is_said(changes, message):
     probabilities = np.array([[0.5, 0.5, np.nan]] * 4)
-    given_ = {"gold": np.zeros(4, dtype=int), "strata": [0, 0, 1, 1]} | changes
+    given_ = {
+        "gold": np.zeros(4, dtype=int),
+        "strata": [0, 0, 1, 1],
+        "method": ConformalMethod(),
+    } | changes
     with pytest.raises(ValueError, match=message):
         repeated_calibration(probabilities, **given_)

@@ -78,8 +78,8 @@ def build_question_map(
 ) -> pd.DataFrame:
     """Build the map of a benchmark's questions.
 
-    The cost is that of comparing all pairs of questions, which grows with their square up to
-    ``settings.exact_up_to``; memory grows with ``n * settings.neighbours``.
+    Time grows with the square of the number of questions up to ``settings.exact_up_to``, since all
+    pairs are compared; memory grows with ``n * settings.neighbours``.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def build_question_map(
     region_settings : ClusteringSettings
         How regions are found; its method must be "louvain".
     previous_regions : mapping from question id to region, optional
-        Of the map before, so that regions keep their names (see `region_paths`).
+        Regions of the previous map, so that regions keep their names (see `region_paths`).
 
     Returns
     -------
@@ -105,20 +105,10 @@ def build_question_map(
     ------
     ValueError
         If the lengths differ, an id repeats, an embedding is zero or not finite, or the regions'
-        method is another.
+        method is not "louvain".
     """
-    import pandas as pd
-
     vectors = np.asarray(embeddings, dtype=np.float32)
-    if not len(question_ids) == len(texts) == len(vectors):
-        raise ValueError(
-            f"{len(question_ids)} question ids, {len(texts)} texts and {len(vectors)} embeddings: "
-            "must be as many of each"
-        )
-    if len(set(question_ids)) < len(question_ids):
-        raise ValueError("question ids must be unique")
-    if region_settings.method != "louvain":
-        raise ValueError(f"regions are found by louvain, not by {region_settings.method!r}")
+    _check(question_ids, texts, vectors, region_settings)
     n = len(question_ids)
     order = sorted(range(n), key=lambda row: question_ids[row])
     ids = [question_ids[row] for row in order]
@@ -147,26 +137,87 @@ def build_question_map(
         if region_settings.layout and len(kept)
         else np.full((len(kept), 2), np.nan)
     )
-    kernel = graph_kernel(neighbours, similarities) if len(kept) > 1 else None
-    in_degree = np.bincount(neighbours[:, :NEIGHBOURHOOD].ravel(), minlength=len(kept))
-    own = stands_for == np.arange(n)
-    return pd.DataFrame(
-        {
-            "question_id": pd.Series(ids, dtype="str"),
-            "position": position_of.astype(np.int32),
-            "stands_for_itself": own,
-            "near_duplicates": copies[position_of] - 1,
-            "region_id": pd.Series([paths[at] for at in position_of], dtype="str"),
-            "in_degree": in_degree[position_of].astype(np.int32),
-            "neighbours": _rows(neighbours, position_of, own),
-            "similarities": _rows(similarities, position_of, own),
-            "walk_own_weights": _walk_rows(kernel.own_weight if kernel else None, position_of, own),
-            "walk_squares": _walk_rows(kernel.squares if kernel else None, position_of, own),
-            "walk_cubes": _walk_rows(kernel.cubes if kernel else None, position_of, own),
-            "x": places[position_of, 0].astype(np.float32),
-            "y": places[position_of, 1].astype(np.float32),
-        }
-    )
+    distinct = _DistinctQuestions(copies, neighbours, similarities, paths, places)
+    return distinct.rows(ids, position_of, stands_for == np.arange(n))
+
+
+def _check(
+    question_ids: Sequence[str],
+    texts: Sequence[str],
+    vectors: FloatMatrix,
+    region_settings: ClusteringSettings,
+) -> None:
+    """Raise a ValueError unless a map can be built of these."""
+    if not len(question_ids) == len(texts) == len(vectors):
+        raise ValueError(
+            f"{len(question_ids)} question ids, {len(texts)} texts and {len(vectors)} embeddings: "
+            "must be as many of each"
+        )
+    if len(set(question_ids)) < len(question_ids):
+        raise ValueError("question ids must be unique")
+    if region_settings.method != "louvain":
+        raise ValueError(f"regions are found by louvain, not by {region_settings.method!r}")
+
+
+@dataclass(frozen=True)
+class _DistinctQuestions:
+    """The questions that stand for themselves, by position.
+
+    Attributes
+    ----------
+    copies : int32 array, shape (distinct,)
+        Number of questions that each stands for, itself included.
+    neighbours, similarities : arrays, shape (distinct, k_max)
+    paths : sequence of str or None, length distinct
+        Path of each question's smallest region.
+    places : float array, shape (distinct, 2)
+        Coordinates in the layout; NaN without one.
+    """
+
+    copies: npt.NDArray[np.int32]
+    neighbours: IndexMatrix
+    similarities: FloatMatrix
+    paths: Sequence[str | None]
+    places: npt.NDArray[Any]
+
+    def rows(
+        self, ids: Sequence[str], position_of: npt.NDArray[np.intp], own: npt.NDArray[np.bool_]
+    ) -> pd.DataFrame:
+        """Return the table `question_map`: a row per question, near-duplicates included.
+
+        Parameters
+        ----------
+        ids : sequence of str, length n
+            Of all questions.
+        position_of : int array, shape (n,)
+            Position of the question that stands for each.
+        own : bool array, shape (n,)
+            Whether the question stands for itself.
+        """
+        import pandas as pd
+
+        count = len(self.copies)
+        kernel = graph_kernel(self.neighbours, self.similarities) if count > 1 else None
+        nearest = self.neighbours[:, :NEIGHBOURHOOD].ravel()
+        in_degree = np.bincount(nearest, minlength=count)
+        own_weights = kernel.own_weight if kernel else None
+        return pd.DataFrame(
+            {
+                "question_id": pd.Series(ids, dtype="str"),
+                "position": position_of.astype(np.int32),
+                "stands_for_itself": own,
+                "near_duplicates": self.copies[position_of] - 1,
+                "region_id": pd.Series([self.paths[at] for at in position_of], dtype="str"),
+                "in_degree": in_degree[position_of].astype(np.int32),
+                "neighbours": _rows(self.neighbours, position_of, own),
+                "similarities": _rows(self.similarities, position_of, own),
+                "walk_own_weights": _walk_rows(own_weights, position_of, own),
+                "walk_squares": _walk_rows(kernel.squares if kernel else None, position_of, own),
+                "walk_cubes": _walk_rows(kernel.cubes if kernel else None, position_of, own),
+                "x": self.places[position_of, 0].astype(np.float32),
+                "y": self.places[position_of, 1].astype(np.float32),
+            }
+        )
 
 
 def _points(

@@ -22,6 +22,7 @@ from errclust_pipeline.analysis.ratings.battles import (
 )
 from errclust_pipeline.analysis.ratings.likelihood import (
     ELO,
+    Fit,
     FloatMatrix,
     NoMaximumError,
     Problem,
@@ -162,50 +163,51 @@ def fit_ratings(
 ) -> Ratings:
     """Rate models by maximum likelihood.
 
-    Intervals are from the sandwich covariance ``H^-1 G H^-1``: right also where the model is not,
-    and, with clusters, where battles depend on each other (Cameron, Gelbach & Miller 2011, Journal
-    of Business & Economic Statistics 29, for two ways of clustering). Components that battles do
-    not connect are rated each by itself. In one where the likelihood has no maximum, since a model
-    or a group never lost to the others, ratings get the weak normal prior of
+    Intervals come from the sandwich covariance ``H^-1 G H^-1``. They hold even where the model does
+    not, and with clusters also where battles depend on each other (Cameron, Gelbach & Miller 2011,
+    Journal of Business & Economic Statistics 29, for two ways of clustering). Components that
+    battles do not connect are rated separately. Where a model or a group never lost to the others,
+    the likelihood of its component has no maximum; ratings there get the weak normal prior of
     `likelihood.PRIOR_SPREAD`.
 
     Parameters
     ----------
     battles : Battles
     ties : {"half", "davidson"}
-        A tie as half a win and half a loss; or as an outcome with a probability of its own, that of
-        Davidson (1970, JASA 65).
+        A tie is half a win and half a loss, or an outcome with a probability of its own (Davidson
+        1970, JASA 65).
     clusters : sequence of int arrays, shape (n,), optional
         One or two ways in which battles belong together, such as ``battles.prompts`` and workers.
-        Then G carries the usual factor c / (c - 1) for c clusters, and the intervals are Student's.
+        G then carries the usual factor c / (c - 1) for c clusters, and the intervals are Student's.
     weights : array, shape (n,), optional
         Of the battles, positive; 1 if not given.
     covariates : array, shape (n, covariates), optional
-        Of A less B, such as `style_differences`; ratings are then at equal covariates. One that is
-        0 in all battles is left out: its coefficient is NaN.
+        A's value less B's, such as `style_differences`. Ratings are then at equal covariates. The
+        coefficient of a covariate that is 0 in all battles is NaN.
     names : sequence of str
         Of the covariates.
 
     Raises
     ------
     ValueError
-        If there is no battle; an argument's shape does not fit; Davidson's model has no tie or
-        nothing but ties to go by.
+        If there is no battle, an argument's shape does not fit, or Davidson's model has no ties or
+        only ties.
+
+    Examples
+    --------
+    Model "a" wins three of four battles against "b": odds of 3, or 191 points.
+
+    >>> from errclust_pipeline.analysis.ratings import battles_of
+    >>> winners = ["model_a", "model_a", "model_a", "model_b"]
+    >>> ratings = fit_ratings(battles_of(["a"] * 4, ["b"] * 4, winners))
+    >>> round(ratings.difference("a", "b").estimate)
+    191
     """
-    n = len(battles)
-    if not n:
+    if not len(battles):
         raise ValueError("there is no battle to rate models by")
-    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-    if weight.shape != (n,) or not (weight > 0).all():
-        raise ValueError("weights must be a positive number for each battle")
-    ways = [np.unique(np.asarray(way), return_inverse=True)[1] for way in clusters]
-    if len(ways) > 2 or any(way.shape != (n,) for way in ways):
-        raise ValueError("clusters must be one or two vectors with a cluster for each battle")
-    features = np.zeros((n, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
-    if features.ndim != 2 or features.shape != (n, len(names)) or not np.isfinite(features).all():
-        raise ValueError("covariates must be a finite number for each battle and each of names")
-    telling = features.any(axis=0)
-    features = features[:, telling]
+    weight, ways, features = _checked(battles, clusters, weights, covariates, names)
+    informative: BoolVector = np.asarray(features.any(axis=0))
+    features = features[:, informative]
 
     problem = Problem.of(battles, ties)
     try:
@@ -213,17 +215,39 @@ def fit_ratings(
     except NoMaximumError:
         problem = dataclasses.replace(problem, slope_prior=SLOPE_SPREAD**-2)
         fit = problem.maximise(battles, weight, features)
-    covariance, count, quantile = problem.sandwich(battles, fit, ways, weight, features)
+    sandwich = problem.sandwich(battles, fit, ways, weight, features)
+    return _on_elo_scale(battles, problem, fit, sandwich, names, informative)
+
+
+def _on_elo_scale(
+    battles: Battles,
+    problem: Problem,
+    fit: Fit,
+    sandwich: tuple[FloatMatrix, int, float],
+    names: Sequence[str],
+    informative: BoolVector,
+) -> Ratings:
+    """Return the fitted strengths and slopes as ratings in points, with their intervals.
+
+    Parameters
+    ----------
+    sandwich : covariance, number of clusters and quantile
+        By `Problem.sandwich`.
+    names : sequence of str, length covariates
+    informative : bool array, shape (covariates,)
+        The covariates that have a slope in ``fit``; the others' coefficients are NaN.
+    """
+    covariance, count, quantile = sandwich
     models = len(battles.models)
     fought = np.bincount(battles.first, minlength=models)
     fought += np.bincount(battles.second, minlength=models)
     rating = np.where(fought > 0, CENTRE + ELO * fit.strength, np.nan)
     points = ELO**2 * covariance[:models, :models]
     half = quantile * np.sqrt(np.clip(np.diag(points), 0, None))
-    slopes, spread = np.full((2, len(names)), np.nan)
-    slopes[telling] = fit.slopes
+    slopes, errors = np.full((2, len(names)), np.nan)
+    slopes[informative] = fit.slopes
     variance = np.diag(covariance)[len(covariance) - len(fit.slopes) :]
-    spread[telling] = quantile * np.sqrt(np.clip(variance, 0, None))
+    errors[informative] = quantile * np.sqrt(np.clip(variance, 0, None))
     return Ratings(
         battles.models,
         rating,
@@ -237,16 +261,38 @@ def fit_ratings(
         fit.log_likelihood,
         quantile,
         fit.tie,
-        tuple(
-            Coefficient(
-                name,
-                float(value),
-                float(value - error),
-                float(value + error),
-                not problem.slope_prior,
-            )
-            for name, value, error in zip(names, slopes, spread, strict=True)
-        ),
+        _coefficients(names, slopes, errors, not problem.slope_prior),
+    )
+
+
+def _checked(
+    battles: Battles,
+    clusters: Sequence[npt.ArrayLike],
+    weights: npt.ArrayLike | None,
+    covariates: npt.ArrayLike | None,
+    names: Sequence[str],
+) -> tuple[FloatVector, list[IntVector], FloatMatrix]:
+    """Return weights, clusters numbered from 0, and covariates, or raise a ValueError."""
+    n = len(battles)
+    weight = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weight.shape != (n,) or not (weight > 0).all():
+        raise ValueError("weights must be a positive number for each battle")
+    ways = [np.unique(np.asarray(way), return_inverse=True)[1] for way in clusters]
+    if len(ways) > 2 or any(way.shape != (n,) for way in ways):
+        raise ValueError("clusters must be one or two vectors with a cluster for each battle")
+    features = np.zeros((n, 0)) if covariates is None else np.asarray(covariates, dtype=np.float64)
+    if features.ndim != 2 or features.shape != (n, len(names)) or not np.isfinite(features).all():
+        raise ValueError("covariates must be a finite number for each battle and each of names")
+    return weight, ways, features
+
+
+def _coefficients(
+    names: Sequence[str], slopes: FloatVector, errors: FloatVector, bounded: bool
+) -> tuple[Coefficient, ...]:
+    """Return a coefficient per covariate; ``errors`` are the half widths of the intervals."""
+    return tuple(
+        Coefficient(name, float(value), float(value - error), float(value + error), bounded)
+        for name, value, error in zip(names, slopes, errors, strict=True)
     )
 
 

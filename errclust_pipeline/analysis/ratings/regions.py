@@ -68,7 +68,7 @@ def regional_ratings(
     *,
     spread: float | None = None,
     permutations: int = 999,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> RegionalRatings:
     """Rate models by region, and test whether wins depend on the region.
 
@@ -76,22 +76,23 @@ def regional_ratings(
     ----------
     battles : Battles
     ratings : Ratings
-        Of these battles, ties as half a win, without covariates.
+        Of these battles, with ties as half a win and without covariates.
     region_of_prompt : sequence of str or None, length prompts
-        By the numbers in ``battles.prompts``; battles on prompts in no region count overall only.
+        Region of each prompt, by the numbers in ``battles.prompts``. Battles on prompts in no
+        region count only in the overall ratings.
     spread : float, optional
-        See `RegionalRatings`; chosen by cross-validation over prompts if not given.
+        In points, see `RegionalRatings`; chosen by cross-validation over prompts if not given.
     permutations : int
-        Whose p is at least ``1 / (permutations + 1)``.
-    seed : int
+        For the p values; the smallest possible is ``1 / (permutations + 1)``. With 0, p is NaN.
+    random_state : int
+        Of the permutations and the folds of the cross-validation.
 
     Raises
     ------
     ValueError
-        If there are fewer regions than prompts have numbers, or the ratings are of something else.
+        If a prompt of the battles has no entry in ``region_of_prompt``, or the ratings have
+        covariates or another model of ties.
     """
-    import pandas as pd
-
     if len(region_of_prompt) <= battles.prompts.max(initial=-1):
         raise ValueError(f"regions of {len(region_of_prompt)} prompts, but there are more prompts")
     if ratings.tie_log_odds is not None or ratings.coefficients:
@@ -103,48 +104,98 @@ def regional_ratings(
     used, prompts = np.unique(battles.prompts, return_inverse=True)
     region = of_prompt[used]
     expected = ratings.expected(battles)
-    strength = np.where(np.isnan(ratings.rating), 0.0, (ratings.rating - CENTRE) / ELO)
-    chosen = _choose_spread(battles, region[prompts], prompts, seed) if spread is None else spread
+    if spread is None:
+        spread = _choose_spread(battles, region[prompts], prompts, random_state)
 
     scores = _scores_by_prompt(battles, prompts, battles.score - expected)
     moments = _moments(scores)
     z = _standard_scores(scores, moments, region, len(names))
-    reached = _reached_by_chance(scores, moments, region, z, permutations, seed)
+    reached = _reached_by_chance(scores, moments, region, z, permutations, random_state)
+    p = (1 + reached) / (1 + permutations) if permutations else np.full(len(names), np.nan)
     cells = _cells(battles, prompts, region[prompts], expected, len(names))
-    shifts = np.zeros((len(names), len(battles.models)))
+    inside = _positions(region[prompts], len(names))
+    shifts, errors = _regional_shifts(battles, ratings, prompts, inside, spread)
+    return RegionalRatings(
+        spread,
+        _region_rows(battles, ratings, names, inside, cells, p),
+        _model_rows(cells.frame(names, battles.models), ratings, shifts, errors, z),
+    )
+
+
+def _regional_shifts(
+    battles: Battles,
+    ratings: Ratings,
+    prompts: IntVector,
+    inside: Sequence[IntVector],
+    spread: float,
+) -> tuple[FloatMatrix, FloatMatrix]:
+    """Return `_shifts` of every region, given the positions of its battles.
+
+    Returns
+    -------
+    shifts, errors : float64 arrays, shape (regions, models)
+    """
+    strength = np.where(np.isnan(ratings.rating), 0.0, (ratings.rating - CENTRE) / ELO)
+    shifts = np.zeros((len(inside), len(battles.models)))
     errors = np.zeros_like(shifts)
+    for position, rows in enumerate(inside):
+        if len(rows):
+            shifts[position], errors[position] = _shifts(
+                battles.where(rows), prompts[rows], strength, spread
+            )
+    return shifts, errors
+
+
+def _region_rows(
+    battles: Battles,
+    ratings: Ratings,
+    names: Sequence[str],
+    inside: Sequence[IntVector],
+    cells: _Cells,
+    p: FloatVector,
+) -> pd.DataFrame:
+    """Return one row per region that has battles, with its tests; see `RegionalRatings`."""
+    import pandas as pd
+
     rows = []
-    for position, inside in enumerate(_positions(region[prompts], len(names))):
-        if not len(inside):
+    for position, in_region in enumerate(inside):
+        if not len(in_region):
             continue
-        ratio, freedom = _likelihood_ratio(battles, inside, ratings)
-        shifts[position], errors[position] = _shifts(
-            battles.where(inside), prompts[inside], strength, chosen
-        )
+        ratio, freedom = _likelihood_ratio(battles, in_region, ratings)
         rows.append(
             {
                 "region": names[position],
-                "battles": len(inside),
-                "prompts": int((region == position).sum()),
+                "battles": len(in_region),
+                "prompts": len(np.unique(battles.prompts[in_region])),
                 "models": int((cells.battles[position] > 0).sum()),
                 "likelihood_ratio": ratio,
                 "degrees_of_freedom": freedom,
                 "p_independent": _chi_square_tail(ratio, freedom),
-                "p": (1 + reached[position]) / (1 + permutations) if permutations else np.nan,
+                "p": p[position],
             }
         )
     regions = pd.DataFrame(rows)
     if len(regions):
         regions["q"] = benjamini_hochberg(regions["p"].to_numpy(dtype=np.float64))
-    models = cells.frame(names, battles.models)
+    return regions
+
+
+def _model_rows(
+    models: pd.DataFrame,
+    ratings: Ratings,
+    shifts: FloatMatrix,
+    errors: FloatMatrix,
+    z: FloatMatrix,
+) -> pd.DataFrame:
+    """Add ratings and tests to the rows of `_Cells.frame`; see `RegionalRatings`."""
     at = models.pop("region_number").to_numpy(), models.pop("model_number").to_numpy()
-    models["rating"] = (ratings.rating + ELO * shifts)[at] if len(names) else []
+    models["rating"] = (ratings.rating + ELO * shifts)[at] if len(shifts) else []
     models["standard_error"] = ELO * errors[at]
     models["shift"] = ELO * shifts[at]
     models["z"] = z[at]
     models["p"] = _tails(z[at], models["prompts"].to_numpy())
     models["q"] = benjamini_hochberg(models["p"].to_numpy(dtype=np.float64))
-    return RegionalRatings(chosen, regions, models)
+    return models
 
 
 def residual_by_prompt(
@@ -303,11 +354,11 @@ def _reached_by_chance(
     region: IntVector,
     z: FloatMatrix,
     permutations: int,
-    seed: int,
+    random_state: int,
 ) -> IntVector:
     """Count the permutations in which a region's sum of squared z is as large as it is."""
     observed = (z**2).sum(axis=1)
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(random_state)
     reached = np.zeros(len(z), dtype=np.int64)
     for _ in range(permutations):
         other = _standard_scores(scores, moments, draw.permutation(region), len(z))
@@ -363,10 +414,12 @@ def _regional_problem(models: int, strength: FloatVector, spread: float) -> Prob
     return Problem(everyone, np.ones(models, dtype=bool), prior, False, strength)
 
 
-def _choose_spread(battles: Battles, region: IntVector, prompts: IntVector, seed: int) -> float:
+def _choose_spread(
+    battles: Battles, region: IntVector, prompts: IntVector, random_state: int
+) -> float:
     """Return the spread whose regional ratings foretell battles on unseen prompts best."""
     count = int(prompts.max(initial=-1)) + 1
-    fold = (np.random.default_rng(seed).permutation(count) % _FOLDS)[prompts]
+    fold = (np.random.default_rng(random_state).permutation(count) % _FOLDS)[prompts]
     gains = np.zeros(len(SPREADS))
     inside = _positions(region, int(region.max(initial=-1)) + 1)
     for one in range(_FOLDS):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 32
 _ROUNDING = 1e-9
-"""A spread of marks below this is none: differences of probabilities are rounded at 1e-16."""
+"""Marks whose spread is below this count as equal: probabilities differ by rounding of 1e-16."""
 
 
 @dataclass(frozen=True)
@@ -179,101 +179,136 @@ def global_statistics(
     neighbours: npt.NDArray[np.int32],
     scales: Sequence[int],
     permutations: int = 99,
-    seed: int = 0,
+    random_state: int = 0,
     weights: NeighbourWeights | None = None,
     strata: npt.ArrayLike | None = None,
 ) -> list[GlobalStatistic]:
     """Compute Moran's I at several scales, with join counts where marks are 0 and 1.
 
-    Takes errors, the residual of errors after adjustment for difficulty, or the difference of two
-    models' errors. Time grows with ``n * k * permutations``.
+    Marks are errors, the residuals of errors after adjustment for difficulty, or the difference of
+    two models' errors. Time grows with ``n * k * permutations``.
 
-    With strata, it asks whether marks concentrate beyond what a question's stratum explains: marks
-    are taken less their stratum's mean, and exchanged within strata only. That holds whatever the
-    spread of marks within each.
+    With strata, the test is whether marks concentrate beyond what the strata explain: the mean of
+    its stratum is subtracted from each mark, and marks are permuted within strata only. The spread
+    of marks may differ between strata.
 
     Parameters
     ----------
     marks : array of float, shape (n,)
         NaN for questions left out.
     neighbours : int32 array, shape (n, k_max)
+        Nearest first, without the question itself.
     scales : sequence of int
-        Ascending.
+        Numbers of neighbours, ascending, at most ``k_max``.
     permutations : int
-        For the p values, whose smallest is ``1 / (permutations + 1)``; the z scores need none, and
-        without any p is NaN.
-    seed : int
+        For the p values; the smallest possible is ``1 / (permutations + 1)``. With 0, p is NaN.
+        The z scores need no permutations.
+    random_state : int
+        Of the permutations.
     weights : NeighbourWeights, optional
-        Of these neighbours, to make them only once for several marks; they are made anew if they
-        are of other scales or other questions.
+        Of these neighbours, by `neighbour_weights`. Weights of other scales or other questions
+        are ignored.
     strata : int array, shape (n,), optional
-        Of each question; what it is where there is no mark does not count. For join counts there
-        must be none.
+        Stratum of each question. Join counts are computed only without strata.
 
     Returns
     -------
     list of GlobalStatistic
-        One a scale. The statistic is NaN where nothing could concentrate: all marks are the same
+        One per scale. The statistic is NaN where nothing could concentrate: all marks are the same
         (but for rounding), fewer than 4 are known, or no known question neighbours another.
+
+    Examples
+    --------
+    Eight questions in a ring; the first four are errors.
+
+    >>> import numpy as np
+    >>> ring = np.array([[(row - 1) % 8, (row + 1) % 8] for row in range(8)], dtype=np.int32)
+    >>> (statistic,) = global_statistics([1, 1, 1, 1, 0, 0, 0, 0], ring, scales=[2])
+    >>> statistic.moran, statistic.joins_both, statistic.joins_one
+    (0.5, 3.0, 2.0)
     """
     values = np.asarray(marks, dtype=np.float64)
     known = ~np.isnan(values)
     n = int(known.sum())
     present = values[known]
-    nothing = (np.nan, -1 / (n - 1) if n > 1 else np.nan, np.nan, np.nan, 0)
     stratum = None
     if strata is not None and n:
         stratum = np.unique(np.asarray(strata)[known], return_inverse=True)[1]
         present = present - (np.bincount(stratum, present) / np.bincount(stratum))[stratum]
     if n < 4 or np.ptp(present) < _ROUNDING:
-        return [GlobalStatistic(k, n, *nothing) for k in scales]
+        return [_no_statistic(k, n) for k in scales]
     if (
         weights is None
         or weights.scales != tuple(scales)
         or not np.array_equal(weights.known, known)
     ):
         weights = neighbour_weights(known, neighbours, scales)
+    permuted = _permuted_forms(present, weights, permutations, random_state, stratum)
+    return _statistics(present, stratum, weights, permuted)
+
+
+def _statistics(
+    present: FloatVector,
+    stratum: npt.NDArray[np.int64] | None,
+    weights: NeighbourWeights,
+    permuted: Sequence[FloatVector],
+) -> list[GlobalStatistic]:
+    """Return the statistic of the known marks at each scale, given I's numerators there.
+
+    Parameters
+    ----------
+    present : float64 array, shape (known,)
+        The marks, less the means of their strata.
+    stratum : int array, shape (known,), optional
+        Numbered from 0.
+    weights : NeighbourWeights
+    permuted : sequence of float64 arrays, shape (1 + permutations,)
+        By `_permuted_forms`: of the marks as they are, then of the permuted marks.
+    """
+    n = len(present)
     deviation = present - present.mean()
-    permuted = _permuted_forms(present, weights, permutations, seed, stratum)
     binary = stratum is None and bool(np.isin(present, (0, 1)).all())
     deviations, counts = np.zeros(n), np.zeros(n)
     results = []
-    for position, k in enumerate(scales):
+    for position, k in enumerate(weights.scales):
         deviations += weights.graphs[position] @ deviation
         degrees, total = weights.degrees[position], float(weights.total[position])
         if total == 0:
-            results.append(GlobalStatistic(k, n, *nothing))
+            results.append(_no_statistic(k, n))
             continue
         share = np.divide(1.0, degrees, out=np.zeros(n), where=degrees > 0)
         moran = float(n / total * (deviation * share) @ deviations / (deviation @ deviation))
-        mean, variance = (
-            permutation_moments(
-                present, total, float(weights.s1[position]), float(weights.s2[position])
-            )
-            if stratum is None
-            else stratified_moments(deviation, _links(share, weights, position), stratum)
-        )
-        observed, others = permuted[position][0], permuted[position][1:]
-        # A hair below, so that rounding does not decide ties.
-        reached = int((others >= observed - _ROUNDING * abs(observed)).sum())
-        p = (1 + reached) / (len(others) + 1) if permutations else np.nan
+        if stratum is None:
+            s1, s2 = float(weights.s1[position]), float(weights.s2[position])
+            mean, variance = permutation_moments(present, total, s1, s2)
+        else:
+            links = _links(share, weights, position)
+            mean, variance = stratified_moments(deviation, links, stratum)
         joins: tuple[float | None, float | None, float | None] = (None, None, None)
         if binary:
             counts += weights.graphs[position] @ present
             joins = join_counts(present, counts, degrees)
+        z = (moran - mean) / float(np.sqrt(variance)) if variance > 0 else np.nan
+        p = _permutation_p(permuted[position])
         results.append(
-            GlobalStatistic(
-                k,
-                n,
-                moran,
-                mean,
-                (moran - mean) / float(np.sqrt(variance)) if variance > 0 else np.nan,
-                p,
-                permutations,
-                *joins,
-            )
+            GlobalStatistic(k, n, moran, mean, z, p, len(permuted[position]) - 1, *joins)
         )
     return results
+
+
+def _no_statistic(k: int, n: int) -> GlobalStatistic:
+    """Return the result for n known questions among which nothing could concentrate."""
+    return GlobalStatistic(k, n, np.nan, -1 / (n - 1) if n > 1 else np.nan, np.nan, np.nan, 0)
+
+
+def _permutation_p(forms: FloatVector) -> float:
+    """Return the share of values that reach the first, the observed one; NaN if it is alone."""
+    observed, others = forms[0], forms[1:]
+    if not len(others):
+        return np.nan
+    # A hair below, so that rounding does not decide ties.
+    reached = int((others >= observed - _ROUNDING * abs(observed)).sum())
+    return (1 + reached) / (len(others) + 1)
 
 
 def join_counts(
@@ -409,7 +444,7 @@ def _permuted_forms(
     values: FloatVector,
     weights: NeighbourWeights,
     permutations: int,
-    seed: int,
+    random_state: int,
     stratum: npt.NDArray[np.int64] | None = None,
 ) -> list[FloatVector]:
     """Return I's numerator at each scale, of the values as they are and then permuted.
@@ -417,7 +452,7 @@ def _permuted_forms(
     Where marks are whole numbers the sums over neighbours are counted exactly, so that permutations
     that tie with what is observed are seen to.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(random_state)
     mean = float(values.mean())
     whole = bool((values == np.rint(values)).all())
     kept = values if whole else values - mean

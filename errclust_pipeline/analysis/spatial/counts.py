@@ -190,7 +190,26 @@ def in_threads(function: Callable[[_Block], _Result], blocks: Iterable[_Block]) 
 
 
 def benjamini_hochberg(p_values: FloatVector) -> FloatVector:
-    """Return q values (Benjamini & Hochberg 1995, JRSS B 57); NaN stays NaN and does not count."""
+    """Return q values, which control the false discovery rate.
+
+    The method is that of Benjamini & Hochberg (1995, JRSS B 57).
+
+    Parameters
+    ----------
+    p_values : float64 array, shape (n,)
+        NaN where there was no test; it does not count as one.
+
+    Returns
+    -------
+    float64 array, shape (n,)
+        NaN where the p value is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03])).round(3).tolist()
+    [0.03, 0.04, nan, 0.04]
+    """
     from scipy.stats import false_discovery_control
 
     adjusted = np.full_like(p_values, np.nan)

@@ -365,7 +365,7 @@ def regions_frame(regions: Sequence[HotRegion]) -> pd.DataFrame:
 
 
 def graph_communities(
-    significant: npt.NDArray[np.bool_], everything: Any, seed: int
+    significant: npt.NDArray[np.bool_], everything: Any, random_state: int
 ) -> list[npt.NDArray[np.int64]]:
     """Take significant questions apart into communities of the graph; largest part first."""
     from scipy.sparse.csgraph import connected_components
@@ -385,7 +385,7 @@ def graph_communities(
         labels = np.zeros(len(inside), dtype=np.int32)
         if piece.nnz:
             # Louvain divides anything; a place is divided only where it really falls apart.
-            louvain = Louvain(random_state=seed, return_probs=False, return_aggregate=False)
+            louvain = Louvain(random_state=random_state, return_probs=False, return_aggregate=False)
             divided = louvain.fit_predict(piece).astype(np.int32)
             if assortativity(piece, divided) >= _DEFAULTS.minimum_assortativity:
                 labels = divided
@@ -498,7 +498,25 @@ def binomial_log_likelihood_ratio(
 
 
 def clopper_pearson(errors: int, size: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of a binomial share (Clopper & Pearson 1934, Biometrika 26)."""
+    """Return the exact interval of a binomial share (Clopper & Pearson 1934, Biometrika 26).
+
+    Parameters
+    ----------
+    errors, size : int
+        Errors among so many questions.
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    low, high : float
+        0 to 1.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in clopper_pearson(3, 10)]
+    [0.067, 0.652]
+    """
     # The inverse beta function itself: binomtest searches for the same ends for 10 ms.
     from scipy.special import betaincinv
 

@@ -28,8 +28,18 @@ def hubness(neighbours: npt.NDArray[np.int32], k: int) -> Hubness:
     Parameters
     ----------
     neighbours : int32 array, shape (n, k_max)
+        Nearest first, without the question itself.
     k : int
         At most ``k_max``.
+
+    Examples
+    --------
+    Everyone's nearest neighbour is question 0, whose own is question 1.
+
+    >>> import numpy as np
+    >>> star = hubness(np.array([[1], [0], [0], [0]], dtype=np.int32), k=1)
+    >>> star.largest_in_degree, star.orphans
+    (3, 0.5)
     """
     n = len(neighbours)
     degrees = np.bincount(neighbours[:, :k].ravel(), minlength=n).astype(np.float64)

@@ -103,6 +103,18 @@ def local_hot_spots(marks: npt.ArrayLike, neighbours: npt.NDArray[np.int32], k: 
     ------
     ValueError
         If marks are none of these, or shapes do not fit.
+
+    Examples
+    --------
+    Eight questions in a ring; the first four are errors. Both neighbours of question 1 are errors.
+
+    >>> import numpy as np
+    >>> ring = np.array([[(row - 1) % 8, (row + 1) % 8] for row in range(8)], dtype=np.int32)
+    >>> test = local_hot_spots([1, 1, 1, 1, 0, 0, 0, 0], ring, k=2)
+    >>> test.errors.tolist()
+    [1.0, 2.0, 2.0, 1.0, 1.0, 0.0, 0.0, 1.0]
+    >>> round(float(test.p_hot[1]), 3)
+    0.143
     """
     own = as_marks(marks)
     sums, draws = neighbour_sums(own, neighbours, (k,))
@@ -159,8 +171,9 @@ def hypergeometric_tails(
     """Return the exact upper and lower tail of each question's count of errors around it.
 
     Given its own mark y, the count is hypergeometric: ``draws`` neighbours out of the other
-    ``N - 1`` questions, of which ``m - y`` are errors (METHODS 1.4; Anselin & Li 2019 for the
-    local join count). Tails are looked up in a table for each pair of own mark and ``draws``.
+    ``N - 1`` questions, of which ``m - y`` are errors (Anselin & Li 2019, Journal of Geographical
+    Systems 21, for the local join count). Tails are looked up in a table for each pair of own mark
+    and ``draws``.
 
     Parameters
     ----------

@@ -12,8 +12,11 @@ from errclust_pipeline.analysis.spatial.counts import as_marks, in_threads, neig
 from errclust_pipeline.analysis.spatial.hot_regions import bernoulli_log_likelihood_ratio
 
 _SMALLEST_ZONE = 10
+"""Minimum number of neighbours in a zone."""
 _ZONE_SIZES = 16
+"""Maximum number of sizes that are searched."""
 _BLOCK = 32
+"""Number of permutations that are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,19 @@ def scan(
     marks: npt.ArrayLike,
     neighbours: npt.NDArray[np.int32],
     permutations: int = 99,
-    seed: int = 0,
+    random_state: int = 0,
     alpha: float = 0.05,
     most: int = 20,
 ) -> list[ScanCluster]:
     """Search all zones of nearest neighbours for the ones with the most surprising errors.
 
-    Zones are every question with its first k others, for k on a geometric grid from 10 to a tenth
-    of the map. The ratio is that of the Bernoulli model (Kulldorff 1997); its largest value over
-    all zones is compared with those of permuted marks, so the p value is free of multiple testing.
-    A Gumbel law fitted to them by moments gives small p values from few permutations (Abrams et al.
-    2010, International Journal of Health Geographics 9:61). Secondary zones are those that overlap
-    none before; their p values are compared with the largest ratio too, which is conservative.
+    A zone is a question with its first k others, for k on a geometric grid from 10 to a tenth of
+    the map. Zones are compared by the likelihood ratio of the Bernoulli model (Kulldorff 1997,
+    Communications in Statistics 26). Its largest value over all zones is compared with those of
+    permuted marks, so the p value is free of multiple testing. A Gumbel law fitted to them by
+    moments gives small p values from few permutations (Abrams et al. 2010, International Journal of
+    Health Geographics 9:61). Secondary zones overlap no zone before them. Their p values are
+    compared with the largest ratio too, which is conservative.
 
     Time grows with ``n * k_max * permutations``: half a second for 12,000 questions
     and 99 permutations.
@@ -68,66 +72,72 @@ def scan(
     marks : array, shape (n,)
         1 error, 0 none, NaN left out.
     neighbours : int32 array, shape (n, k_max)
+        Nearest first, without the question itself.
     permutations : int
-    seed : int
+        At least 2.
+    random_state : int
+        Of the permutations.
     alpha : float
-        Zones with a Gumbel p value of at least this are not returned.
+        Only zones with a Gumbel p value below this are returned.
     most : int
-        Zones at most.
+        Maximum number of zones.
 
     Returns
     -------
     list of ScanCluster
         Most likely first, disjoint; empty if nothing stands out.
-    """
-    from scipy.stats import gumbel_r
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 permutations, or marks are not 0, 1 and NaN.
+    """
     if permutations < 2:
         raise ValueError(f"permutations must be at least 2, got {permutations}")
     own = as_marks(marks)
     known = np.flatnonzero(~np.isnan(own))
     present = own[known]
-    n = len(present)
-    sizes = zone_sizes(n, neighbours.shape[1])
+    sizes = zone_sizes(len(present), neighbours.shape[1])
     if not sizes or np.ptp(present) == 0:
         return []
     zones = _Zones(own, neighbours, sizes)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(random_state)
     observed = zones.ratios(present)
     largest = zones.largest_ratios(
         np.stack([generator.permutation(present) for _ in range(permutations)], axis=1)
     )
-    spread = float(largest.std(ddof=1)) * np.sqrt(6) / np.pi
-    location = float(largest.mean()) - float(np.euler_gamma) * spread
-    if spread > 0:
-        p_gumbel = gumbel_r.sf(observed, location, spread)
-    else:
-        # All maxima are the same, as with a single error: there is no tail to fit.
-        p_gumbel = np.where(observed > location, 1 / (permutations + 1), 1.0)
-    clusters: list[ScanCluster] = []
-    taken = np.zeros(len(own), dtype=np.bool_)
-    for flat in np.argsort(-observed, axis=None, kind="stable"):
-        scale, centre = np.unravel_index(int(flat), observed.shape)
-        if len(clusters) == most or not p_gumbel[scale, centre] < alpha:
-            break
-        place = known[centre]
-        if taken[place] or taken[neighbours[place, : sizes[scale]]].any():
-            continue
-        members = zones.members(int(place), int(scale))
-        taken[members] = True
-        ratio = float(observed[scale, centre])
+    p_gumbel = _gumbel_tails(observed, largest)
+    clusters = []
+    for scale, row in zones.disjoint(observed, p_gumbel < alpha, most):
+        centre = int(known[row])
+        members = zones.members(centre, scale)
+        ratio = float(observed[scale, row])
         clusters.append(
             ScanCluster(
-                centre=int(place),
+                centre=centre,
                 members=np.sort(members),
                 size=len(members),
                 errors=int(own[members].sum()),
                 log_likelihood_ratio=ratio,
                 p_monte_carlo=(1 + int((largest >= ratio).sum())) / (permutations + 1),
-                p_gumbel=float(p_gumbel[scale, centre]),
+                p_gumbel=float(p_gumbel[scale, row]),
             )
         )
     return clusters
+
+
+def _gumbel_tails(
+    observed: npt.NDArray[np.float64], largest: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return p of each ratio by the Gumbel law fitted to the largest ratios of permuted marks."""
+    from scipy.stats import gumbel_r
+
+    spread = float(largest.std(ddof=1)) * np.sqrt(6) / np.pi
+    location = float(largest.mean()) - float(np.euler_gamma) * spread
+    if spread > 0:
+        return np.asarray(gumbel_r.sf(observed, location, spread))
+    # All maxima are the same, as with a single error: there is no tail to fit.
+    return np.where(observed > location, 1 / (len(largest) + 1), 1.0)
 
 
 def zone_sizes(n: int, k_max: int) -> tuple[int, ...]:
@@ -188,6 +198,28 @@ class _Zones:
             return largest
 
         return np.concatenate(in_threads(largest_of, range(0, permuted.shape[1], _BLOCK)))
+
+    def disjoint(
+        self, ratios: npt.NDArray[np.float64], chosen: npt.NDArray[np.bool_], most: int
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the row and column of disjoint zones in ``ratios``, largest ratio first.
+
+        It ends before the first zone that is not chosen, and after ``most`` zones. ``ratios`` and
+        ``chosen`` have shape (sizes, questions with a mark).
+        """
+        known = np.flatnonzero(self._known)
+        taken = np.zeros(len(self._known), dtype=np.bool_)
+        count = 0
+        for flat in np.argsort(-ratios, axis=None, kind="stable"):
+            scale, row = np.unravel_index(int(flat), ratios.shape)
+            if count == most or not chosen[scale, row]:
+                return
+            centre = int(known[row])
+            if taken[centre] or taken[self._neighbours[centre, : self._sizes[scale]]].any():
+                continue
+            taken[self.members(centre, int(scale))] = True
+            count += 1
+            yield int(scale), int(row)
 
     def members(self, centre: int, scale: int) -> npt.NDArray[np.int64]:
         """Return the questions of a zone that have a mark, by position on the map."""

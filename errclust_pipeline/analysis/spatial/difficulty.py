@@ -61,7 +61,7 @@ def fit_rasch(error_matrix: npt.ArrayLike, ridge: float = _RIDGE) -> Rasch:
     """Fit the Rasch model (Rasch 1960) with a ridge on difficulties, by alternating Newton steps.
 
     The ridge is a normal prior of variance 1 / ``ridge`` on difficulty, which keeps questions that
-    all models get right, or wrong, finite (METHODS 2.3).
+    all models get right, or wrong, finite.
 
     Parameters
     ----------

@@ -69,5 +69,19 @@ def test_the_demo_runs_from_the_wheel(environment, tmp_path):
     assert "<script" in (tmp_path / "r.html").read_text()
 
 
+def test_every_file_of_the_package_is_in_the_wheel_and_no_test(environment):
+    [installed] = environment.rglob("site-packages")
+
+    def files(root):
+        return {
+            path.relative_to(root)
+            for path in (root / "errclust_pipeline").rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+    assert files(installed) == files(REPOSITORY)
+    assert not (installed / "errclust_pipeline_tests").exists()
+
+
 def test_the_wheel_says_that_it_is_typed(environment):
     assert list(environment.rglob("errclust_pipeline/py.typed"))

@@ -59,6 +59,7 @@ BENCHMARKS = (
     Benchmark("battle_ratings.py {data}"),
     Benchmark("selection.py --root {root}"),
     Benchmark("planted_label_errors.py {data}/mmlu_pro --root {root}"),
+    Benchmark("start_up.py"),
 )
 
 

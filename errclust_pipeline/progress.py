@@ -1,4 +1,8 @@
-"""Progress of long work: rows done, rate and time left, for logs and for the terminal."""
+"""Progress of long work: units done, rate and time left.
+
+Whoever does long work counts it here; logs and the command line's progress bars listen. Nothing is
+printed in this module.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProgressReport:
-    """How far a piece of work is. `total` is None where it is not known beforehand."""
+    """How far a piece of work is.
+
+    Attributes
+    ----------
+    work : str
+        What is being done, e.g. ``"embedding"``.
+    done : int
+        Number of units done.
+    total : int or None
+        Number of units in all; None where it is not known beforehand.
+    seconds : float
+        Time since the work began.
+    unit : str
+        What is counted, e.g. ``"texts"``.
+    """
 
     work: str
     done: int
@@ -20,18 +38,18 @@ class ProgressReport:
 
     @property
     def rate(self) -> float:
-        """Units a second so far."""
+        """Units per second so far."""
         return self.done / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated from the rate so far; None if there is nothing to go by."""
+        """Time left, estimated from the rate so far; None if it cannot be estimated."""
         if self.total is None or not self.rate:
             return None
         return (self.total - self.done) / self.rate
 
     def __str__(self) -> str:
-        """Return the line for a log."""
+        """Return the report as a line for a log."""
         of_total = f" of {self.total:,}" if self.total is not None else ""
         line = f"{self.work}: {self.done:,}{of_total} {self.unit}, {self.rate:,.0f}/s"
         if self.seconds_left:
@@ -45,7 +63,7 @@ _listeners: list[Listener] = []
 
 @contextmanager
 def listen(listener: Listener) -> Iterator[None]:
-    """Call `listener` on every advance of any work in this process, while the block runs."""
+    """Call `listener` whenever any work in this process advances, while the block runs."""
     _listeners.append(listener)
     try:
         yield
@@ -54,18 +72,20 @@ def listen(listener: Listener) -> Iterator[None]:
 
 
 class ProgressCounter:
-    """Counts work done; tells listeners at each step and a log every few seconds.
+    """Counts the units of a piece of work, and reports to listeners and to a log.
 
     Parameters
     ----------
     work : str
         What is being done, e.g. ``"embedding"``.
     total : int, optional
-        How many units there are.
+        Number of units in all.
     unit : str
         What is counted, e.g. ``"texts"``.
     log : callable, optional
-        Takes a line; called at most once in `log_seconds`, and at the end of long work.
+        Takes a line of text.
+    log_seconds : float
+        Minimum time between two lines of the log.
     """
 
     def __init__(

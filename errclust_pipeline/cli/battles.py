@@ -159,7 +159,7 @@ def _standing(row: Row, model: str, against: str | None) -> Text:
             f"{row['ties']} ties of {row['battles']:,}; {row['difference']:+.0f} points "
             f"({row['low']:+.0f} to {row['high']:+.0f})"
         )
-    end = "." if row["bounded"] else ", by a prior, because one side won every battle."
+    end = "." if row["bounded"] else ", by a prior, because it never lost or never won."
     return Text.assemble((str(plain(model)), "bold"), text, end)
 
 

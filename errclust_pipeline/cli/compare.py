@@ -146,8 +146,8 @@ def _read_if_fresh(
     else:
         comparison = read_comparison(warehouse, pair.benchmark, pair.model_a, pair.model_b)
         reason = (
-            "table model_comparison has only the pairs closest in accuracy (setting "
-            "statistics.most_pairs), and not this one"
+            "table model_comparison does not have this pair: it has only the pairs closest in "
+            "accuracy (setting statistics.most_pairs)"
         )
     if comparison is None:
         console.print_message(f"{reason}: computed for this output only")

@@ -189,8 +189,8 @@ def _print_autocorrelation(statistics: Sequence[Row]) -> None:
     by_mark = {(row["mark"], row["k"]): row for row in statistics}
 
     def cell(mark: str, row: Row) -> str:
-        found = by_mark.get((mark, row["k"]), {})
-        return moran_with_z(found.get("moran"), found.get("z"))
+        statistic = by_mark.get((mark, row["k"]), {})
+        return moran_with_z(statistic.get("moran"), statistic.get("z"))
 
     errors, residual = AUTOCORRELATION_MARKS
     columns = [

@@ -119,6 +119,6 @@ def test_a_pair_that_the_tables_leave_out_is_computed_and_said_so(finished_root,
     errclust = errclust_at(root)
     assert errclust("run").exit_code == 0
     found, messages = compared(errclust, C, A)
-    assert "has only the pairs closest in accuracy" in messages
+    assert "it has only the pairs closest in accuracy" in messages
     assert found["regions"][0]["q_gap"] < 0.05
     assert "computed" not in compared(errclust, A, B)[1]

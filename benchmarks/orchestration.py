@@ -66,13 +66,15 @@ def main() -> None:
 
 def timed_run() -> dict[str, Any]:
     """Do `errclust run` with every asset's and check's function timed."""
+    import errclust_pipeline.definitions  # noqa: F401 - it registers the assets.
     from errclust_pipeline.cli import app as cli
-    from errclust_pipeline.definitions import ASSETS, CHECKS
+    from errclust_pipeline.orchestration.checks import all_checks
+    from errclust_pipeline.orchestration.stage_asset import assets_in_flow_order
 
     functions: dict[str, float] = defaultdict(float)
-    for asset in ASSETS:
+    for asset in assets_in_flow_order():
         time_function(asset, asset.key.to_user_string(), functions)
-    for check in CHECKS:
+    for check in all_checks():
         time_function(check, "checks", functions)
     sys.argv = ["errclust", "run", "--json"]
     started = time.perf_counter()

@@ -15,10 +15,12 @@ def pages() -> Mapping[str, Callable[[], str]]:
     from errclust_pipeline.cli.reference import commands_as_markdown
     from errclust_pipeline.settings import settings_as_markdown
     from errclust_pipeline.sources.registry import formats_as_markdown
+    from errclust_pipeline.stages.reference import assets_as_markdown
     from errclust_pipeline.tables.reference import tables_as_markdown
 
     return {
         "api.md": api_as_markdown,
+        "assets.md": assets_as_markdown,
         "commands.md": commands_as_markdown,
         "formats.md": formats_as_markdown,
         "settings.md": settings_as_markdown,

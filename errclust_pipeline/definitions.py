@@ -1,4 +1,4 @@
-"""The one Definitions object: wiring, nothing else."""
+"""The Definitions object that Dagster loads; it puts everything together, and computes nothing."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import dagster as dg
 
-from errclust_pipeline.orchestration.assets import ASSETS
-from errclust_pipeline.orchestration.checks import CHECKS
-from errclust_pipeline.orchestration.conditions import with_automation
-from errclust_pipeline.orchestration.jobs import JOBS, bring_up_to_date_job
+import errclust_pipeline.orchestration.assets  # noqa: F401 - it registers the assets.
+from errclust_pipeline.orchestration.checks import all_checks
+from errclust_pipeline.orchestration.jobs import bring_up_to_date_job, phase_jobs
 from errclust_pipeline.orchestration.resources import (
     EmbedderResource,
     LanguageModelResource,
     WarehouseResource,
+    duckdb_resource,
 )
 from errclust_pipeline.orchestration.schedules import comparison_schedule
 from errclust_pipeline.orchestration.sensors import (
@@ -24,6 +24,7 @@ from errclust_pipeline.orchestration.sensors import (
     repair_sensor,
     submission_sensors,
 )
+from errclust_pipeline.orchestration.stage_asset import assets_in_flow_order, with_settings
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.warehouse.storage import Storage
 
@@ -39,9 +40,10 @@ def build_defs(
     Parameters
     ----------
     root : str, optional
-        The data root, a path or fsspec URL; else ``$ERRCLUST_ROOT``, else ``data``.
+        The data root, a path or fsspec URL. The default is ``$ERRCLUST_ROOT``, or ``data`` if that
+        is not set.
     resource_overrides : mapping, optional
-        Resources by name, in place of the usual ones.
+        Resources by name that replace the usual ones.
 
     Raises
     ------
@@ -53,24 +55,26 @@ def build_defs(
     embedding = settings.embedding
     resources = {
         "warehouse": WarehouseResource(root=storage.url),
+        "duckdb": duckdb_resource(storage),
         "language_model": LanguageModelResource(root=storage.url),
         "embedder": EmbedderResource(**embedding.model_dump()),
     }
     bring_up_to_date = bring_up_to_date_job(lambda: build_defs(root, resource_overrides))
+    jobs = phase_jobs()
     return dg.Definitions(
-        assets=with_automation(ASSETS, settings),
-        asset_checks=CHECKS,
-        jobs=[*JOBS, bring_up_to_date],
+        assets=with_settings(assets_in_flow_order(), settings),
+        asset_checks=all_checks(),
+        jobs=[*jobs, bring_up_to_date],
         sensors=[
             *submission_sensors(storage, settings),
             content_sensor(settings),
-            repair_sensor(JOBS),
+            repair_sensor(jobs),
             killed_runs,
         ],
         schedules=[comparison_schedule(bring_up_to_date)],
         resources={**resources, **(resource_overrides or {})},
-        # In one process: the stages of a partition are short, and a process for each would load
-        # its libraries, and the embedding model, every time.
+        # Runs are executed in one process: the stages of a partition are short, and a process for
+        # each of them would load the libraries and the embedding model again.
         executor=dg.in_process_executor,
     )
 

@@ -11,15 +11,15 @@ import filelock
 from errclust_pipeline.warehouse.storage import Storage
 
 _INSTANCE_CONFIGURATION = """\
-# Written by errclust; edit freely, it is not written again.
+# Written once by errclust, which never changes it: edit it freely.
 telemetry:
   enabled: false
-# The invitation to Dagster's newsletter, in front of the first page.
+# No invitation to Dagster's newsletter before the first page.
 nux:
   enabled: false
 concurrency:
   runs:
-    # Each run is a process, that may hold an embedding model.
+    # Each run is a process that may hold an embedding model.
     max_concurrent_runs: 2
     tag_concurrency_limits:
       # Two runs of one partition would do the same work.
@@ -27,26 +27,27 @@ concurrency:
         value: {applyLimitPerUniqueValue: true}
         limit: 1
   pools:
-    # Pools: embedding, language_model.
+    # The pools are: embedding, language_model.
     granularity: run
     default_limit: 1
 run_monitoring:
   enabled: true
   poll_interval_seconds: 30
-  # Of a run whose process never came up.
+  # Fails a run whose process never started.
   start_timeout_seconds: 120
 run_retries:
   enabled: true
   max_retries: 2
-  # A stage that failed fails again, unless it says so itself; a process that was killed may not.
+  # Retries runs whose process was killed. An asset retries transient errors itself; any other
+  # error would only occur again.
   retry_on_asset_or_op_failure: false
 """
 
 
 def dagster_home(storage: Storage) -> Path:
-    """Return the folder of a root's Dagster instance, made ready for use.
+    """Return the folder of a root's Dagster instance, and write its configuration if it has none.
 
-    It is ``$DAGSTER_HOME`` if that is set, else ``<root>/dagster_home``.
+    It is ``$DAGSTER_HOME`` if that is set, otherwise ``<root>/dagster_home``.
 
     Raises
     ------
@@ -60,8 +61,8 @@ def dagster_home(storage: Storage) -> Path:
         home = Path(storage.path("dagster_home"))
     else:
         raise ValueError(
-            f"data root {storage.url} is not a local folder: set DAGSTER_HOME to one, "
-            "where Dagster keeps its record of runs"
+            f"data root {storage.url} is not a local folder: set DAGSTER_HOME to a local folder in "
+            "which Dagster keeps its record of runs"
         )
     configuration = home / "dagster.yaml"
     if not configuration.exists():
@@ -73,6 +74,6 @@ def open_instance(storage: Storage) -> dg.DagsterInstance:
     """Open a root's Dagster instance; use it in a `with` block."""
     home = dagster_home(storage)
     os.environ["DAGSTER_HOME"] = str(home)
-    # Two processes that create the instance's databases at once leave them damaged.
+    # Two processes that create the instance's databases at the same time damage them.
     with filelock.FileLock(home / ".opening.lock"):
         return dg.DagsterInstance.from_config(str(home))

@@ -1,8 +1,8 @@
-"""Jobs: one a phase for a single partition, and one that brings many partitions up to date.
+"""Jobs: one for each phase, and one that brings many partitions up to date.
 
-A run of Dagster's own over a range of partitions would not do for the latter: of it, all partitions
-get one data version, so that whatever reads them looks new, a check has no partition, and one
-partition that fails fails all.
+The latter is not a single Dagster run over a range of partitions, because such a run gives all of
+them one data version, so that everything that reads them looks new; its checks belong to no
+partition; and one partition that fails would fail them all.
 """
 
 from collections import Counter
@@ -14,39 +14,32 @@ from pydantic import Field
 
 from errclust_pipeline.orchestration import runs
 from errclust_pipeline.orchestration.resources import WarehouseResource
-from errclust_pipeline.stages import PHASES
+from errclust_pipeline.stages.declarations import PHASE_DESCRIPTIONS, PHASES
 
 _BRING_UP_TO_DATE = "bring_partitions_up_to_date"
 PART_OF_TAG = "errclust/part_of"
-"""Of a run that another run started: that one's id."""
+"""The tag of a run that another run started, with the id of that run."""
 
-_DESCRIPTIONS = {
-    "label_error_clusters": "From a submission's result files to labelled clusters of its errors.",
-    "rate_battles": "From files of verdicts to ratings of the models, overall and by topic.",
-    "map_questions": "The map of a benchmark's questions, shared by its models.",
-    "find_hot_spots": "Where a model's errors concentrate on the map, and how sure it is.",
-    "select_candidates": "Which training examples a model's errors ask for.",
-    "diagnose_errors": "Why a sample of a model's errors went wrong, by a language model.",
-    "compare_models": "The models of a benchmark side by side.",
-}
-JOBS = [
-    dg.define_asset_job(
-        name,
-        selection=dg.AssetSelection.assets(*(stage.asset for stage in stages)),
-        description=_DESCRIPTIONS[name],
-    )
-    for name, stages in PHASES.items()
-]
-"""One job a phase: assets of one job share their partitions."""
+
+def phase_jobs() -> list[Any]:
+    """Return one job for each phase; the assets of a job have the same partitions."""
+    return [
+        dg.define_asset_job(
+            phase,
+            selection=dg.AssetSelection.assets(*(stage.asset for stage in stages)),
+            description=PHASE_DESCRIPTIONS[phase],
+        )
+        for phase, stages in PHASES.items()
+    ]
 
 
 class WhatToBringUpToDate(dg.Config):
-    """Which partitions a run of `bring_up_to_date` is for."""
+    """The partitions that a run of `bring_up_to_date` is for."""
 
     benchmark: str | None = Field(default=None, description="Only this benchmark.")
     model: str | None = Field(default=None, description="Only this model.")
     most: int | None = Field(
-        default=None, ge=1, description="So many submissions at most; run it again for the rest."
+        default=None, ge=1, description="At most this many submissions; run it again for the rest."
     )
 
 
@@ -57,16 +50,16 @@ def bring_up_to_date_config(**what: Any) -> dict[str, Any]:
 
 
 def bring_up_to_date_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDefinition:
-    """Return the job that computes whatever is not up to date, of many partitions in one process.
+    """Return the job that brings many partitions up to date in one process.
 
-    The embedding model is loaded once for all of them. Each partition has a run of its own in the
-    UI, tagged with `PART_OF_TAG`; one that fails does not stop the others, and the job says at its
-    end which failed, in which asset and why.
+    The embedding model is loaded once for all of them. Each partition has its own run in the UI,
+    tagged with `PART_OF_TAG`. A run that fails does not stop the others; at its end the job reports
+    which runs failed, in which asset and why.
 
     Parameters
     ----------
     definitions : callable
-        Returns the definitions that the partitions' runs are made from.
+        Returns the definitions that contain the assets.
     """
 
     @dg.op(
@@ -95,25 +88,25 @@ def bring_up_to_date_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDef
         context.log.info(f"{len(stale):,} submissions are out of date, {len(chosen):,} to do now")
         outcomes: Counter[bool] = Counter()
         failures = []
-        for one in runs.execute_all(
+        for finished in runs.execute_all(
             store,
             definitions(),
             context.instance,
             chosen,
             tags={PART_OF_TAG: context.run_id},
         ):
-            outcomes[one.failure is None] += 1
-            what = f"{one.planned.job} of {one.planned.partition}"
-            if one.failure is None:
-                context.log.info(f"{what}: done in {sum(one.seconds.values()):.1f} s")
+            outcomes[finished.failure is None] += 1
+            what = f"{finished.planned.job} of {finished.planned.partition}"
+            if finished.failure is None:
+                context.log.info(f"{what}: done in {sum(finished.seconds.values()):.1f} s")
             else:
-                context.log.error(f"{what} failed in {one.failed_asset}: {one.failure}")
-                failures.append(one)
+                context.log.error(f"{what} failed in {finished.failed_asset}: {finished.failure}")
+                failures.append(finished)
         context.add_output_metadata({"runs": outcomes.total()})
         if failures:
             raise dg.Failure(
                 description=f"{len(failures)} of {outcomes.total()} runs failed: "
-                + ", ".join(str(one.planned.partition) for one in failures),
+                + ", ".join(str(run.planned.partition) for run in failures),
                 metadata={"failures": _failure_table(failures)},
                 allow_retries=False,
             )
@@ -121,8 +114,8 @@ def bring_up_to_date_job(definitions: Callable[[], dg.Definitions]) -> dg.JobDef
     @dg.job(
         name="bring_up_to_date",
         description=(
-            "Computes whatever is not up to date, of all partitions or of one benchmark or model, "
-            "in one process that loads the embedding model once."
+            "Brings partitions up to date, all of them or those of one benchmark or model, in one "
+            "process that loads the embedding model once."
         ),
     )
     def bring_up_to_date() -> None:
@@ -136,12 +129,12 @@ def _failure_table(failures: list[runs.FinishedRun]) -> Any:
         [
             dg.TableRecord(
                 {
-                    "partition": str(one.planned.partition),
-                    "asset": one.failed_asset,
-                    "why": one.failure,
-                    "run": one.run_id,
+                    "partition": str(run.planned.partition),
+                    "asset": run.failed_asset,
+                    "why": run.failure,
+                    "run": run.run_id,
                 }
             )
-            for one in failures
+            for run in failures
         ]
     )

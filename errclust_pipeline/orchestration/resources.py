@@ -1,11 +1,13 @@
-"""Resources: thin Dagster wrappers of the warehouse, the embedding model and the language model."""
+"""Resources: thin Dagster wrappers of the warehouse, DuckDB, and the two kinds of models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
+from dagster_duckdb import DuckDBResource
 
 from errclust_pipeline.embedding.embedder import EmbeddingModel
 from errclust_pipeline.embedding.names import EMBEDDED_MODEL, BackendChoice
@@ -13,6 +15,9 @@ from errclust_pipeline.language_model.client import LanguageModel
 from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.warehouse.storage import Storage
 from errclust_pipeline.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -52,3 +57,32 @@ class LanguageModelResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         storage = Storage(self.root)
         options = load_settings(storage).language_model.options()
         return None if options is None else LanguageModel(options, storage, log)
+
+
+def duckdb_resource(storage: Storage) -> DuckDBResource:
+    """Return dagster-duckdb's resource for SQL over the tables; open it with `open_views`.
+
+    It is the catalog of views, opened for reading: a connection that could write would lock out
+    every other process, and the warehouse is the catalog's only writer. A remote root has no
+    catalog, so the resource is an empty database in memory.
+    """
+    if not storage.is_local:
+        return DuckDBResource(database=":memory:")
+    # The resource always asks DuckDB for write access; only its configuration can withhold that.
+    return DuckDBResource(
+        database=Warehouse(storage.url).catalog_path,
+        connection_config={"access_mode": "READ_ONLY"},
+    )
+
+
+@contextmanager
+def open_views(duckdb: DuckDBResource, warehouse: Warehouse) -> Iterator[DuckDBPyConnection]:
+    """Open a connection in which every table is a view; close it at the end of the block.
+
+    A query fails if a partition is replaced while it is read; try it again then.
+    """
+    # `get_connection` leaves the connection open after an error.
+    with duckdb.get_connection() as connection, closing(connection):
+        if not warehouse.storage.is_local:
+            warehouse.create_views(connection)
+        yield connection

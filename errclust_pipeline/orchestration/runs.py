@@ -1,4 +1,9 @@
-"""Running the pipeline without the UI: what is not up to date, one partition after another."""
+"""Running the pipeline in this process: planning what is out of date, and materializing it.
+
+Planning compares the stored provenance with the current one (`stages.freshness`). A planned run is
+one Dagster run of one job on one partition. This module also cleans up after runs whose process was
+killed.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +27,10 @@ from errclust_pipeline import stages
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
 from errclust_pipeline.settings import Settings, load_settings
 from errclust_pipeline.stages import PHASES, State
-from errclust_pipeline.stages.declarations import BATTLE_STAGES
-from errclust_pipeline.tables import RESPONSES
+from errclust_pipeline.stages.freshness import kind_of_partition
+from errclust_pipeline.tables import RESPONSES, KeptBy
 from errclust_pipeline.warehouse.errors import WarehouseError
 from errclust_pipeline.warehouse.keys import (
-    BattleSetPartition,
     BenchmarkPartition,
     Partition,
     RecordedPartition,
@@ -37,12 +41,14 @@ from errclust_pipeline.warehouse.models import models_of
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 PROCESS_TAG = "errclust/process"
-_RUNS_LOOKED_AT = 20
+"""The tag of a run with the process that executes it: host, number and start time."""
+_MAX_RUNS_READ = 20
+"""Maximum number of runs of a partition that are read to find its newest run of each job."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A partition and the assets of it that are not up to date, in flow order."""
+    """A partition, and those of its assets that are out of date, in flow order."""
 
     partition: Partition
     assets: tuple[str, ...]
@@ -51,7 +57,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What became of a planned run. `failure` is None if all went well."""
+    """The outcome of a planned run; `failure` is None if it succeeded."""
 
     planned: PlannedRun
     run_id: str
@@ -63,10 +69,17 @@ class FinishedRun:
 def select_partitions(
     warehouse: Warehouse, benchmark: str | None = None, model: str | None = None
 ) -> list[RecordedPartition]:
-    """Return the partitions with a submission, of one benchmark or model if given (by key).
+    """Return the submissions and battle sets that were ingested.
 
-    Battle sets are among them; one stands where a benchmark does, and is of no one model. A
-    submission that was withdrawn before it was ever read is left out: there is nothing to compute.
+    A submission that was withdrawn before it was ever read is left out, since nothing can be
+    computed for it.
+
+    Parameters
+    ----------
+    benchmark : str, optional
+        Only those of this benchmark, or this battle set, by its key.
+    model : str, optional
+        Only those of this model, by its key. A battle set belongs to no model.
     """
     read = set(warehouse.submissions_in(RESPONSES, benchmark))
     known: list[RecordedPartition] = [*warehouse.submissions(), *warehouse.battle_sets()]
@@ -88,23 +101,23 @@ def plan(
     partitions: Sequence[Partition],
     phases: Sequence[str] = tuple(PHASES),
 ) -> list[PlannedRun]:
-    """Return what has to be computed so that all these partitions are up to date.
+    """Return the runs that bring partitions up to date.
 
     Parameters
     ----------
     partitions : sequence of Partition
-        Of models and battle sets; what all models of a benchmark share is planned too.
+        Submissions and battle sets. The partitions of their benchmarks are planned too.
     phases : sequence of str
-        Jobs to plan. What a later phase has to do may change by what an earlier one does: to run
-        several, plan and execute one after another.
+        The jobs to plan. An earlier phase may change what a later phase has to do, so plan and
+        execute one phase after another.
     """
     planned = []
     for phase in phases:
         names = [stage.asset for stage in PHASES[phase]]
         with warehouse.listing_once():
             for partition in _partitions_of(phase, partitions):
-                found = stages.status(warehouse, settings, partition)
-                assets = tuple(name for name in names if found[name].state is not State.FRESH)
+                statuses = stages.status(warehouse, settings, partition)
+                assets = tuple(name for name in names if statuses[name].state is not State.FRESH)
                 if assets:
                     planned.append(PlannedRun(partition, assets, phase))
     return planned
@@ -112,41 +125,40 @@ def plan(
 
 def _partitions_of(phase: str, partitions: Sequence[Partition]) -> Sequence[Partition]:
     """Return the partitions that a phase is computed for."""
-    first = PHASES[phase][0]
-    if first in BATTLE_STAGES:
-        return [one for one in partitions if isinstance(one, BattleSetPartition)]
-    if first.by_model:
-        return [one for one in partitions if isinstance(one, SubmissionPartition)]
-    return benchmarks_of(partitions)
+    kind = PHASES[phase][0].kept_by
+    if kind is KeptBy.BENCHMARK:
+        return benchmarks_of(partitions)
+    return [partition for partition in partitions if kind_of_partition(partition) is kind]
 
 
 def out_of_date(
     warehouse: Warehouse, settings: Settings, partitions: Sequence[Partition]
 ) -> tuple[Counter[tuple[str, str]], list[Partition]]:
-    """Return what is not up to date of some partitions and of what their benchmarks share.
+    """Return what is out of date among some partitions and their benchmarks, and why.
 
     Returns
     -------
-    tuple of Counter and list of Partition
-        The number of partitions by asset and reason; and those of the given partitions that are
-        out of date themselves, or whose benchmark is.
+    Counter
+        The number of partitions by asset and reason.
+    list of Partition
+        Those of the given partitions that are out of date, or whose benchmark is.
     """
     reasons: Counter[tuple[str, str]] = Counter()
     stale: set[Partition] = set()
     with warehouse.listing_once():
         for partition in [*partitions, *benchmarks_of(partitions)]:
-            for asset, how in stages.status(warehouse, settings, partition).items():
-                if how.state is not State.FRESH:
-                    reasons[asset, how.reason] += 1
+            for asset, status in stages.status(warehouse, settings, partition).items():
+                if status.state is not State.FRESH:
+                    reasons[asset, status.reason] += 1
                     stale.add(partition)
-    # What a benchmark shares comes along with any of its models.
+    # A benchmark is brought up to date together with any of its models.
     return reasons, [one for one in partitions if {one, *benchmarks_of([one])} & stale]
 
 
 def failed_last(instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> list[Partition]:
-    """Order partitions so that those whose last run failed come last, the latest failure last.
+    """Sort partitions so that those whose last run failed come last, the latest failure last.
 
-    So whoever takes a part at a time gets past what cannot be computed.
+    When only some partitions are computed at a time, those that fail do not hold up the others.
     """
     failures = {partition: _failed_last_time(instance, partition) for partition in partitions}
     return sorted(
@@ -160,49 +172,49 @@ def failed_last(instance: dg.DagsterInstance, partitions: Sequence[Partition]) -
 def next_run(
     warehouse: Warehouse, settings: Settings, partition: Partition
 ) -> tuple[PlannedRun, str] | None:
-    """Return the first run that a partition of a model or a benchmark needs; None if it is fresh.
+    """Return the first run that a partition needs, and the data version of the run's first asset.
 
-    With it comes the data version that its first asset would have. What cannot be computed yet,
-    because something it reads does not exist, is left for later.
+    Return None if the partition is fresh, or if nothing can be computed yet because something that
+    it reads does not exist.
     """
-    found = stages.status(warehouse, settings, partition)
+    statuses = stages.status(warehouse, settings, partition)
     for phase, of_phase in PHASES.items():
         names = [stage.asset for stage in of_phase]
-        if not all(name in found for name in names):
+        if not all(name in statuses for name in names):
             continue
-        assets = tuple(name for name in names if found[name].state is not State.FRESH)
-        # What a budget has ended is for a person to go on with.
-        if not assets or found[assets[0]].state is State.OVER_BUDGET:
+        assets = tuple(name for name in names if statuses[name].state is not State.FRESH)
+        # A person decides whether a spent budget is followed by another one.
+        if not assets or statuses[assets[0]].state is State.OVER_BUDGET:
             continue
         first = next(stage for stage in of_phase if stage.asset == assets[0])
         try:
-            made_from = stages.provenance(first, warehouse, settings, partition)
+            provenance = stages.provenance(first, warehouse, settings, partition)
         except WarehouseError:
             continue
-        return PlannedRun(partition, assets, phase), made_from.data_version
+        return PlannedRun(partition, assets, phase), provenance.data_version
     return None
 
 
 def last_failure(instance: dg.DagsterInstance, partition: Partition) -> str | None:
-    """Return in which asset and why a partition's last run of a job failed; None if none did."""
+    """Return in which asset and why the last run on a partition failed; None if it did not."""
     for record in _failed_last_time(instance, partition):
         run_id = record.dagster_run.run_id
-        entries = instance.all_logs(run_id, of_type=_TELLING)
+        entries = instance.all_logs(run_id, of_type=_EVENTS_WITH_REASON)
         events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
-        asset, why = _first_failure(events)
-        if why is not None:
-            return f"the last run failed in {asset}: {why}"
+        asset, reason = _first_failure(events)
+        if reason is not None:
+            return f"the last run failed in {asset}: {reason}"
         return "the last run failed before any stage started: see it in the Dagster UI"
     return None
 
 
-_TELLING = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+_EVENTS_WITH_REASON = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 
 
 def _failed_last_time(instance: dg.DagsterInstance, partition: Partition) -> list[dg.RunRecord]:
-    """Return the newest run of each job on a partition, of those that failed, newest first."""
+    """Return the newest run of each job on a partition, if it failed; newest first."""
     newest: dict[str, dg.RunRecord] = {}
-    for record in instance.get_run_records(_runs_of(partition), limit=_RUNS_LOOKED_AT):
+    for record in instance.get_run_records(_runs_of(partition), limit=_MAX_RUNS_READ):
         newest.setdefault(record.dagster_run.job_name, record)
     failed = dg.DagsterRunStatus.FAILURE
     return [record for record in newest.values() if record.dagster_run.status is failed]
@@ -218,15 +230,15 @@ def execute(
     planned: Sequence[PlannedRun],
     tags: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[FinishedRun]:
-    """Materialise planned runs one after another, in this process.
+    """Materialize planned runs in this process, one after another.
 
-    A partition that fails does not stop the others. Every run is recorded in the instance, with
-    these tags, so the Dagster UI shows it.
+    A run that fails does not stop the others. The instance records every run with its tags, so the
+    Dagster UI shows them.
 
     Raises
     ------
     dagster.DagsterExecutionInterruptedError
-        If the process is told to stop (Ctrl-C, or Terminate in the UI).
+        If the process receives an interrupt (Ctrl-C, or Terminate in the UI).
     """
     fail_abandoned_runs(instance)
     add_partitions(instance, [run.partition for run in planned])
@@ -261,39 +273,43 @@ def execute_all(
 ) -> Iterator[FinishedRun]:
     """Bring partitions up to date, one phase after another, each planned when its turn comes.
 
-    What rests on an asset that failed is left out, as is what the models of a benchmark share if
-    none of them can be used: it was said why.
+    After a failure, the later phases that depend on the failed asset are skipped for that
+    partition, and so is a benchmark if no model of it can be used.
 
     Parameters
     ----------
     partitions : sequence of Partition
-        Of models and battle sets.
+        Submissions and battle sets.
     started : callable
         Called with each run before it starts.
     phases : sequence of str
-        Of `stages.PHASES`, in their order.
+        Names of phases in the order of `stages.PHASES`.
     tags : mapping, optional
-        Of the runs.
+        Tags of the runs.
     """
     settings = load_settings(warehouse.storage)
     failed: dict[Partition, str | None] = {}
     for phase in phases:
-        needed = {*stages.rests_on(PHASES[phase]), None}
-        lost = {partition for partition, asset in failed.items() if asset in needed}
-        left = [one for one in partitions if not {one, *benchmarks_of([one])} & lost]
+        needed = {*stages.with_all_upstream(PHASES[phase]), None}
+        blocked = {partition for partition, asset in failed.items() if asset in needed}
+        remaining = [
+            partition
+            for partition in partitions
+            if not {partition, *benchmarks_of([partition])} & blocked
+        ]
         if not PHASES[phase][0].by_model:
-            # What a benchmark shares is made of the models that are there, whichever failed now.
-            left = [
-                one
-                for one in partitions
-                if one in left
+            # A benchmark is computed from the models that are there, whichever failed just now.
+            remaining = [
+                partition
+                for partition in partitions
+                if partition in remaining
                 or (
-                    isinstance(one, SubmissionPartition)
-                    and BenchmarkPartition(one.benchmark) not in lost
-                    and models_of(warehouse, one.benchmark)
+                    isinstance(partition, SubmissionPartition)
+                    and BenchmarkPartition(partition.benchmark) not in blocked
+                    and models_of(warehouse, partition.benchmark)
                 )
             ]
-        for planned in plan(warehouse, settings, left, [phase]):
+        for planned in plan(warehouse, settings, remaining, [phase]):
             started(planned)
             for finished in execute(definitions, instance, [planned], tags):
                 if finished.failure is not None:
@@ -303,27 +319,27 @@ def execute_all(
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], set[int]]]:
-    """Give a function that returns the signals that this process received since.
+    """Provide a function that returns the signals that this process received in the block.
 
-    The exceptions that Python raises for them do not suffice: Dagster makes a failed run of one,
-    DuckDB another error, and in a destructor it is lost.
+    The exceptions that Python raises for signals are not enough: Dagster turns one into a failed
+    run, DuckDB into another error, and in a destructor it is lost.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Signals come to the main thread.
+        # Only the main thread receives signals.
         yield set
         return
-    ours, pythons = socket.socketpair()
-    with ours, pythons:
-        for end in (ours, pythons):
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        for end in (reader, writer):
             end.setblocking(False)
 
         def received() -> set[int]:
             try:
-                return set(ours.recv(4096))
+                return set(reader.recv(4096))
             except BlockingIOError:
                 return set()
 
-        before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield received
         finally:
@@ -343,38 +359,38 @@ def _finished(run: PlannedRun, result: dg.ExecuteInProcessResult) -> FinishedRun
 
 
 def _first_failure(events: Iterable[dg.DagsterEvent]) -> tuple[str | None, str | None]:
-    """Return the first asset that failed, or whose check did, and why; None if none did."""
+    """Return the first asset that failed, or whose check failed, and why; None if none did."""
     for event in events:
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            found = event.asset_check_evaluation_data
-            if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
-                asset = found.asset_key.to_user_string()
-                return asset, f"check {found.check_name}: {found.description}"
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+                asset = check.asset_key.to_user_string()
+                return asset, f"check {check.check_name}: {check.description}"
         elif event.is_step_failure:
             error = event.step_failure_data.error
-            # Dagster wraps what an asset raised, once; that is what its reader can act on.
+            # Dagster wraps the error that an asset raised; the user can act on that one.
             if error is not None and error.cause is not None:
                 error = error.cause
-            why = "unknown failure" if error is None else _plain_message(error.message)
-            return event.step_key, why
+            reason = "unknown failure" if error is None else _plain_message(error.message)
+            return event.step_key, reason
     return None, None
 
 
 def _plain_message(message: str) -> str:
-    """Return an error's message; of this project's errors without the class, which says no more."""
+    """Return an error's message, without the class if it is one of this project's errors."""
     return re.sub(r"^errclust_pipeline\.[\w.]+: ", "", message.strip())
 
 
 def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process on this machine is gone, e.g. because it was killed.
+    """Mark runs as failed whose process on this machine is gone, for example because it was killed.
 
-    Dagster notices that only of some run launchers; a run of the others would be in progress for
-    ever and keep its partition from being computed.
+    With some run launchers Dagster does not notice: the run would stay in progress for ever, and
+    its partition could not be computed again.
 
     Returns
     -------
     list of str
-        Their ids.
+        The ids of these runs.
     """
     unfinished = dg.RunsFilter(
         statuses=[
@@ -387,47 +403,47 @@ def fail_abandoned_runs(instance: dg.DagsterInstance) -> list[str]:
     for run in instance.get_runs(filters=unfinished):
         if not _is_gone(instance, run):
             continue
-        # Now that the process is gone, it can have ended well only if it has said so by now.
+        # The run is read again: its process may have ended well just before it was looked for.
         if _fail_unless_finished(instance, run.run_id, "its process was killed before its end"):
             gone.append(run.run_id)
     return gone
 
 
-def _fail_unless_finished(instance: dg.DagsterInstance, run_id: str, why: str) -> bool:
-    """Mark a run as failed that has not ended; return whether that was needed."""
+def _fail_unless_finished(instance: dg.DagsterInstance, run_id: str, reason: str) -> bool:
+    """Mark a run as failed unless it has ended; return whether it was marked."""
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:
         return False
-    instance.report_run_failed(run, why)
+    instance.report_run_failed(run, reason)
     return True
 
 
 def _this_process() -> str:
-    """Return the machine, the number of this process on it, and when it began."""
+    """Return this machine's name, this process's number, and the time at which it started."""
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
 def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run's process was on this machine and is no more."""
+    """Return whether a run was executed by a process on this machine that no longer exists."""
     tag = run.tags.get(PROCESS_TAG)
     if tag is None:
-        launched = _launched_process_of(instance, run)
-        return launched is not None and not psutil.pid_exists(launched)
-    host, number, began = tag.split(":")
+        process = _launched_process_of(instance, run)
+        return process is not None and not psutil.pid_exists(process)
+    host, number, start = tag.split(":")
     if host != socket.gethostname():
         return False
     try:
-        # Numbers are given again: after a restart of the machine another process may have it.
-        return f"{psutil.Process(int(number)).create_time():.2f}" != began
+        # Numbers are reused: after a restart of the machine, another process may have this one.
+        return f"{psutil.Process(int(number)).create_time():.2f}" != start
     except psutil.NoSuchProcess:
         return True
 
 
 def _launched_process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> int | None:
-    """Return the number of the process that the launcher started for a run, if it is known."""
+    """Return the number of the process that the run launcher started for a run, if it is known."""
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return None
-    # The launcher starts processes on this machine; each notes its number when it starts.
+    # This launcher starts processes on this machine, and each logs its number when it starts.
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         if entry.dagster_event is None:
             continue

@@ -1,4 +1,4 @@
-"""Schedules: what is computed at a time of the day."""
+"""Schedules: they request runs at a time of the day."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from errclust_pipeline.orchestration.resources import WarehouseResource
 from errclust_pipeline.settings import load_settings
 
 _NIGHTLY = "0 3 * * *"
+"""At three in the morning, as a cron expression."""
 
 
 def comparison_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """Return the schedule that brings comparisons up to date at night, and what they rest on.
+    """Return the schedule that brings comparisons up to date at night, with all that they read.
 
     Parameters
     ----------
     job : JobDefinition
-        `bring_up_to_date`.
+        The job `bring_up_to_date`.
     """
 
     @dg.schedule(
@@ -26,8 +27,8 @@ def comparison_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule=_NIGHTLY,
         description=(
-            "Brings benchmarks up to date whose leaderboard or comparison is not, for who prefers "
-            "that to the sensor new_content, which does it whenever a submission was read."
+            "Brings benchmarks up to date whose leaderboard or comparison is not. It is an "
+            "alternative to the sensor new_content, which does so after every submission."
         ),
     )
     def at_night(
@@ -40,10 +41,10 @@ def comparison_schedule(job: dg.JobDefinition) -> dg.ScheduleDefinition:
         )
         requests = [
             dg.RunRequest(
-                run_key=f"{one.partition.collection}|{night}",
-                run_config=bring_up_to_date_config(benchmark=one.partition.collection),
+                run_key=f"{run.partition.collection}|{night}",
+                run_config=bring_up_to_date_config(benchmark=run.partition.collection),
             )
-            for one in planned
+            for run in planned
         ]
         return requests or dg.SkipReason("all comparisons are up to date")
 

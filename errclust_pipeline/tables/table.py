@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from errclust_pipeline.tables.column import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Rule = Callable[[pa.Table], list[str]]
 """Takes all rows of a partition and says what is wrong with them, one sentence a problem."""
@@ -105,6 +108,23 @@ class Table:
             ],
             schema=self.schema,
         )
+
+    def from_frame(self, frame: pd.DataFrame) -> pa.Table:
+        """Return a data frame as rows; of its columns those of this table.
+
+        A frame without rows may lack columns.
+
+        Raises
+        ------
+        KeyError
+            If a column is missing.
+        pyarrow.ArrowInvalid
+            If a value does not fit its column's type.
+        """
+        if frame.empty:
+            return self.schema.empty_table()
+        columns = frame[self.schema.names]
+        return pa.Table.from_pandas(columns, schema=self.schema, preserve_index=False)
 
     def column(self, name: str) -> Column:
         """Return the column of a name.

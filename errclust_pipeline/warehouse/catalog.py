@@ -9,7 +9,6 @@ import functools
 import shutil
 import time
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ class Catalog:
         for its rows; `query` tries again then.
         """
         connection = duckdb.connect(":memory:")
-        self._create_views(connection, TABLES.values())
+        self.create_views(connection)
         return connection
 
     def query(self, sql: str, limit: int | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -106,8 +105,6 @@ class Catalog:
         """
         if not self.storage.is_local:
             return
-        from dagster_duckdb import DuckDBResource
-
         # Not through Storage.write: DuckDB opens the file by its name, not by a handle.
         with self.storage.lock(self.storage.path(".catalog.lock")):
             draft = self.storage.path(".catalog.duckdb.draft")
@@ -119,18 +116,17 @@ class Catalog:
                 changed = [table]
                 shutil.copyfile(self.catalog_path, draft)
             try:
-                # Closed here, since the resource leaves the connection open after an error.
-                with (
-                    DuckDBResource(database=draft).get_connection() as connection,
-                    closing(connection),
-                ):
-                    self._create_views(connection, changed)
+                with duckdb.connect(draft) as connection:
+                    self.create_views(connection, changed)
                     connection.execute(_in_one_transaction(_comments(changed)))
             except duckdb.Error as error:
                 raise WarehouseError(f"{self.catalog_path} cannot be written: {error}") from error
             Path(draft).replace(self.catalog_path)
 
-    def _create_views(self, connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    def create_views(
+        self, connection: duckdb.DuckDBPyConnection, tables: Iterable[Table] = TABLES.values()
+    ) -> None:
+        """Create a view of each table in a connection, in place of views of the same names."""
         if not self.storage.is_local:
             connection.register_filesystem(self.storage.filesystem)
         statements = [

@@ -8,9 +8,8 @@ import dagster as dg
 
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.orchestration import runs
-from errclust_pipeline.orchestration.assets import ASSETS
 from errclust_pipeline.orchestration.instance import open_instance
-from errclust_pipeline.stages import PHASES
+from errclust_pipeline.stages import PHASES, STAGES
 from errclust_pipeline.warehouse.keys import Partition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
@@ -40,12 +39,12 @@ def markdown_by_asset(warehouse: Warehouse) -> dict[str, dict[str, str]]:
     """Return the Markdown, by name, of the newest materialisation of each asset that has one."""
     found = {}
     with open_instance(warehouse.storage) as instance:
-        for asset in ASSETS:
-            event = instance.get_latest_materialization_event(asset.key)
+        for name in STAGES:
+            event = instance.get_latest_materialization_event(dg.AssetKey(name))
             if event is not None and event.asset_materialization is not None:
-                found[asset.key.to_user_string()] = {
-                    name: value.value
-                    for name, value in event.asset_materialization.metadata.items()
+                found[name] = {
+                    label: value.value
+                    for label, value in event.asset_materialization.metadata.items()
                     if isinstance(value, dg.MarkdownMetadataValue)
                 }
     return found

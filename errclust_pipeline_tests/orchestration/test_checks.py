@@ -122,9 +122,7 @@ def test_every_asset_is_checked_and_good_tables_pass(warehouse, tmp_path):
     ingest(warehouse, [results, write_lmsys(tmp_path / "battles.jsonl")])
     outcomes, failures = computed(warehouse)
     assert failures == []
-    assert {asset for asset, name in outcomes if name == "tables_are_sound"} == {
-        stage.asset for stage in STAGES
-    }
+    assert {asset for asset, name in outcomes if name == "tables_are_sound"} == {*STAGES}
     assert all(found.passed for found in outcomes.values())
 
 

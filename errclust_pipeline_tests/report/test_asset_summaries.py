@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from errclust_pipeline.orchestration.assets import ASSETS
-from errclust_pipeline.orchestration.assets.materialization import materialized
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.report.markdown import (
     MOST_BYTES,
@@ -20,9 +18,7 @@ from errclust_pipeline.report.markdown import (
     table,
     words,
 )
-from errclust_pipeline.tables import LEADERBOARD
-from errclust_pipeline.warehouse.keys import BenchmarkPartition
-from errclust_pipeline.warehouse.provenance import Provenance
+from errclust_pipeline.stages import STAGES
 from errclust_pipeline_tests.helpers.running import markdown_by_asset
 from errclust_pipeline_tests.report.conftest import HOSTILE
 
@@ -43,7 +39,7 @@ def shown(trivia):
 
 
 def test_every_asset_has_a_summary_that_is_shown_without_a_click(shown):
-    assert set(shown) == {asset.key.to_user_string() for asset in ASSETS} - OF_BATTLES
+    assert set(shown) == set(STAGES) - OF_BATTLES
     for asset, texts in shown.items():
         assert 0 < len(texts[asset_summaries.TABLE]) <= SHOWN_AT_ONCE, asset
     assert "| in no cluster |" in shown["error_clusters"][asset_summaries.TABLE]
@@ -158,27 +154,6 @@ def test_a_picture_that_stays_too_large_is_an_error(monkeypatch):
     monkeypatch.setattr(markdown, "MOST_BYTES", 100)
     with pytest.raises(ValueError, match="a picture of nothing takes"):
         picture(new_figure(1, 1)[0], "nothing")
-
-
-def test_what_cannot_be_drawn_costs_no_table(trivia):
-    partition = BenchmarkPartition("trivia")
-    made_from = trivia.provenance(LEADERBOARD, partition)
-    result = materialized(
-        trivia, LEADERBOARD, partition, made_from, 3, None,
-        summary=lambda: {"picture": lambda: str(1 / 0)},
-    )  # fmt: skip
-    assert result.metadata["dagster/row_count"] == 3
-    assert "picture" not in result.metadata
-
-
-def test_pictures_are_left_out_where_the_settings_say_so(warehouse):
-    made_from = Provenance("leaderboard", "1", "version")
-    result = materialized(
-        warehouse, LEADERBOARD, BenchmarkPartition("trivia"), made_from, 3, None,
-        summary=lambda: {"at_a_glance": "a table", "picture": lambda: str(1 / 0)},
-    )  # fmt: skip
-    assert result.metadata["at_a_glance"].value == "a table"
-    assert "picture" not in result.metadata
 
 
 def test_what_is_not_known_is_a_dash_and_drawn_nowhere():

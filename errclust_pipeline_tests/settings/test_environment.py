@@ -166,11 +166,11 @@ def test_a_renamed_setting_makes_nothing_stale(load):
     with pytest.warns(FutureWarning):
         old = load("[statistics]\nalpha = 0.2\n[clustering]\nseed = 3\n")
     new = load("[statistics]\nfdr = 0.2\n[clustering]\nrandom_state = 3\n")
-    for stage in STAGES:
+    for stage in STAGES.values():
         recorded = dict(stage.settings(new, partition))
         assert recorded == dict(stage.settings(old, partition))
         assert not {"fdr", "random_state"} & set(recorded)
-    recorded = [dict(stage.settings(new, partition)) for stage in STAGES]
+    recorded = [dict(stage.settings(new, partition)) for stage in STAGES.values()]
     assert any(settings.get("alpha") == 0.2 for settings in recorded)
     assert any(settings.get("seed") == 3 for settings in recorded)
 
@@ -187,7 +187,7 @@ def test_an_override_counts_in_provenance_as_the_file_does(load):
         ERRCLUST_CLUSTERING__RANDOM_STATE="3",
     )
     changed = 0
-    for stage in STAGES:
+    for stage in STAGES.values():
         recorded = dict(stage.settings(from_environment, partition))
         assert recorded == dict(stage.settings(from_file, partition))
         changed += recorded != dict(stage.settings(Settings(), partition))

@@ -13,7 +13,7 @@ import pytest
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.stages import STAGES, provenance, with_unanswered
-from errclust_pipeline.stages.declarations import BATTLE_STAGES
+from errclust_pipeline.tables import KeptBy
 from errclust_pipeline.warehouse.keys import (
     BattleSetPartition,
     BenchmarkPartition,
@@ -93,7 +93,7 @@ WITH_CHOSEN = {
 
 
 def partition_of(stage, model=MODELS[0]):
-    if stage in BATTLE_STAGES:
+    if stage.kept_by is KeptBy.BATTLE_SET:
         return BattleSetPartition("arena")
     return SubmissionPartition("trivia", model) if stage.by_model else BenchmarkPartition("trivia")
 
@@ -108,7 +108,7 @@ def computed(tmp_path_factory):
         )
         warehouse.register(submission, "f1")
     warehouse.register(Submission("arena", "", "lmsys", ("b.jsonl",), "r2"), "f2")
-    for stage in STAGES:
+    for stage in STAGES.values():
         models = MODELS if stage.by_model else ("",)
         for model in models[:1] if stage.asset == "uncertainty" else models:
             partition = partition_of(stage, model)
@@ -123,7 +123,8 @@ def provenances(warehouse, settings=""):
     warehouse.storage.write_text(warehouse.storage.path("errclust.toml"), settings)
     read = load_settings(warehouse.storage)
     return {
-        stage.asset: provenance(stage, warehouse, read, partition_of(stage)) for stage in STAGES
+        asset: provenance(stage, warehouse, read, partition_of(stage))
+        for asset, stage in STAGES.items()
     }
 
 

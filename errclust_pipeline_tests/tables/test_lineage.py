@@ -3,7 +3,7 @@
 import pytest
 
 from errclust_pipeline.ingestion.files import ingest
-from errclust_pipeline.orchestration.assets.materialization import column_lineage
+from errclust_pipeline.orchestration.stage_partition import column_lineage
 from errclust_pipeline.stages import STAGES
 from errclust_pipeline.tables import TABLES
 from errclust_pipeline.tables.column import SETTINGS, SOURCE
@@ -11,7 +11,7 @@ from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline_tests.helpers.result_files import write_table
 from errclust_pipeline_tests.helpers.running import failures_of, run_phases
 
-STAGE_OF = {table.name: stage for stage in STAGES for table in stage.tables}
+STAGE_OF = {table.name: stage for stage in STAGES.values() for table in stage.tables}
 ORIGINS = [
     (table.name, column.name, path)
     for table in TABLES.values()
@@ -36,13 +36,12 @@ def test_every_column_has_a_description_and_an_origin(table):
 
 def upstream_of(table):
     """Return the stages that the table's stage reads, directly or through others."""
-    by_asset = {stage.asset: stage for stage in STAGES}
     found, to_do = set(), list(STAGE_OF[table].upstream)
     while to_do:
         asset = to_do.pop()
         if asset not in found:
             found.add(asset)
-            to_do += by_asset[asset].upstream
+            to_do += STAGES[asset].upstream
     return found
 
 
@@ -60,7 +59,7 @@ def test_lineage_names_columns_of_tables_that_the_stage_reads(table):
 def test_only_the_first_tables_are_read_from_submitted_files():
     of_source = {table for table, _, path in ORIGINS if path == SOURCE}
     assert of_source == {
-        table.name for stage in STAGES if not stage.upstream for table in stage.tables
+        table.name for stage in STAGES.values() if not stage.upstream for table in stage.tables
     }
 
 
@@ -88,7 +87,7 @@ def test_a_copied_column_holds_nothing_that_its_source_does_not(warehouse, tmp_p
         own = warehouse.read(TABLES[table], where, columns=[column])[column].to_pylist()
         known = warehouse.read(TABLES[source], there, columns=[source_column])[source_column]
         known = {repr(value) for value in known.to_pylist()}
-        if STAGE_OF[source].asset in STAGE_OF[table].of_some:
+        if STAGE_OF[source].asset in STAGE_OF[table].optional_upstream:
             known.add("None")
         assert {repr(value) for value in own} <= known, (table, column)
         compared += len(own)

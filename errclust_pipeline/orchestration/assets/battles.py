@@ -1,7 +1,8 @@
-"""A battle set's files, read into the canonical `battles` and `battle_rejects`."""
+"""Asset `battles`: a battle set's files, read into `battles` and `battle_rejects`."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -9,88 +10,80 @@ import pyarrow as pa
 
 from errclust_pipeline.hub.recorded import with_local_files
 from errclust_pipeline.ingestion.record import check_unchanged
-from errclust_pipeline.orchestration.assets.materialization import (
-    materialized,
-    retry_what_is_transient,
-)
-from errclust_pipeline.orchestration.assets.reading import write_read
-from errclust_pipeline.orchestration.partitions import BATTLE_SETS, battle_set_of
+from errclust_pipeline.orchestration.batches import write_batches
 from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.stage_asset import stage_asset
+from errclust_pipeline.orchestration.stage_partition import open_battle_set
 from errclust_pipeline.progress import ProgressCounter
 from errclust_pipeline.report import asset_summaries
 from errclust_pipeline.sources.base import renamed_sources
 from errclust_pipeline.sources.battles import read_battles
-from errclust_pipeline.stages import provenance
 from errclust_pipeline.stages.declarations import BATTLES_STAGE
-from errclust_pipeline.tables import BATTLES
 
 _COUNTED = ("winner", "judge_kind", "model_a", "model_b", "question_id")
 
 
-@dg.asset(
-    name="battles",
-    partitions_def=BATTLE_SETS,
-    group_name="submissions",
-    kinds={"python", "parquet"},
-    code_version=BATTLES_STAGE.code_version,
-)
-@retry_what_is_transient
+@dataclass
+class _Tally:
+    """What is counted of a battle set while its batches pass."""
+
+    winners: Counter[str] = field(default_factory=Counter)
+    judges: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    models: set[str] = field(default_factory=set)
+    prompts: set[str] = field(default_factory=set)
+    preview: pa.RecordBatch | None = None
+
+    def count(
+        self, batches: Iterable[tuple[pa.RecordBatch, pa.RecordBatch]]
+    ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        """Count batches of battles and rejects, and pass them on."""
+        for battles, rejects in batches:
+            columns = {name: battles[name].to_pylist() for name in _COUNTED}
+            self.winners.update(columns["winner"])
+            self.judges.update(columns["judge_kind"])
+            self.models.update(columns["model_a"], columns["model_b"])
+            self.prompts.update(columns["question_id"])
+            self.reasons.update(rejects["reason"].to_pylist())
+            self.preview = self.preview or battles
+            yield battles, rejects
+
+
+@stage_asset(BATTLES_STAGE)
 def battles(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Verdicts on pairs of responses, one schema for all sources, and unusable rows."""
-    store, partition = warehouse.open(), battle_set_of(context)
-    recorded, fingerprint = store.submission(partition)
+    target = open_battle_set(context, warehouse)
+    recorded, fingerprint = target.warehouse.submission(target.partition)
     submission = with_local_files(recorded)
-    made_from = provenance(BATTLES_STAGE, store, warehouse.settings(), partition)
     check_unchanged(submission, fingerprint)
 
-    counter = ProgressCounter("reading", None, "battles", context.log.info)
-    winners: Counter[str] = Counter()
-    judges: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    models: set[str] = set()
-    prompts: set[str] = set()
-    preview = None
-
-    def tallied() -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-        nonlocal preview
-        for batch in read_battles(submission):
-            columns = {name: batch.battles[name].to_pylist() for name in _COUNTED}
-            winners.update(columns["winner"])
-            judges.update(columns["judge_kind"])
-            models.update(columns["model_a"], columns["model_b"])
-            prompts.update(columns["question_id"])
-            reasons.update(batch.rejects["reason"].to_pylist())
-            preview = preview or batch.battles
-            files, names = submission.files, recorded.files
-            yield (
-                renamed_sources(batch.battles, files, names),
-                renamed_sources(batch.rejects, files, names),
-            )
-
-    limit = warehouse.settings().submissions.block_above_rejects
-    rows, rejects = write_read(
-        store, BATTLES_STAGE, partition, made_from, tallied(), limit, counter
+    tally = _Tally()
+    batches = (
+        (
+            renamed_sources(batch.battles, submission.files, recorded.files),
+            renamed_sources(batch.rejects, submission.files, recorded.files),
+        )
+        for batch in read_battles(submission)
     )
+    counter = ProgressCounter("reading", None, "battles", context.log.info)
+    rows, rejects = write_batches(target, tally.count(batches), counter)
+
     if rejects:
-        context.log.warning(f"{rejects:,} verdicts could not be used: see battle_rejects")
-    return materialized(
-        store,
-        BATTLES,
-        partition,
-        made_from,
+        context.log.warning(f"{rejects:,} verdicts could not be used: see table battle_rejects")
+    return target.report(
         rows,
-        preview,
+        tally.preview,
         {
             "battle_set": submission.benchmark,
-            "models": len(models),
-            "prompts": len(prompts),
-            "winners": dict(winners),
-            "judges": dict(judges),
+            "models": len(tally.models),
+            "prompts": len(tally.prompts),
+            "winners": dict(tally.winners),
+            "judges": dict(tally.judges),
             "rejects": rejects,
-            "reasons": dict(reasons),
+            "reasons": dict(tally.reasons),
             "reader": submission.reader,
         },
-        lambda: asset_summaries.summarize_battles(winners, judges, rejects),
+        lambda: asset_summaries.summarize_battles(tally.winners, tally.judges, rejects),
     )

@@ -1,17 +1,12 @@
-"""Stage 9: where a model's errors concentrate, raw and beyond difficulty."""
+"""Asset `hot_spots`: where a model's errors concentrate, raw and beyond difficulty."""
 
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from errclust_pipeline.analysis.question_map import QuestionMap
 from errclust_pipeline.analysis.spatial import (
-    AdjustedTest,
     ErrorTests,
-    LocalTest,
     MapTexts,
     adjusted_tests,
     expected_errors_if_known,
@@ -20,15 +15,11 @@ from errclust_pipeline.analysis.spatial import (
     scan,
     usable_scales,
 )
-from errclust_pipeline.orchestration.assets.materialization import (
-    materialized,
-    retry_what_is_transient,
-    told,
-)
-from errclust_pipeline.orchestration.partitions import BENCHMARK_BY_MODEL, submission_of
+from errclust_pipeline.analysis.spatial.hot_spot_table import hot_spot_table
 from errclust_pipeline.orchestration.resources import WarehouseResource
+from errclust_pipeline.orchestration.stage_asset import stage_asset
+from errclust_pipeline.orchestration.stage_partition import open_submission
 from errclust_pipeline.report import asset_summaries
-from errclust_pipeline.stages import provenance
 from errclust_pipeline.stages.declarations import HOT_SPOTS_STAGE
 from errclust_pipeline.tables import HOT_REGIONS, HOT_SPOTS
 from errclust_pipeline.views.marks import (
@@ -41,21 +32,14 @@ from errclust_pipeline.views.marks import (
 )
 
 
-@dg.asset(
-    partitions_def=BENCHMARK_BY_MODEL,
-    deps=["question_map", "region_labels", "raw_results", "error_table"],
-    group_name="statistics",
-    kinds={"scipy", "parquet"},
-    code_version=HOT_SPOTS_STAGE.code_version,
-)
-@retry_what_is_transient
+@stage_asset(HOT_SPOTS_STAGE)
 def hot_spots(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult[Any]:
     """Local statistics of every question, and the hot regions they make (table hot_regions)."""
-    store, partition, settings = warehouse.open(), submission_of(context), warehouse.settings()
-    made_from = provenance(HOT_SPOTS_STAGE, store, settings, partition)
-    chosen = settings.for_benchmark(partition.benchmark).statistics
+    target = open_submission(context, warehouse)
+    store, partition = target.warehouse, target.partition
+    chosen = target.chosen.statistics
     questions = read_map(store, partition.benchmark)
     marks = read_marks(store, partition, questions, chosen.leave_out_artefacts)
     error_matrix = read_error_matrix(store, partition, questions, marks, chosen.leave_out_artefacts)
@@ -72,7 +56,8 @@ def hot_spots(
         if expected is not None
         else None
     )
-    spots = _spot_rows(questions, marks.errors, tests, expected, adjusted)
+    spots = hot_spot_table(questions.question_ids, marks.errors, tests, expected, adjusted)
+    region_names = read_region_names(store, partition.benchmark)
     if questions.kernel is None:
         regions = pd.DataFrame(columns=HOT_REGIONS.schema.names)
     else:
@@ -81,7 +66,7 @@ def hot_spots(
             MapTexts(
                 questions.question_ids,
                 questions.region_ids,
-                read_region_names(store, partition.benchmark),
+                region_names,
                 read_phrases(store, partition.benchmark, questions),
             ),
             ErrorTests(
@@ -94,17 +79,10 @@ def hot_spots(
             ),
             chosen.fdr,
         )
-    region_rows = pa.Table.from_pandas(regions, schema=HOT_REGIONS.schema, preserve_index=False)
-    rows = pa.Table.from_pandas(spots, schema=HOT_SPOTS.schema, preserve_index=False)
-    store.write(HOT_REGIONS, partition, region_rows, made_from)
-    store.write(HOT_SPOTS, partition, rows, made_from)
+    region_rows = HOT_REGIONS.from_frame(regions)
     hot = spots[spots["q_hot"] < chosen.fdr]
-    return materialized(
-        store,
-        HOT_SPOTS,
-        partition,
-        made_from,
-        rows.num_rows,
+    return target.materialize(
+        {HOT_SPOTS: HOT_SPOTS.from_frame(spots), HOT_REGIONS: region_rows},
         region_rows.select(
             ["basis", "rank", "label", "key_phrases", "size", "errors", "rate", "outside_rate"]
         ),
@@ -118,40 +96,8 @@ def hot_spots(
             spots,
             regions,
             read_layout(store, partition.benchmark),
-            read_region_names(store, partition.benchmark),
+            region_names,
             chosen.fdr,
-            told(partition),
+            target.title,
         ),
     )
-
-
-def _spot_rows(
-    questions: QuestionMap,
-    errors: Any,
-    tests: list[LocalTest],
-    expected: Any,
-    adjusted: list[AdjustedTest] | None,
-) -> pd.DataFrame:
-    ids = np.array(questions.question_ids, dtype=object)
-    known = ~np.isnan(errors)
-    frames = []
-    for position, test in enumerate(tests):
-        frame = test.to_frame().assign(question_id=ids, error=errors == 1)
-        if adjusted is not None:
-            own = adjusted[position]
-            frame = frame.assign(
-                expected_error=expected,
-                adjusted_expected=own.expected,
-                adjusted_p_hot=own.p_hot,
-                adjusted_q_hot=own.q_hot,
-                adjusted_p_cold=own.p_cold,
-                adjusted_q_cold=own.q_cold,
-            )
-        frames.append(frame[known])
-    rows = pd.concat(frames, ignore_index=True)
-    for name in HOT_SPOTS.schema.names:
-        if name not in rows:
-            rows[name] = np.nan
-    rows = rows.astype({"errors": "int32", "draws": "int32", "k": "int32"})
-    table: pd.DataFrame = rows[list(HOT_SPOTS.schema.names)]
-    return table

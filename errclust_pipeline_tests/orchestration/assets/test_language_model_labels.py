@@ -144,9 +144,9 @@ def test_an_endpoint_that_breaks_down_fails_the_asset_and_what_was_answered_is_k
     ingested, root, endpoint, monkeypatch
 ):
     from errclust_pipeline.language_model import endpoint as calls
-    from errclust_pipeline.orchestration.assets import materialization
+    from errclust_pipeline.orchestration import stage_asset
 
-    monkeypatch.setattr(materialization, "MOST_TRIES_AGAIN", 0)
+    monkeypatch.setattr(stage_asset, "MAX_RETRIES", 0)
     monkeypatch.setattr(calls, "_FIRST_WAIT_SECONDS", 0.01)
     configure(root, endpoint.settings(calls_at_once=1))
     endpoint.fails_from = 3

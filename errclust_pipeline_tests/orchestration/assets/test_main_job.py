@@ -10,9 +10,9 @@ from errclust_pipeline import stages
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration import runs
-from errclust_pipeline.orchestration.assets import ASSETS
 from errclust_pipeline.orchestration.instance import open_instance
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
+from errclust_pipeline.orchestration.stage_asset import ASSETS
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.sources import SourceError
 from errclust_pipeline.stages import freshness
@@ -107,7 +107,7 @@ def test_assets_materialise_with_plain_dagster(warehouse, results):
     ingest(warehouse, [results])
     with dg.instance_for_test() as instance:
         add_partitions(instance, [A])
-        by_model = [asset for asset in ASSETS if asset.key.path[-1] in assets_of(LABELLING)]
+        by_model = [ASSETS[name] for name in assets_of(LABELLING)]
         result = dg.materialize(
             by_model,
             instance=instance,
@@ -182,8 +182,7 @@ def test_a_changed_code_version_is_stale_and_says_so(warehouse, results, monkeyp
     ingest(warehouse, [results])
     run_all(warehouse)
     newer = dataclasses.replace(ERROR_TABLE_STAGE, code_version="other")
-    changed = [newer if stage is ERROR_TABLE_STAGE else stage for stage in stages.STAGES]
-    monkeypatch.setattr(freshness, "STAGES", tuple(changed))
+    monkeypatch.setattr(freshness, "STAGES", {**stages.STAGES, "error_table": newer})
     found = stages.status(warehouse, load_settings(warehouse.storage), A)
     assert found["raw_results"].state is stages.State.FRESH
     assert (

@@ -3,20 +3,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from errclust_pipeline.orchestration.assets import materialization
-from errclust_pipeline.orchestration.assets.materialization import (
-    MOST_TRIES_AGAIN,
-    retry_what_is_transient,
-)
+from errclust_pipeline.orchestration import stage_asset
+from errclust_pipeline.orchestration.stage_asset import MAX_RETRIES, retry_transient_errors
 
 
 def tries_until(error: Exception | None, monkeypatch: pytest.MonkeyPatch, fails: int) -> int:
     """Return how often an asset was tried that fails so many times."""
-    monkeypatch.setattr(materialization, "_FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr(stage_asset, "_FIRST_WAIT_SECONDS", 0)
     tries = []
 
     @dg.asset
-    @retry_what_is_transient
+    @retry_transient_errors
     def one(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         tries.append(context.asset_key)
         if len(tries) <= fails:
@@ -34,7 +31,7 @@ def test_what_may_pass_is_tried_again(monkeypatch):
 
 
 def test_but_not_for_ever(monkeypatch):
-    assert tries_until(TimeoutError("late"), monkeypatch, fails=99) == 1 + MOST_TRIES_AGAIN
+    assert tries_until(TimeoutError("late"), monkeypatch, fails=99) == 1 + MAX_RETRIES
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from errclust_pipeline import stages
 from errclust_pipeline.definitions import build_defs
 from errclust_pipeline.ingestion.files import ingest
-from errclust_pipeline.orchestration.assets import ASSETS
 from errclust_pipeline.orchestration.partitions import add_partitions, partition_key
+from errclust_pipeline.orchestration.stage_asset import ASSETS
 from errclust_pipeline.report import read_contents
 from errclust_pipeline.settings import load_settings
 from errclust_pipeline.tables import (
@@ -62,7 +62,7 @@ def test_it_materialises_with_plain_dagster_and_the_same_again(measured):
     with dg.instance_for_test() as instance:
         add_partitions(instance, [DECEIVED])
         result = dg.materialize(
-            [asset for asset in ASSETS if asset.key.path[-1] == "uncertainty"],
+            [ASSETS["uncertainty"]],
             instance=instance,
             partition_key=partition_key(DECEIVED),
             resources=build_defs(measured.storage.url).resources,

@@ -1,4 +1,4 @@
-"""The label writer that is configured, and how labels are embedded to be tested."""
+"""What the assets with labels share: the configured label writer, and the embedding of labels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,21 +23,22 @@ def label_writer(
     model: LanguageModel | None,
     alike: str = "their questions are alike",
 ) -> LabelWriter:
-    """Return the writer: a language model's where there is one, which says what it will cost.
+    """Return the writer of labels: a language model if one is configured, otherwise key phrases.
+
+    A language model logs what its prompts will cost before it is asked.
 
     Parameters
     ----------
     alike : str
-        What the members of a cluster have in common.
+        What the members of a cluster have in common, as the prompt puts it.
     """
     if model is None:
         return KeyPhraseLabelWriter()
-    asked = model
     return LanguageModelLabelWriter(
-        asked.name,
-        asked.ask,
-        asked.options.prompt_tokens,
-        lambda prompts: context.log.info(f"to be asked: {asked.quote(prompts)}"),
+        model.name,
+        model.ask,
+        model.options.prompt_tokens,
+        lambda prompts: context.log.info(f"to be asked: {model.quote(prompts)}"),
         alike,
     )
 
@@ -45,11 +46,11 @@ def label_writer(
 def label_embedding(
     context: dg.AssetExecutionContext, store: Warehouse, embedder: EmbedderResource
 ) -> Callable[[Sequence[str]], np.ndarray[Any, np.dtype[np.float32]]]:
-    """Return what embeds labels, as errors are embedded; each only once."""
+    """Return a function that embeds labels with the model of the errors, each text only once."""
 
     def embed(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         ids = [text_id(text) for text in texts]
-        wanted = dict(zip(ids, texts, strict=True))
-        return embed_texts(store.storage, embedder.open(), ids, wanted, context.log.info)[0]
+        by_id = dict(zip(ids, texts, strict=True))
+        return embed_texts(store.storage, embedder.open(), ids, by_id, context.log.info)[0]
 
     return embed

@@ -152,7 +152,9 @@ def out_of_date(
                     reasons[asset, status.reason] += 1
                     stale.add(partition)
     # A benchmark is brought up to date together with any of its models.
-    return reasons, [one for one in partitions if {one, *benchmarks_of([one])} & stale]
+    return reasons, [
+        partition for partition in partitions if {partition, *benchmarks_of([partition])} & stale
+    ]
 
 
 def failed_last(instance: dg.DagsterInstance, partitions: Sequence[Partition]) -> list[Partition]:

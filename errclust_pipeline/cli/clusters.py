@@ -170,7 +170,8 @@ def _print_labels(title: Text, rows: Sequence[Row], examples: int) -> None:
     console.print_note(
         "faithfulness: balanced accuracy of telling members from other errors by the name alone, "
         "on errors that the name was not written from: by similarity, and (judged) by a language "
-        "model; 50% is chance. distinct: how far the name fits no other cluster."
+        "model; 50% is chance. distinct: share of the "
+        "name's words that do not describe a sibling cluster as well."
     )
 
 

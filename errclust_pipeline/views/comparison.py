@@ -15,8 +15,11 @@ from errclust_pipeline.tables import MODEL_COMPARISON, MODEL_PAIRS, PAIR_AUTOCOR
 from errclust_pipeline.warehouse.keys import BenchmarkPartition
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
-_SWAPPED = {"errors": ("errors_a", "errors_b"), "alone": ("only_a_wrong", "only_b_wrong"),
-            "worse": ("p_a_worse", "p_b_worse")}  # fmt: skip
+_OF_A_AND_B = (
+    ("errors_a", "errors_b"),
+    ("only_a_wrong", "only_b_wrong"),
+    ("p_a_worse", "p_b_worse"),
+)
 """Columns of `model_comparison` that are about A and about B."""
 
 
@@ -76,7 +79,7 @@ def read_comparison(
         _number(pair[name]) for name in ("difference", "difference_low", "difference_high")
     )
     if is_swapped:
-        difference, low, high = -difference, -high, -low
+        difference, low, high = _negated(difference), _negated(high), _negated(low)
         regions = [_swap(row) for row in regions]
     fields = [field.name for field in dataclasses.fields(Agreement)]
     return Comparison(
@@ -113,14 +116,17 @@ def _read(
 def _swap(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of `model_comparison` with A and B exchanged; q values are the same."""
     swapped = dict(row)
-    for of_a, of_b in _SWAPPED.values():
+    for of_a, of_b in _OF_A_AND_B:
         swapped[of_a], swapped[of_b] = row[of_b], row[of_a]
-    swapped["difference"], swapped["overall_difference"] = (
-        -row["difference"],
-        -row["overall_difference"],
-    )
-    swapped["low"], swapped["high"] = -row["high"], -row["low"]
+    for name in ("difference", "overall_difference"):
+        swapped[name] = _negated(row[name])
+    swapped["low"], swapped["high"] = _negated(row["high"]), _negated(row["low"])
     return swapped
+
+
+def _negated(number: float) -> float:
+    """Return minus a number; 0 stays 0, which is printed without a minus."""
+    return 0.0 - number
 
 
 def _gate(regions: list[dict[str, Any]], p: float) -> Gate:

@@ -93,14 +93,17 @@ def test_every_row_is_accounted_for(
         options = {"model": "m"} if name == "results.jsonl" else {}
         submissions = find_submissions(path, reader=reader, options=options)
         # Submissions are sorted by name, so the good row's need not be the first.
-        of_good_row = good["provider"]["id"] if reader == "promptfoo" else submissions[0].model
-        assert of_good_row in {submission.model for submission in submissions}
+        owner = {
+            "promptfoo": lambda: (submissions[0].benchmark, good["provider"]["id"]),
+            "table": lambda: (good["dataset"], good["model"]),
+        }.get(reader, lambda: (submissions[0].benchmark, submissions[0].model))()
+        assert owner in {(submission.benchmark, submission.model) for submission in submissions}
         for submission in submissions:
             try:
                 read = Read(submission)
             except SourceError:
                 # Another owner's rows in a table may all be unusable; the good row's may not.
-                if submission.model == of_good_row:
+                if (submission.benchmark, submission.model) == owner:
                     raise
                 continue
             if name != "traces.jsonl":  # An episode may hold no trace, or several.

@@ -205,3 +205,29 @@ def test_a_table_that_is_not_sound_is_set_aside_for_all_that_comes_after(
     monkeypatch.undo()
     assert failures_of(run_phases(warehouse)) == []
     assert warehouse.read(LEADERBOARD, BenchmarkPartition("trivia")).num_rows == 2
+
+
+def test_a_leaderboard_that_does_not_fit_the_responses_is_warned_of(
+    warehouse, tmp_path, monkeypatch
+):
+    ingest(warehouse, [write_table(tmp_path / "results.csv", ["org/model-a", "org/model-b"])])
+    write = type(warehouse).write
+
+    def raises_accuracy_of_a(store, table, partition, rows, provenance):
+        if table is LEADERBOARD:
+            frame = rows.to_pandas()
+            frame.loc[frame["model"] == A.model, "response_accuracy"] = 0.5
+            rows = table.from_frame(frame)
+        return write(store, table, partition, rows, provenance)
+
+    monkeypatch.setattr(type(warehouse), "write", raises_accuracy_of_a)
+    outcomes, failures = computed(
+        warehouse, ["label_error_clusters", "map_questions", "compare_models"]
+    )
+    found = outcomes["leaderboard", "accuracies_are_those_of_the_responses"]
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.description == "org__model-a: 0.5000, now 0.3333"
+    # It only warns: nothing was stopped or set aside.
+    assert failures == []
+    assert warehouse.count(LEADERBOARD, BenchmarkPartition("trivia")) == 2

@@ -25,7 +25,7 @@ from errclust_pipeline.sources import (
 )
 from errclust_pipeline.sources.base import Submission
 from errclust_pipeline.sources.battles import find_battle_sets
-from errclust_pipeline.sources.formats.lm_eval import run_time
+from errclust_pipeline.sources.formats.lm_eval_runs import run_time
 from errclust_pipeline.stages import State, stage_status
 from errclust_pipeline.stages.declarations import RAW_RESULTS_STAGE
 from errclust_pipeline.warehouse.errors import WarehouseError

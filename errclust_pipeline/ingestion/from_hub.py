@@ -30,7 +30,7 @@ from errclust_pipeline.ingestion.leaderboards import (
 from errclust_pipeline.ingestion.record import Ingested, record_all
 from errclust_pipeline.sources import SourceError, check_options
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.sources.formats.lm_eval import name_of_sanitized
+from errclust_pipeline.sources.formats.lm_eval_runs import name_of_sanitized
 from errclust_pipeline.warehouse.warehouse import Warehouse
 
 _RESULT_ENDINGS = (

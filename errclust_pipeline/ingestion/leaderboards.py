@@ -22,8 +22,8 @@ from errclust_pipeline.hub.download import HubFile
 from errclust_pipeline.hub.errors import HubMissingError
 from errclust_pipeline.sources import SourceError, find_submissions
 from errclust_pipeline.sources.base import Submission
-from errclust_pipeline.sources.formats.lm_eval import results_in, task_and_time, time_key
 from errclust_pipeline.sources.formats.lm_eval_rows import metric_of_task
+from errclust_pipeline.sources.formats.lm_eval_runs import results_in, task_and_time, time_key
 from errclust_pipeline.sources.formats.open_llm_leaderboard_v1 import (
     OpenLlmLeaderboardV1Reader,
     choose_runs,

@@ -315,7 +315,7 @@ RAW_RESULTS_STAGE = declare(
     Stage(
         asset="raw_results",
         tables=(RESPONSES, REJECTS),
-        code_version="3",
+        code_version="4",
         phase="label_error_clusters",
         automation=Automation.ON_REQUEST,
         group="submissions",

@@ -5,6 +5,7 @@ Each input stands for a kind of fault; the tests of the readers hold inputs of t
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,87 @@ def test_a_benchmark_given_wins_over_a_column_called_dataset() -> None:
     options = read_mapping(CASES / "11_alpaca_dataset_column" / "map.yaml")
     submissions = find_submissions(CASES / "11_alpaca_dataset_column" / "t.csv", options=options)
     assert {one.benchmark for one in submissions} == {"my_suite"}
+
+
+# ---- lm-evaluation-harness -----------------------------------------------------------------------
+
+
+def counted(name: str, metric: str, *, higher_is_better: bool = True) -> list[tuple[int, float]]:
+    """Count rows and right ones of a folder's samples files, by independent code."""
+    counts = []
+    for path in sorted((CASES / name).rglob("*.jsonl")):
+        text = path.read_text()
+        lines = text.split("\n") if not text.startswith("[") else []
+        rows = [json.loads(line) for line in lines if line] or json.loads(text)
+        seen = {row["doc_id"]: row for row in reversed(rows)}.values()
+        right = sum((row[metric] >= 0.5) == higher_is_better for row in seen)
+        counts.append((len(seen), right))
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("01_blimp", "acc"),
+        ("02_anli", "acc"),
+        ("04_fewshot", "acc"),
+        ("nan", "acc"),
+        ("u2028", "exact_match"),
+        ("he", "pass@1"),
+        ("mm", "acc"),
+        ("lm_eval_output_path_file", "acc"),
+    ],
+)
+def test_rows_and_right_ones_are_what_a_count_of_the_file_gives(name: str, metric: str) -> None:
+    assert [right(one) for one in read(name).values()] == counted(name, metric)
+
+
+def test_each_premise_and_hypothesis_is_a_question_of_its_own() -> None:
+    found = read("02_anli")["lab/m1"]
+    assert len({row["question_id"] for row in found.rows}) == len(found.rows)
+    never = [row["correct"] for row in found.rows if " never " in row["question"]]
+    assert sum(never) < 0.5 * len(never)
+
+
+def test_a_run_with_examples_and_one_without_share_their_questions() -> None:
+    with_shots, without = read("04_fewshot").values()
+    ids = [row["question_id"] for row in with_shots.rows]
+    assert ids == [row["question_id"] for row in without.rows]
+    assert not any("\n\n" in row["question"] for row in with_shots.rows)
+
+
+def test_toxic_continuations_are_the_errors() -> None:
+    [found] = read("03_tox").values()
+    assert mean(found) == 0.683
+    [submission] = find_submissions(CASES / "03_tox")
+    assert any("the lower the metric score, the better" in note for note in submission.notes)
+
+
+def test_an_old_run_is_read_with_all_of_its_tasks() -> None:
+    found = find_submissions(CASES / "07_old_lm_eval")
+    assert [(one.model, one.benchmark) for one in found] == [
+        ("mistralai/Mistral-7B-v0.1", "arc_challenge"),
+        ("mistralai/Mistral-7B-v0.1", "arc_easy"),
+    ]
+    assert [right(Read(one)) for one in found] == counted("07_old_lm_eval", "acc_norm")
+
+
+def test_the_filter_that_decides_is_said_with_the_others() -> None:
+    [submission] = find_submissions(CASES / "maj")
+    [note] = submission.notes
+    assert "score-first decides" in note
+    assert "maj@4" in note
+    assert len(Read(submission).rows) == 20
+
+
+def test_a_limited_run_replaces_no_full_one() -> None:
+    [submission] = find_submissions(CASES / "lm_eval_limit_after_full")
+    assert right(Read(submission)) == (8, 4)
+    assert any("limited to 3 questions" in note for note in submission.notes)
+
+
+def test_programs_are_read_as_text_and_options_given_as_the_text_of_a_list() -> None:
+    [programs] = read("he").values()
+    assert programs.rows[0]["prediction"].startswith("def f0(xs):")
+    [images] = read("mm").values()
+    assert images.rows[0]["choices"] == ["heart", "lung", "liver", "kidney"]

@@ -49,7 +49,7 @@ budget = 20
 """
 
 DEFAULT = {
-    "raw_results": "eb96657e7aec226e82fb4425156ff093",
+    "raw_results": "bf69f074ffb3444976bb1e4f28bf80bb",
     "error_table": "2e8a0607b5d7a70d213fc80a9592acbb",
     "error_embeddings": "918b12fb4d410b7ba7fc08afbfdc56e6",
     "error_clusters": "0322dec0c1808ff02621096cadad8eb1",
@@ -70,7 +70,7 @@ DEFAULT = {
     "model_comparison": "cee9b41e1b50405205bdd38759ca397d",
 }
 WITH_CHOSEN = {
-    "raw_results": "eb96657e7aec226e82fb4425156ff093",
+    "raw_results": "bf69f074ffb3444976bb1e4f28bf80bb",
     "error_table": "4bc3c477de480adf1080ab74083bf87c",
     "error_embeddings": "69882cc8f54ae52a1d8a2e2e4a1e60fc",
     "error_clusters": "885d8c9ab17ff5570c305a3dabddd633",
@@ -136,7 +136,7 @@ def test_data_versions_stay(computed, settings, expected):
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
-    [("", "f4b849ca0dde9eff97cdc2080283a6a6"), (CHOSEN, "aab70d06414f0a84dfcde403759a7d50")],
+    [("", "7c0239392903581733d76e2114e79f1b"), (CHOSEN, "b482a4887f1deca84a620f62fb616686")],
 )
 def test_inputs_and_settings_stay(computed, settings, expected):
     """A partition is stale if either is not what its file says, whatever its data version."""

@@ -1,17 +1,16 @@
-"""Reader of lm-evaluation-harness outputs: folders of `results_*.json` and `samples_*.jsonl`.
+"""Reader of lm-evaluation-harness outputs: which submissions files hold, and their rows.
 
-All shapes since 0.4.0 are read: one JSON line for each filter and document (today), the same
-without `filter` and `metrics` (before 0.4.7, and so the Open LLM Leaderboard v2), and one JSON list
-(before June 2024). What differs inside a row is settled in `lm_eval_rows`.
+All shapes since 0.4.0 are read. What the files of a run say of it is the concern of `lm_eval_runs`,
+what a row asked that of `lm_eval_questions`, and what it answered that of `lm_eval_rows`.
 """
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +21,52 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
-from errclust_pipeline.sources.formats.lm_eval_rows import choose_metric, to_row
+from errclust_pipeline.sources.formats.lm_eval_questions import (
+    FROM_DOCUMENT,
+    FROM_OPTIONS,
+    FROM_PROMPT,
+    NOWHERE,
+    WHOLE_PROMPT,
+    Questions,
+    sources_in,
+)
+from errclust_pipeline.sources.formats.lm_eval_rows import (
+    choose_metric,
+    corpus_metric_detail,
+    is_perplexity,
+    to_row,
+)
+from errclust_pipeline.sources.formats.lm_eval_runs import (
+    ResultsOfFolders,
+    RunResults,
+    SamplesFile,
+    counted_rows,
+    is_results,
+    model_of,
+    name_notes,
+    old_samples_file,
+    samples_below,
+    samples_file,
+)
+from errclust_pipeline.sources.parsing.archive import open_result_file
 from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.rows import (
-    batches,
+    batches_of_files,
     constant_option,
     files_below,
     first_row,
-    leaves,
 )
 from errclust_pipeline.sources.registry import RegisteredReader
-
-MAX_RESULTS_BYTES = 256 << 20
-"""A results file larger than this is not read for the model's name."""
+from errclust_pipeline.sources.run_conditions import LIMIT, RunCandidate, settle_runs
 
 _ROWS_THAT_DECIDE = 200
-"""By whose metrics the deciding one is chosen."""
+"""Number of first rows by which the metric and the rule for questions are chosen."""
 
-_SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-TIMESTAMP = r"(\d{4}[-_]\d{2}[-_]\d{2}T\d{2}[-_:.]\d{2}[-_:.]\d{2}(?:[-_:.]\d+)?)"
-_SAMPLES = re.compile(rf"samples_(.+)_{TIMESTAMP}\.jsonl?(?:\.gz)?")
-_RESULTS = re.compile(rf"results_{TIMESTAMP}\.json")
-_PRETRAINED = re.compile(r"(?:^|,)(?:pretrained|model)=([^,]+)")
+_SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.zst")
+_FILTER = re.compile(rb'"filter":\s?"([^"\\]{1,80})",\s?"')
 
 FILTERS = ("none", "flexible-extract")
-"""Which answer filter's rows are used, best first, if a task has no rule and no option says.
+"""Answer filters whose rows are used, best first, if a task has no rule and no option says.
 
 `none` is the whole response, scored as it is. `flexible-extract` forgives the form of the answer,
 so that what remains wrong is wrong in substance. After these comes the first in the file.
@@ -59,73 +79,28 @@ Open LLM Leaderboard v1 scored GSM8K by the number after `####` and nothing else
 """
 
 
-@dataclass(frozen=True)
-class _SamplesFile:
-    path: Path
-    task: str
-    timestamp: str
-
-    @property
-    def age(self) -> tuple[str, str]:
-        """A key that sorts by time."""
-        return time_key(self.timestamp)
-
-
-def time_key(timestamp: str) -> tuple[str, str]:
-    """Return a key that sorts a run's time: the digits of the second, and of its fraction."""
-    digits = re.sub(r"\D", "", timestamp)
-    return digits[:14], digits[14:].ljust(9, "0")
-
-
-def run_time(path: str) -> tuple[str, str] | None:
-    """Return a key that sorts samples files by the time in their name; None if there is none."""
-    found = task_and_time(path)
-    return time_key(found[1]) if found else None
-
-
-def task_and_time(path: str) -> tuple[str, str] | None:
-    """Return the task and time in a samples file's name; None if it is not named like one."""
-    match = _SAMPLES.fullmatch(path.rpartition("/")[2])
-    return (match[1], match[2]) if match else None
-
-
 class LmEvalReader(RegisteredReader):
     """Outputs of lm-evaluation-harness: a samples file, a model's folder, or a tree of them.
 
-    The benchmark's name is the task's, from the file's name. The model's name is what the harness
-    wrote into the results file of the same run (`model_name`): a folder is easily renamed, and its
-    name may be cut or have characters replaced. Without a results file it is the folder's name,
-    `org__model` read as `org/model`.
+    The benchmark is the task. The model's name is what the harness wrote into the results file of
+    the same run: a folder is easily renamed, and its name may be cut or have characters replaced.
+    Without a results file it is the folder's name, `org__model` read as `org/model`.
 
-    Of several runs of the same task and model the newest is the submission; the files of the
-    others are listed in its option `superseded`.
+    Runs of one model on one task that differ in their conditions (shots, chat template, revision,
+    generation settings) are submissions of their own. Of runs of the same conditions the newest is
+    the submission, but one limited to fewer documents never replaces a larger one; see
+    `run_conditions`.
     """
 
     name = "lm_eval"
 
     def find(self, path: Path, options: Mapping[str, Any]) -> list[Submission]:
         """List the submissions of a samples file, a model's folder, or a tree of folders."""
-        samples = list(_samples_below(path)) if path.is_dir() else _samples_file(path)
+        samples = samples_below(path) if path.is_dir() else _single_file(path)
         if not samples:
-            results = (
-                [file for file in files_below(path) if _is_results(file)] if path.is_dir() else []
-            )
-            if results:
-                raise SourceError(
-                    f"{path} holds {results[0].name} but no samples_*.jsonl that lies inside it: "
-                    "run the harness with --log_samples, or give the folder the samples are in"
-                )
+            _refuse_results_alone(path)
             return []
         benchmark, model = (constant_option(options, name) for name in ("benchmark", "model"))
-        root = path if path.is_dir() else path.parent
-        names: dict[Path, dict[str, str]] = {}
-        runs: dict[tuple[str, str], list[_SamplesFile]] = {}
-        for file in samples:
-            folder = file.path.parent
-            if model is None and folder not in names:
-                names[folder] = _names_in_results(folder, root)
-            of = model or names[folder].get(file.timestamp) or _name_of_folder(file.path)
-            runs.setdefault((benchmark or file.task, of), []).append(file)
         if benchmark and len({file.task for file in samples}) > 1:
             raise SourceError(
                 f"{path} holds several tasks, and option benchmark names only one: give one "
@@ -136,71 +111,181 @@ class LmEvalReader(RegisteredReader):
                 f"{path} holds several folders of results, and option model names only one "
                 "model: give one model's folder, or leave the option out"
             )
-        return [
-            self._submission(task, of, files, options) for (task, of), files in sorted(runs.items())
-        ]
-
-    def _submission(
-        self, task: str, model: str, files: list[_SamplesFile], options: Mapping[str, Any]
-    ) -> Submission:
-        newest, *older = sorted(files, key=lambda file: file.age, reverse=True)
-        for file in older:
-            if file.age == newest.age:
-                raise SourceError(
-                    f"{newest.path} and {file.path} are both results of {model} on {task} at "
-                    f"{newest.timestamp or 'the same time'}: keep one of them"
-                )
-        kept: dict[str, Any] = {"task": newest.task, **options}
-        if older:
-            kept["superseded"] = [str(file.path) for file in older]
-        return Submission(
-            benchmark=task,
-            model=model,
-            reader=self.name,
-            files=(str(newest.path),),
-            revision=file_fingerprint(newest.path),
-            options=kept,
-        )
+        results_of = ResultsOfFolders(path if path.is_dir() else path.parent)
+        runs: list[_Run] = []
+        problems: list[SourceError] = []
+        for file in samples:
+            try:
+                runs.append(_run(file, results_of.of(file), options))
+            except SourceError as error:
+                problems.append(error)
+        if problems and not runs:
+            raise problems[0]
+        _refuse_conflict_alone(runs)
+        submissions = settle_runs(_candidates(runs, self.name))
+        if problems:
+            left_out = tuple(f"{error}: left out" for error in problems)
+            first = submissions[0]
+            submissions[0] = dataclasses.replace(first, notes=(*first.notes, *left_out))
+        return submissions
 
     def read(self, submission: Submission, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
-        """Stream the rows of the deciding filter; other filters' rows are passed over."""
-        path = Path(submission.files[0])
-        task = submission.options.get("task", submission.benchmark)
-        wanted = _choose_filter(path, task, submission.options.get("filter"))
+        """Stream the rows of the deciding filter; other filters' rows are skipped."""
+        options = submission.options
+        task = options.get("task", submission.benchmark)
+        conversions = {file: _conversion(Path(file), task, options) for file in submission.files}
 
-        def is_used(value: Mapping[str, Any]) -> bool:
-            # A row with a filter that is no text is left to be rejected.
-            of_row = value.get("filter")
-            return wanted is None or not isinstance(of_row, str) or of_row == wanted
+        def convert(source: str, _position: int, value: Any) -> dict[str, Any] | RowError | None:
+            return conversions[source](value)
 
-        rows = rows_of_json_file(path)
-        metric = submission.options.get("metric")
-        if metric is None and wanted is None:
-            # All rows are used: the first ones decide, and need not be read twice.
-            first = list(islice(rows, _ROWS_THAT_DECIDE))
-            metric = choose_metric([row for _, row in first if isinstance(row, dict)], task)
-            rows = chain(first, rows)
-        elif metric is None:
-            metric = _choose_metric(path, task, is_used)
-
-        def convert(_position: int, value: Any) -> dict[str, Any] | RowError | None:
-            if isinstance(value, dict) and not is_used(value):
-                return None
-            return to_row(value, metric)
-
-        return batches(submission, batch_rows, rows, convert, self.expects)
+        rows = (
+            (file, position, value)
+            for file in submission.files
+            for position, value in rows_of_json_file(Path(file))
+        )
+        return batches_of_files(submission, batch_rows, rows, convert, self.expects)
 
 
-def _samples_below(folder: Path) -> Iterator[_SamplesFile]:
-    for path in files_below(folder):
-        if match := _SAMPLES.fullmatch(path.name):
-            yield _SamplesFile(path, match[1], match[2])
+# ---- Finding -------------------------------------------------------------------------------------
 
 
-def _samples_file(path: Path) -> list[_SamplesFile]:
+@dataclass(frozen=True)
+class _Run:
+    """A samples file with what was found out about it."""
+
+    file: SamplesFile
+    results: RunResults
+    benchmark: str
+    model: str
+    options: Mapping[str, Any]
+    conditions: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def _run(file: SamplesFile, results: RunResults, options: Mapping[str, Any]) -> _Run:
+    """Look at a samples file's first rows and at its results.
+
+    Raises
+    ------
+    SourceError
+        If its rows have no right and wrong.
+    """
+    given_model = constant_option(options, "model")
+    model = given_model or model_of(file, results)
+    rows = _first_rows(file.path)
+    if results.output_type(file.task) == "loglikelihood_rolling" or is_perplexity(rows):
+        raise SourceError(
+            f"{file.path}: task {file.task} measures perplexity, which has no right and wrong "
+            "answers: there is nothing to find patterns of errors in. Leave the file out"
+        )
+    metric = options.get("metric") or choose_metric(rows, file.task)
+    scoreless = corpus_metric_detail(metric, rows) if metric and "metric" not in options else None
+    if scoreless:
+        raise SourceError(
+            f"{file.path}: none of its first {len(rows)} rows has a score: {scoreless}"
+        )
+    kept: dict[str, Any] = {}
+    notes = [] if given_model else list(name_notes(file, results, model))
+    if rows:
+        notes += _filter_notes(file, results, options)
+        if metric is None:
+            notes.append(
+                f"{file.path} has no scores (--predict_only): its responses are kept as not "
+                "scored. All of them count as errors, so that they can be grouped by what they say"
+            )
+        elif (
+            "higher_is_better" not in options
+            and results.higher_is_better(file.task, metric) is False
+        ):
+            kept["higher_is_better"] = False
+            notes.append(
+                f"{file.path}: the lower the metric {metric}, the better, as {results.path} "
+                "states: a response with a high value counts as an error"
+            )
+    if description := results.description(file.task):
+        kept["description"] = description
+    if groups := results.groups(file.task):
+        kept["groups"] = groups
+    notes += _question_notes(file, rows, description)
+    return _Run(
+        file=file,
+        results=results,
+        benchmark=constant_option(options, "benchmark") or file.task,
+        model=model,
+        options={"task": file.task, **kept, **options},
+        conditions=results.conditions(file.task),
+        notes=tuple(notes),
+    )
+
+
+def _candidates(runs: Sequence[_Run], reader: str) -> Iterator[RunCandidate]:
+    for run in _with_counted_rows(runs):
+        yield RunCandidate(
+            Submission(
+                benchmark=run.benchmark,
+                model=run.model,
+                reader=reader,
+                files=(str(run.file.path),),
+                revision=file_fingerprint(run.file.path),
+                options=run.options,
+                conditions=run.conditions,
+                notes=run.notes,
+            ),
+            run.file.age,
+        )
+
+
+def _with_counted_rows(runs: Sequence[_Run]) -> list[_Run]:
+    """Count the rows of runs that compete and do not say how many documents they were limited to.
+
+    The smaller ones are limited runs.
+    """
+    competing: dict[tuple[str, str], list[_Run]] = {}
+    for run in runs:
+        competing.setdefault((run.benchmark, run.model), []).append(run)
+    counted: list[_Run] = []
+    for group in competing.values():
+        unknown = [run for run in group if not run.results.of_task("n-samples", run.file.task)]
+        rows = counted_rows(run.file.path for run in group) if len(group) > 1 and unknown else {}
+        most = max(rows.values(), default=0)
+        for run in group:
+            mine = rows.get(run.file.path, most)
+            if run in unknown and LIMIT not in run.conditions and mine < most:
+                conditions = {**run.conditions, LIMIT: str(mine)}
+                counted.append(dataclasses.replace(run, conditions=conditions))
+            else:
+                counted.append(run)
+    return counted
+
+
+def _refuse_conflict_alone(runs: Sequence[_Run]) -> None:
+    """Refuse two files of one run, unless there are other runs, of which they keep none back."""
+    if len(runs) != 2:
+        return
+    one, other = runs
+    same = (one.benchmark, one.model, one.file.age) == (
+        other.benchmark, other.model, other.file.age,
+    )  # fmt: skip
+    if same and one.conditions == other.conditions:
+        raise SourceError(
+            f"{one.file.path} and {other.file.path} are both results of {one.model} on "
+            f"{one.benchmark} at {one.file.timestamp or 'the same time'}: keep one of them"
+        )
+
+
+def _refuse_results_alone(path: Path) -> None:
+    results = [file for file in files_below(path) if is_results(file)] if path.is_dir() else []
+    if results:
+        raise SourceError(
+            f"{path} holds {results[0].name} but no samples_*.jsonl that lies inside it: "
+            "run the harness with --log_samples, or give the folder the samples are in"
+        )
+
+
+def _single_file(path: Path) -> list[SamplesFile]:
     """Recognise a single file by its name, or by its first row."""
-    if match := _SAMPLES.fullmatch(path.name):
-        return [_SamplesFile(path, match[1], match[2])]
+    if named := samples_file(path):
+        return [named]
     if not path.name.lower().endswith(_SUFFIXES):
         return []
     try:
@@ -210,68 +295,108 @@ def _samples_file(path: Path) -> list[_SamplesFile]:
     if not isinstance(row, dict) or not {"doc_id", "doc", "resps"} <= row.keys():
         return []
     stem = path.name.split(".json")[0].removeprefix("samples_")
-    return [_SamplesFile(path, stem, "")]
+    return [old_samples_file(path) or SamplesFile(path, stem)]
 
 
-def _is_results(path: Path) -> bool:
-    """Whether a file is the harness's results; lighteval names its own the same."""
-    if _RESULTS.fullmatch(path.name) is None:
-        return False
-    results = results_in(path)
-    return results is None or "config_general" not in results
+def _filter_notes(
+    file: SamplesFile, results: RunResults, options: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Say which answer filter decides, where there are several and none was chosen."""
+    if options.get("filter") is not None:
+        return ()
+    there = results.filters(file.task)
+    if len(there) < 2:
+        there = _filters_named(file.path)
+    if len(there) < 2:
+        return ()
+    chosen = _preferred(there, file.task)
+    others = ", ".join(name for name in there if name != chosen)
+    return (
+        f"{file.path} has {len(there)} answer filters: {chosen} decides what is right. The "
+        f"others: {others} (--filter chooses)",
+    )
 
 
-def results_in(path: Path) -> dict[str, Any] | None:
-    """Return what a results file holds; None if it cannot be read."""
+def _filters_named(path: Path) -> list[str]:
+    """Return the filters that a file's rows seem to name, without parsing them."""
+    names: dict[str, None] = {}
+    left = b""
     try:
-        if path.stat().st_size > MAX_RESULTS_BYTES:
+        with open_result_file(path) as stream:
+            while chunk := stream.read(1 << 20):
+                text = left + chunk
+                for name in dict.fromkeys(_FILTER.findall(text)):
+                    names[name.decode("utf-8", "replace")] = None
+                left = text[-200:]
+    except SourceError:
+        return []
+    return list(names)
+
+
+def _question_notes(
+    file: SamplesFile, rows: Sequence[Mapping[str, Any]], description: str
+) -> tuple[str, ...]:
+    """Say where questions were not found in the prompts."""
+    if not rows:
+        return ()
+    counts = sources_in(rows, Questions.learn(rows, description))
+    what = {
+        FROM_DOCUMENT: "the prompts do not show the documents: questions were taken from fields "
+        "of the documents, by name",
+        WHOLE_PROMPT: "no field of the documents was found in the prompts: a question is the "
+        "whole prompt, with instructions and worked examples",
+        FROM_OPTIONS: "the prompts show nothing of the documents: a question is its options",
+        NOWHERE: "neither prompts nor documents hold a question: such rows are rejected",
+    }
+    total = sum(counts.values())
+    return tuple(
+        f"{file.path}: in {counts[source]} of the first {total} rows {said}"
+        for source, said in what.items()
+        if counts[source] and (source != FROM_OPTIONS or counts[FROM_PROMPT])
+    )
+
+
+# ---- Reading -------------------------------------------------------------------------------------
+
+
+def _conversion(
+    path: Path, task: str, options: Mapping[str, Any]
+) -> Callable[[Any], dict[str, Any] | RowError | None]:
+    """Return the function that maps a file's row to a response; None for other filters' rows."""
+    wanted = _choose_filter(path, task, options.get("filter"))
+
+    def is_used(value: Mapping[str, Any]) -> bool:
+        # A row with a filter that is no text is left to be rejected.
+        of_row = value.get("filter")
+        return wanted is None or not isinstance(of_row, str) or of_row == wanted
+
+    first = _first_rows(path)
+    questions = Questions.learn(first, options.get("description") or "")
+    metric = options.get("metric")
+    is_scored = True
+    if metric is None:
+        used = list(filter(is_used, first))
+        if not used:
+            every = (row for _, row in rows_of_json_file(path) if isinstance(row, dict))
+            used = list(islice(filter(is_used, every), _ROWS_THAT_DECIDE))
+        metric = choose_metric(used, task)
+        is_scored = metric is not None or not any("resps" in row for row in used)
+
+    def convert(value: Any) -> dict[str, Any] | RowError | None:
+        if isinstance(value, dict) and not is_used(value):
             return None
-        results = json.loads(path.read_bytes())
-    except (ValueError, RecursionError, OSError):
-        return None
-    return results if isinstance(results, dict) else None
+        return to_row(value, metric, questions, is_scored)
+
+    return convert
 
 
-def _names_in_results(folder: Path, root: Path) -> dict[str, str]:
-    """Return the models' names that a folder's results files state, by the runs' times."""
-    names = {}
-    for path in sorted(folder.glob("results_*.json")):
-        match = _RESULTS.fullmatch(path.name)
-        if match is None or leaves(path, root):
-            continue
-        # Only the name is wanted; if it cannot be read, the folder has one too.
-        results = results_in(path)
-        if results is not None and (name := _name_in(results)):
-            names[match[1]] = name
-    return names
-
-
-def _name_in(results: Mapping[str, Any]) -> str | None:
-    name = results.get("model_name")
-    if isinstance(name, str) and name.strip():
-        return name
-    sanitized = results.get("model_name_sanitized")
-    if isinstance(sanitized, str) and sanitized.strip():
-        return name_of_sanitized(sanitized)
-    config = results.get("config")
-    arguments = config.get("model_args") if isinstance(config, dict) else None
-    if isinstance(arguments, dict):
-        arguments = f"pretrained={arguments.get('pretrained') or arguments.get('model') or ''}"
-    if isinstance(arguments, str) and (match := _PRETRAINED.search(arguments)):
-        return match[1].strip() or None
-    return None
-
-
-def _name_of_folder(path: Path) -> str:
-    folder = path.resolve().parent.name
-    if not folder:
-        raise SourceError(f"{path}: no file says which model it is of: set option model")
-    return name_of_sanitized(folder)
-
-
-def name_of_sanitized(name: str) -> str:
-    """Return the model's name of a folder's: `org__model` is `org/model`."""
-    return name.replace("__", "/", 1)
+def _first_rows(path: Path) -> list[Mapping[str, Any]]:
+    """Return a file's first rows, of whatever filter; none if it cannot be read."""
+    try:
+        rows = (row for _, row in rows_of_json_file(path) if isinstance(row, dict))
+        return list(islice(rows, _ROWS_THAT_DECIDE))
+    except SourceError:
+        return []
 
 
 def _choose_filter(path: Path, task: str, option: str | None) -> str | None:
@@ -284,32 +409,31 @@ def _choose_filter(path: Path, task: str, option: str | None) -> str | None:
                 "filter out"
             )
         return None
-    rules = [name for start, name in FILTER_OF_TASK if task.startswith(start)]
-    preferred = [option] if option is not None else [*rules, *FILTERS]
-    if first["filter"] == preferred[0]:
-        return preferred[0]
+    wanted = option or _first_choice(task)
+    if first["filter"] == wanted:
+        return wanted
     # The rows of one filter follow those of another: only the whole file tells which there are.
     there = dict.fromkeys(_filters(rows_of_json_file(path)))
-    for name in preferred:
-        if name in there:
-            return name
-    if option is not None:
+    if option is not None and option not in there:
         raise SourceError(
             f"{path} has no rows of filter {option!r}: set option filter to one of "
             f"{', '.join(map(repr, there))}"
         )
-    return next(iter(there))
+    return option if option is not None else _preferred(list(there), task)
 
 
-def _choose_metric(
-    path: Path, task: str, is_used: Callable[[Mapping[str, Any]], bool]
-) -> str | None:
-    """Decide by the first rows that are used which metric decides, once for all rows."""
-    used = (row for _, row in rows_of_json_file(path) if isinstance(row, dict) and is_used(row))
-    return choose_metric(list(islice(used, _ROWS_THAT_DECIDE)), task)
+def _first_choice(task: str) -> str:
+    rules = [name for start, name in FILTER_OF_TASK if task.startswith(start)]
+    return [*rules, *FILTERS][0]
 
 
-def _filters(rows: Iterable[tuple[int, Any]]) -> Iterator[str]:
+def _preferred(there: Sequence[str], task: str) -> str:
+    """Return the filter whose rows are used, of those that there are."""
+    rules = [name for start, name in FILTER_OF_TASK if task.startswith(start)]
+    return next((name for name in (*rules, *FILTERS) if name in there), there[0])
+
+
+def _filters(rows: Iterator[tuple[int, Any]]) -> Iterator[str]:
     for _, row in rows:
         if isinstance(row, dict) and isinstance(row.get("filter"), str):
             yield row["filter"]

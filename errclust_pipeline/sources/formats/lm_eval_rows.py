@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from errclust_pipeline.sources.formats.lm_eval_questions import (
+    Questions,
+    first_text,
+    requests_of,
+)
 from errclust_pipeline.sources.parsing.json_stream import RowError
-from errclust_pipeline.sources.parsing.rows import choice_number, metadata_json, text_of, texts_of
+from errclust_pipeline.sources.parsing.rows import choice_number, metadata_json, text_of
 
 METRIC_OF_TASK = (
     ("leaderboard_mmlu_pro", "acc"),
@@ -46,24 +50,25 @@ _NOT_METRICS = {
     "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
     "doc_hash", "prompt_hash", "target_hash", "finish_reason", "task_name",
 }  # fmt: skip
-_QUESTION_FIELDS = (
-    "question", "Question", "problem", "input", "prompt", "query", "ctx", "goal", "sentence",
-    "instruction", "text",
-)  # fmt: skip
-_CONTEXT_FIELDS = ("passage", "narrative", "context", "article", "story", "premise")
-_CHOICE_FIELDS = ("choices", "options", "endings", "mc1_targets")
-_NUMBERED_CHOICES = (("choice1", "choice2"), ("option1", "option2"), ("sol1", "sol2"))
 _SUBJECT_FIELDS = ("category", "subject", "subset", "subtask", "Subdomain", "type")
+_PERPLEXITIES = {"word_perplexity", "byte_perplexity", "bits_per_byte"}
+_BYPASS = "bypass"
 _NO_ANSWER = ("", "[invalid]")
 
 
-def to_row(value: Any, metric: str | None) -> dict[str, Any] | RowError:
+def to_row(
+    value: Any, metric: str | None, questions: Questions, is_scored: bool = True
+) -> dict[str, Any] | RowError:
     """Map a row to columns of `responses`, or say why it cannot be used.
 
     Parameters
     ----------
     metric : str, optional
         The metric that decides, the same for all rows of a submission; see `choose_metric`.
+    questions : Questions
+        The rule by which the file's questions are found.
+    is_scored : bool
+        False if the file has no metric at all, as after ``--predict_only``.
     """
     if not isinstance(value, dict):
         kind = type(value).__name__
@@ -73,37 +78,42 @@ def to_row(value: Any, metric: str | None) -> dict[str, Any] | RowError:
         identity = value.get("doc_hash")
     if identity is None:
         return RowError("missing_field", "the row has neither doc_id nor doc_hash")
-    if metric is None or metric not in value:
+    if is_scored and (metric is None or metric not in value):
         there = ", ".join(sorted(map(str, value.keys() - _NOT_METRICS))[:20]) or "none"
         wanted = f"metric {metric!r}" if metric else "a metric"
         return RowError(
             "missing_metric",
             f"the row has no value of {wanted}; set option metric to one of: {there}",
         )
-    score = metric_value(metric, value[metric])
+    score = None
+    if is_scored and metric is not None and value[metric] is not None:
+        score = metric_value(metric, value[metric])
     if isinstance(score, RowError):
         return score
     doc = value.get("doc")
     fields: Mapping[str, Any] = doc if isinstance(doc, dict) else {"text": doc}
-    requests = _requests(value.get("arguments"))
-    question = _question(fields) or _last_turn(requests)
-    if not question:
+    requests = requests_of(value.get("arguments"), questions.description)
+    likelihoods = log_likelihoods(value.get("filtered_resps"))
+    count = None if likelihoods is None else len(likelihoods)
+    if count is not None and count == 2 * len(requests.continuations):
+        count //= 2
+    question = questions.of(doc, requests, count)
+    if question is None:
         return RowError("missing_question", "neither doc nor arguments hold a question")
     row: dict[str, Any] = {
         "example_id": identity if isinstance(identity, str) else text_of(identity),
-        "subject": _first_text(fields, _SUBJECT_FIELDS),
-        "question": question,
+        "subject": first_text(fields, _SUBJECT_FIELDS),
+        "question": question.text,
         "score": score,
         "metric": metric,
         "filter": value["filter"] if isinstance(value.get("filter"), str) else None,
         "finish_reason": _finish_reason(value),
     }
-    likelihoods = log_likelihoods(value.get("filtered_resps"))
     row["metadata"] = metadata_json(_metadata(value, metric, generated=likelihoods is None))
     if likelihoods is None:
-        row |= _generated(value, fields)
+        row |= _generated(value, question.choices)
     else:
-        row |= _chosen(value, fields, requests, likelihoods, metric)
+        row |= _chosen(value, question.choices, requests.continuations, likelihoods, metric or "")
     return row
 
 
@@ -145,8 +155,33 @@ def choose_metric(rows: Sequence[Mapping[str, Any]], task: str) -> str | None:
     for candidates in (named, numbers):
         there = [name for name in dict.fromkeys(candidates) if any(name in row for row in rows)]
         if there:
-            return next((name for name in there if _is_score(name, rows)), there[0])
+            found = next((name for name in there if _is_score(name, rows)), there[0])
+            # What `--predict_only` writes in place of metrics.
+            if found != _BYPASS:
+                return found
     return None
+
+
+def is_perplexity(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the rows of a task hold perplexities and nothing that is right or wrong."""
+    names = {
+        name
+        for row in rows
+        for name, value in row.items()
+        if name not in _NOT_METRICS and isinstance(value, bool | int | float | list | dict)
+    }
+    return bool(names) and names <= _PERPLEXITIES
+
+
+def corpus_metric_detail(metric: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Say what is wrong if no row has a score of a metric; None if one has."""
+    details = []
+    for row in rows:
+        value = metric_value(metric, row[metric]) if row.get(metric) is not None else None
+        if not isinstance(value, RowError):
+            return None
+        details.append(value.detail)
+    return details[0] if details else None
 
 
 def _is_score(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -173,6 +208,10 @@ def metric_value(name: str, value: Any) -> float | int | RowError:
     if isinstance(value, list):
         if value and all(isinstance(part, bool) for part in value):
             return sum(value) / len(value)
+        if len(value) > 1 and all(isinstance(part, str | list) for part in value):
+            return _unusable(
+                name, value, "what is computed over all rows at once: a row has no score of it"
+            )
         if len(value) != 1:
             return _unusable(name, value, "a list that is not one of true and false")
         value = value[0]
@@ -224,64 +263,11 @@ def _is_pair(part: Any) -> bool:
     return True
 
 
-def _requests(arguments: Any) -> list[list[Any]]:
-    """Return the arguments of each request, from either of their shapes."""
-    if isinstance(arguments, dict):
-        arguments = list(arguments.values())
-    if not isinstance(arguments, list):
-        return []
-    requests = []
-    for request in arguments:
-        if isinstance(request, dict):
-            requests.append(list(request.values()))
-        elif isinstance(request, list):
-            requests.append(request)
-    return requests
-
-
-def _question(doc: Mapping[str, Any]) -> str | None:
-    """Return the question that a document holds, with the passage it is about, if any."""
-    question = _first_text(doc, _QUESTION_FIELDS)
-    context = _first_text(doc, _CONTEXT_FIELDS)
-    if question and context and context not in question:
-        return f"{context}\n\n{question}"
-    return question or context
-
-
-def _first_text(doc: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    for name in names:
-        value = doc.get(name)
-        if value is None:
-            continue  # Nearly all of the names are of other benchmarks.
-        if isinstance(value, dict):
-            value = value.get("text") or value.get("stem")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            value = text_of(value)
-        if isinstance(value, str) and value.strip():
-            return value
-    return None
-
-
-def _last_turn(requests: list[list[Any]]) -> str | None:
-    """Return the prompt, or of a conversation the last thing the user says."""
-    prompt = requests[0][0] if requests and requests[0] else None
-    if isinstance(prompt, list) and prompt and isinstance(prompt[0], str):
-        prompt = prompt[0]
-    turns = prompt
-    if isinstance(prompt, str) and prompt.lstrip().startswith("[{"):
-        try:
-            turns = json.loads(prompt)
-        except (ValueError, RecursionError):
-            turns = None
-    if isinstance(turns, list):
-        for turn in reversed(turns):
-            if isinstance(turn, dict) and turn.get("role") == "user":
-                return text_of(turn.get("content"))
-    return prompt if isinstance(prompt, str) and prompt.strip() else None
-
-
-def _generated(row: Mapping[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]:
+def _generated(row: Mapping[str, Any], choices: list[str] | None) -> dict[str, Any]:
     filtered = _first(row.get("filtered_resps"))
+    while isinstance(filtered, list) and len(filtered) == 1:
+        # Programs to be run are listed, one for each response.
+        filtered = filtered[0]
     raw = _first(row.get("resps"))
     if isinstance(raw, list):
         raw = _first(raw)
@@ -289,10 +275,9 @@ def _generated(row: Mapping[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]
     prediction = text_of(filtered)
     if prediction is not None and prediction.strip() in _NO_ANSWER:
         prediction = None
-    choices = _choices(doc, None)
     return {
         "choices": choices,
-        "gold": _gold_text(row, doc),
+        "gold": _gold_text(row),
         "response": response or "",
         "prediction": prediction,
         "extraction_recorded": True,
@@ -308,54 +293,25 @@ def _first(value: Any) -> Any:
 
 def _chosen(
     row: Mapping[str, Any],
-    doc: Mapping[str, Any],
-    requests: list[list[Any]],
+    choices: list[str] | None,
+    continuations: list[str],
     likelihoods: list[float],
     metric: str,
 ) -> dict[str, Any]:
-    continuations = [
-        request[1] for request in requests if len(request) > 1 and isinstance(request[1], str)
-    ]
-    choices = _choices(doc, len(likelihoods))
-    if choices is None and continuations:
-        # Some metrics ask for each option twice, the second time without the question.
-        half = len(continuations) // 2
-        if half > 1 and continuations[:half] == continuations[half:]:
-            choices = _choices(doc, half) or [text.strip() for text in continuations[:half]]
-        elif len(continuations) == len(likelihoods) > 1:
-            choices = [text.strip() for text in continuations]
     if choices is not None:
         likelihoods = likelihoods[: len(choices)]
     chosen = most_likely(likelihoods, continuations, metric)
-    gold = _gold_choice(row, doc, choices, likelihoods)
+    gold = _gold_choice(row, choices, likelihoods)
     return {
         "choices": choices,
         "choice_log_likelihoods": likelihoods,
         "choice_lengths": lengths_of(continuations, len(likelihoods)),
         "gold_choice": gold,
-        "gold": choices[gold] if choices and gold is not None else _gold_text(row, doc),
+        "gold": choices[gold] if choices and gold is not None else _gold_text(row),
         "predicted_choice": chosen,
         "extraction_recorded": True,
         "prediction": choices[chosen] if choices and chosen is not None else None,
     }
-
-
-def _choices(doc: Mapping[str, Any], count: int | None) -> list[str] | None:
-    """Return a document's options, if there are as many as asked for (any number if None)."""
-    for name in _CHOICE_FIELDS:
-        value = doc.get(name)
-        if value is None:
-            continue
-        if isinstance(value, dict):
-            value = value.get("text") or value.get("choices")
-        choices = texts_of(value)
-        if choices and count in (None, len(choices)):
-            return choices
-    for names in _NUMBERED_CHOICES:
-        choices = [doc[name] for name in names if isinstance(doc.get(name), str)]
-        if len(choices) == len(names) and count in (None, len(choices)):
-            return choices
-    return None
 
 
 def lengths_of(continuations: Sequence[str], count: int) -> list[int] | None:
@@ -392,12 +348,10 @@ def most_likely(
 
 
 def _gold_choice(
-    row: Mapping[str, Any],
-    doc: Mapping[str, Any],
-    choices: list[str] | None,
-    likelihoods: Sequence[float],
+    row: Mapping[str, Any], choices: list[str] | None, likelihoods: Sequence[float]
 ) -> int | None:
     """Return the right option's number, from a target that is a number, a letter or its text."""
+    doc = _document(row)
     count = len(likelihoods)
     candidates: list[int] = []
     for target in (row.get("target"), doc.get("answer_index"), doc.get("label"), doc.get("gold")):
@@ -422,13 +376,24 @@ def _gold_choice(
         chosen = max(range(count), key=likelihoods.__getitem__)
         fitting = [number for number in candidates if (number == chosen) == bool(accuracy)]
         candidates = fitting or candidates
+    if not candidates and count > 1 and accuracy in (0, 1):
+        # Tasks with a prompt for each option do not say which one is right: the score does.
+        chosen = max(range(count), key=likelihoods.__getitem__)
+        if accuracy == 1:
+            return chosen
+        return 1 - chosen if count == 2 else None
     return candidates[0] if candidates else None
 
 
-def _gold_text(row: Mapping[str, Any], doc: Mapping[str, Any]) -> str | None:
+def _document(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    doc = row.get("doc")
+    return doc if isinstance(doc, dict) else {}
+
+
+def _gold_text(row: Mapping[str, Any]) -> str | None:
     target = row.get("target")
     if target is None or target == "":
-        target = doc.get("answer")
+        target = _document(row).get("answer")
     return text_of(target)
 
 
@@ -437,7 +402,7 @@ def _finish_reason(row: Mapping[str, Any]) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _metadata(row: Mapping[str, Any], metric: str, generated: bool) -> dict[str, Any]:
+def _metadata(row: Mapping[str, Any], metric: str | None, generated: bool) -> dict[str, Any]:
     other = {
         name: row[name]
         for name in row

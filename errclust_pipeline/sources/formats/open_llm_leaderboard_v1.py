@@ -32,17 +32,17 @@ from errclust_pipeline.sources.base import (
     Submission,
     file_fingerprint,
 )
-from errclust_pipeline.sources.formats.lm_eval import (
-    TIMESTAMP,
-    name_of_sanitized,
-    results_in,
-    time_key,
-)
 from errclust_pipeline.sources.formats.lm_eval_rows import (
     KNOWN_METRICS,
     lengths_of,
     metric_value,
     most_likely,
+)
+from errclust_pipeline.sources.formats.lm_eval_runs import (
+    TIMESTAMP,
+    name_of_sanitized,
+    results_in,
+    time_key,
 )
 from errclust_pipeline.sources.formats.table_files import arrow_schema, parquet_rows
 from errclust_pipeline.sources.parsing.json_stream import RowError

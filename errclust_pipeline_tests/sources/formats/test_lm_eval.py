@@ -191,8 +191,12 @@ def test_metrics_of_every_form_are_read_or_rejected(tmp_path: Path) -> None:
     ]
     rows = [generated(n, exact_match=value) for n, value in enumerate([*values, *[1] * 10])]
     found = read(samples(tmp_path, "task", rows))
-    assert [row["score"] for row in found.rows] == [1.0, 0.0, 1.0, 0.5, 0.25, 1.0, *[1.0] * 10]
-    assert found.reasons == ["unusable_metric"] * 5 + ["score_out_of_range"] * 4 + [
+    assert [row["score"] for row in found.rows] == [
+        *[1.0, 0.0, 1.0, 0.5, 0.25, 1.0],
+        0.0,  # No verdict, and so wrong.
+        *[1.0] * 10,
+    ]
+    assert found.reasons == ["unusable_metric"] * 4 + ["score_out_of_range"] * 4 + [
         "unusable_metric"
     ]
     assert found.total == len(rows)

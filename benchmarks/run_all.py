@@ -52,6 +52,7 @@ BENCHMARKS = (
     Benchmark("embedding.py {data}/mmlu_pro --most 0 --rounds 1"),
     Benchmark("nearest_neighbours.py {data}/mmlu_pro"),
     Benchmark("source_throughput.py --data {data}"),
+    Benchmark("prompt_length.py"),
     Benchmark("battle_reading.py {data}"),
     Benchmark("spatial_speed.py --root {root}"),
     Benchmark("cluster_peers.py --data {data} --cache {cache}"),

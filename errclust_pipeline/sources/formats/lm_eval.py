@@ -51,6 +51,7 @@ from errclust_pipeline.sources.formats.lm_eval_runs import (
 from errclust_pipeline.sources.parsing.archive import open_result_file
 from errclust_pipeline.sources.parsing.json_stream import RowError, rows_of_json_file
 from errclust_pipeline.sources.parsing.rows import (
+    UNSCORED,
     batches_of_files,
     constant_option,
     files_below,
@@ -189,6 +190,7 @@ def _run(file: SamplesFile, results: RunResults, options: Mapping[str, Any]) -> 
     if rows:
         notes += _filter_notes(file, results, options)
         if metric is None:
+            kept[UNSCORED] = True
             notes.append(
                 f"{file.path} has no scores (--predict_only): its responses are kept as not "
                 "scored. All of them count as errors, so that they can be grouped by what they say"

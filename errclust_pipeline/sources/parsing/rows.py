@@ -23,6 +23,8 @@ _MOST_OUTSIDE = 0.2
 """Minimum share of scores outside the scale at which the scale itself is in doubt."""
 _FEWEST_OUTSIDE = 10
 _encode = json.JSONEncoder(default=str, allow_nan=False).encode
+UNSCORED = "unscored"
+"""Name of a submission's option which says that none of its rows is expected to have a score."""
 _LARGEST_CHOICE = 1_000
 """Maximum number of options of a question; a larger number is not a choice."""
 
@@ -152,7 +154,8 @@ class Collection:
                 f"{submission.benchmark} are not on the scale, so those that are may mean "
                 f"something else too ({builder.first_reject}). State the scale (--scale LOW:HIGH)"
             )
-        if builder.usable and builder.without_verdict == builder.usable:
+        is_scored = not submission.options.get(UNSCORED)
+        if is_scored and builder.usable and builder.without_verdict == builder.usable:
             raise SourceError(
                 f"{source}: none of its {builder.usable:,} usable rows has a score of "
                 f"{submission.model} on {submission.benchmark}. Expected {self._expects}"

@@ -20,7 +20,7 @@ def seconds(size: int) -> float:
     rows = []
     for number in range(6):
         document = {
-            "passage": f"{number} " + "a b ab ba " * size,
+            "passage": f"{number} " + "a b ab ac " * size,
             "question": f"What is number {number} called?",
         }
         prompt = f"{document['passage']}\n{document['question']}\nA:"

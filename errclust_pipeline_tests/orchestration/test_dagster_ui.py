@@ -14,6 +14,7 @@ import pytest
 
 from errclust_pipeline.ingestion.files import ingest
 from errclust_pipeline.orchestration.instance import dagster_home
+from errclust_pipeline.tables import ERRORS
 from errclust_pipeline.warehouse.warehouse import Warehouse
 from errclust_pipeline_tests.conftest import quick_root, with_pictures
 from errclust_pipeline_tests.helpers.result_files import write_table
@@ -117,7 +118,9 @@ def test_a_materialisation_shows_its_columns_rows_and_a_preview_as_text(server, 
     # What a source wrote is text, whatever it looks like.
     page.get_by_text(HOSTILE).first.wait_for()
     page.get_by_text("Show table").first.click()
-    page.get_by_text("the response's last characters").first.wait_for()
+    # The description of a column, as its table states it.
+    description = ERRORS.schema.field("response_tail").metadata[b"description"].decode()
+    page.get_by_text(description).first.wait_for()
 
 
 def test_an_assets_page_shows_a_table_at_once_and_its_picture_at_a_click(server, page):

@@ -150,7 +150,7 @@ def _battle_columns(
     both = pd.concat([rows["response_a"], rows["response_b"]], ignore_index=True)
     response_numbers, responses = pd.factorize(both)
     judge_numbers, judges = pd.factorize(rows["judge"])
-    # Of model A: 2 it won, 1 a tie, 0 it lost.
+    # Score of model A: 2 if it won, 1 for a tie, 0 if it lost.
     score = {"model_a": 2, "model_b": 0}
     columns = {
         "question": packed([prompt_number[name] for name in rows["question_id"]], np.int32),

@@ -60,7 +60,7 @@ def placed(
     points : int
         Number of points on the map, the length of the column.
     dtype : dtype
-        Of the packed column.
+        Type of the packed column.
     missing : float
         Value of points without one.
     """

@@ -22,11 +22,11 @@ class TextLengths:
     Attributes
     ----------
     question, choice, answer : int
-        Of a question, of each of its options, and of a correct or a given answer.
+        Maximum lengths of a question, of each of its options, and of a correct or a given answer.
     tail : int
-        Of the end of each wrong response.
+        Maximum length of the end of each wrong response.
     response : int
-        Of the whole response of an exemplar.
+        Maximum length of the whole response of an exemplar.
     """
 
     question: int = 3000

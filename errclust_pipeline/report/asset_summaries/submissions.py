@@ -66,7 +66,7 @@ def summarize_embeddings(errors: int, metadata: Mapping[str, Any]) -> AssetSumma
     errors : int
         Number of errors.
     metadata : mapping
-        Of the embedding step: ``distinct_texts``, ``embedded_now`` and ``cut_by_the_model``.
+        Counts of the embedding step: ``distinct_texts``, ``embedded_now`` and ``cut_by_the_model``.
     """
     distinct, new = metadata["distinct_texts"], metadata["embedded_now"]
     rows: list[list[Cell]] = [

@@ -90,12 +90,12 @@ def atlas(
     Parameters
     ----------
     table : pyarrow.Table
-        By `explorer_table`.
+        The result of `explorer_table`.
     labels : pyarrow.Table
-        By `region_labels_on_the_map`.
+        The result of `region_labels_on_the_map`.
     port : int
     command : sequence of str
-        By `atlas_command`.
+        The result of `atlas_command`.
 
     Yields
     ------

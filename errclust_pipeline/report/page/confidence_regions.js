@@ -150,6 +150,15 @@ function confidentlyWrong(regions, summary) {
   ];
 }
 
+// The last cells of a region's row in both tables of uncertain regions.
+const setCells = (hot, place) => [
+  numberCell(hot.setSize.toFixed(1)),
+  numberCell(percent(hot.accuracy)),
+  numberCell(percent(hot.confidence)),
+  numberCell(pValue(hot.q)),
+  leastConfidentFirst(hot, place),
+];
+
 function uncertain(regions, optionsVary) {
   const head = el("h3", {}, "Where it is less certain than elsewhere");
   if (!regions.length) {
@@ -177,11 +186,7 @@ function uncertain(regions, optionsVary) {
       (hot, place) => [
         rangeCell(hot.value, hot.low, hot.high),
         numberCell(percent(hot.outsideValue)),
-        numberCell(hot.setSize.toFixed(1)),
-        numberCell(percent(hot.accuracy)),
-        numberCell(percent(hot.confidence)),
-        numberCell(pValue(hot.q)),
-        leastConfidentFirst(hot, place),
+        ...setCells(hot, place),
       ],
     ),
   ];
@@ -212,11 +217,7 @@ function uncertainGivenOptions(regions) {
       ["Excess share, points (95 %)", "Set size", "Accuracy", "Confidence", "q", "Questions"],
       (hot, place) => [
         rangeCell(hot.value, hot.low, hot.high, points),
-        numberCell(hot.setSize.toFixed(1)),
-        numberCell(percent(hot.accuracy)),
-        numberCell(percent(hot.confidence)),
-        numberCell(pValue(hot.q)),
-        leastConfidentFirst(hot, place),
+        ...setCells(hot, place),
       ],
     ),
   ];

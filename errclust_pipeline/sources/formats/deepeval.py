@@ -29,6 +29,7 @@ from errclust_pipeline.sources.parsing.rows import (
     constant_option,
     files_below,
     metadata_json,
+    subject_in,
     text_of,
 )
 from errclust_pipeline.sources.registry import RegisteredReader
@@ -37,7 +38,6 @@ from errclust_pipeline.sources.run_conditions import RunCandidate, settle_runs
 _ROWS = "testCases"
 _SUFFIXES = (".json", ".json.gz", ".json.zst")
 _FIRST_BYTES = 1 << 16
-_SUBJECT_KEYS = ("subject", "category", "topic")
 _MODEL_KEYS = ("model", "model_name", "model name", "llm")
 
 
@@ -150,9 +150,7 @@ def _to_row(position: int, row: Any, metric: str | None) -> dict[str, Any] | Row
     details = details if isinstance(details, dict) else {}
     return {
         "example_id": text_of(row.get("order")) or str(position),
-        "subject": next(
-            (text_of(details[key]) for key in _SUBJECT_KEYS if details.get(key) is not None), None
-        ),
+        "subject": subject_in(details),
         "question": question,
         "gold": text_of(row.get("expectedOutput")),
         "response": text_of(row.get("actualOutput")),

@@ -48,6 +48,7 @@ from errclust_pipeline.sources.parsing.rows import (
     files_below,
     first_row,
     metadata_json,
+    subject_in,
     text_of,
     texts_of,
 )
@@ -57,7 +58,6 @@ _SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _KEYS = {"schema_version", "evaluation_id", "evaluation_name", "model_id", "sample_id", "input"}
 _NAMES = ("evaluation_name", "model_id")
 _ABSENT = object()
-_SUBJECT_KEYS = ("subject", "category", "topic")
 
 
 class EveryEvalEverReader(RegisteredReader):
@@ -174,15 +174,6 @@ def _metadata(score: Any, error: Any, details: Any) -> str | None:
     return metadata_json({"score": score, "error": error, **named})
 
 
-def _subject(details: Any) -> str | None:
-    if not isinstance(details, dict):
-        return None
-    for key in _SUBJECT_KEYS:
-        if details.get(key) is not None:
-            return text_of(details[key])
-    return None
-
-
 def _texts(value: Any) -> list[str]:
     """Return what is a list today, and was one text in the first versions, as a list."""
     values = value if isinstance(value, list) else [value]
@@ -269,7 +260,7 @@ def _fields(item: ItemText) -> FieldMap:
                 "sample_id",
                 missing=RowError("missing_id", "the instance has no sample_id"),
             ),
-            Converted("subject", "metadata", _subject, pa.string()),
+            Converted("subject", "metadata", subject_in, pa.string()),
             Choices("choices", "input.choices", texts_of),
             Converted("gold", "input.reference", _gold, pa.string()),
             PlaceAmongChoices("gold_choice", "gold"),

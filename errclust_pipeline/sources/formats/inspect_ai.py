@@ -41,6 +41,7 @@ from errclust_pipeline.sources.parsing.rows import (
     constant_option,
     files_below,
     metadata_json,
+    subject_in,
     text_of,
     texts_of,
 )
@@ -53,7 +54,6 @@ _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 _NO_ANSWER_REASONS = frozenset({"invalid_response_format", "no_response", "refusal"})
-_SUBJECT_KEYS = ("subject", "category", "topic")
 _HEADERS = ("header.json", "_journal/start.json")
 _FIRST_BYTES = 4096
 _ATTACHMENT = "attachment://"
@@ -103,7 +103,7 @@ class _Log:
 class InspectReader(RegisteredReader):
     """Inspect AI logs: the benchmark is the task, the model is named as in the log.
 
-    Of several logs of the same task, model and conditions the newest one that ended well is the
+    If several logs have the same task, model and conditions, the newest one that ended well is the
     submission, else the newest; the files of the others are listed in its option `superseded`.
     Logs that differ in the task's arguments or in generation settings are submissions of their own
     (see `run_conditions`).
@@ -598,16 +598,13 @@ class _Conversion:
         details = metadata if isinstance(metadata, dict) else {}
         return {
             "example_id": f"{identity}#{text_of(epoch)}" if several else identity,
-            "subject": next(
-                (text_of(details[key]) for key in _SUBJECT_KEYS if details.get(key) is not None),
-                None,
-            ),
+            "subject": subject_in(details),
             "question": question,
             "choices": choices,
             "gold": gold,
             "gold_choice": gold_choice,
             "response": response,
-            # Of a scorer that found no answer most logs hold nothing, as of one that looks for
+            # Most logs hold no answer both where the scorer found none and where it looks for
             # none.
             "extraction_recorded": prediction is not None or _says_no_answer(score),
             "prediction": prediction,
@@ -724,8 +721,8 @@ def _content(content: Any, attachments: _Attachments, of_user: bool = False) -> 
     Parameters
     ----------
     of_user : bool
-        Of messages those of the user only, if there are any: the others are the task's own, the
-        same for every question.
+        Whether only the user's messages are taken, if there are any: the others are the task's own
+        and the same for every question.
     """
     if isinstance(content, str):
         return attachments.resolve(content)

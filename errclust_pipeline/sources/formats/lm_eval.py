@@ -306,9 +306,8 @@ def _filter_notes(
     """Say which answer filter decides, where there are several and none was chosen."""
     if options.get("filter") is not None:
         return ()
-    there = results.filters(file.task)
-    if len(there) < 2:
-        there = _filters_named(file.path)
+    # Only where the results do not name the filters is the whole file looked through.
+    there = results.filters(file.task) or _filters_named(file.path)
     if len(there) < 2:
         return ()
     chosen = _preferred(there, file.task)

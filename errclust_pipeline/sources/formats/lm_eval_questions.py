@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from errclust_pipeline.sources.parsing.asked_item import (
     ROWS_THAT_TEACH,
     AskedItems,
-    common_start,
     find_last,
     last_user_text,
     learn_items,
@@ -25,6 +24,7 @@ from errclust_pipeline.sources.parsing.asked_item import (
     list_in_text,
     values_in,
 )
+from errclust_pipeline.sources.parsing.item_text import common_start
 from errclust_pipeline.sources.parsing.rows import text_of, texts_of
 
 FROM_PROMPT, FROM_OPTIONS, FROM_DOCUMENT, WHOLE_PROMPT, NOWHERE = (
@@ -140,18 +140,18 @@ class Questions:
         used = [row for row in rows if isinstance(row, Mapping)][:ROWS_THAT_TEACH]
         parts = tuple(part.strip() for part in _SLOT.split(description) if part.strip())
         requests = [requests_of(row.get("arguments"), parts) for row in used]
-        shown = [
-            (row.get("doc"), each.text)
+        prompted = [
+            (row.get("doc"), each)
             for row, each in zip(used, requests, strict=True)
             if not each.differ and each.text.strip()
         ]
+        shown = [(document, each.text) for document, each in prompted]
         learnt = cls(learn_items(shown), parts)
         learnt.options_differ = len({tuple(each.continuations) for each in requests}) > 1
         if learnt.items.is_known:
             options = [
-                options_of_document(_fields(row.get("doc")), len(each.continuations) or None)
-                for row, each in zip(used, requests, strict=True)
-                if not each.differ and each.text.strip()
+                options_of_document(_fields(document), len(each.continuations) or None)
+                for document, each in prompted
             ]
             learn_options_lead(learnt.items, shown, options)
         return learnt

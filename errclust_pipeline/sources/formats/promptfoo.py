@@ -31,6 +31,7 @@ from errclust_pipeline.sources.parsing.rows import (
     constant_option,
     files_below,
     metadata_json,
+    subject_in,
     text_of,
 )
 from errclust_pipeline.sources.registry import RegisteredReader
@@ -44,7 +45,6 @@ _FAILED = 2
 
 _FIRST_BYTES = 1 << 16
 _ROWS_LOOKED_AT = 20
-_SUBJECT_KEYS = ("subject", "category", "topic")
 _EXPECTED_BY = frozenset({"equals", "contains", "icontains", "similar", "starts-with"})
 """Assertions whose value is the right answer."""
 
@@ -193,9 +193,7 @@ def _to_row(row: Mapping[str, Any], metric: str | None) -> dict[str, Any] | RowE
     grading = row.get("gradingResult")
     return {
         "example_id": text_of(row.get("testIdx")) or "",
-        "subject": next(
-            (text_of(details[key]) for key in _SUBJECT_KEYS if details.get(key) is not None), None
-        ),
+        "subject": subject_in(details),
         "question": question,
         "gold": _gold(test.get("assert")),
         "response": text_of(response.get("output")) if isinstance(response, dict) else None,

@@ -23,6 +23,8 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from errclust_pipeline.sources.parsing.item_text import common_start
+
 ROWS_THAT_TEACH = 48
 """Number of rows from which a file's rule is learnt."""
 
@@ -702,11 +704,11 @@ def _in_order(
         # A field that templates show twice stands where it stands last.
         places.append(once if 2 * len(once) > len(last) else last)
     wins = [0] * len(fields)
-    for one, mine in enumerate(places):
+    for position, mine in enumerate(places):
         for theirs in places:
             both = mine.keys() & theirs.keys()
             after = sum(mine[number] > theirs[number] for number in both)
-            wins[one] += 2 * after > len(both)
+            wins[position] += 2 * after > len(both)
     return [fields[number] for number in sorted(range(len(fields)), key=wins.__getitem__)]
 
 
@@ -868,12 +870,3 @@ def _shared_end(texts: Sequence[str]) -> str:
         word = re.match(r"\w+", end)
         end = end[word.end() :] if word else ""
     return end
-
-
-def common_start(texts: Sequence[str]) -> str:
-    """Return the characters that all texts begin with."""
-    low, high = min(texts), max(texts)
-    for number, (one, other) in enumerate(zip(low, high, strict=False)):
-        if one != other:
-            return low[:number]
-    return low[: len(high)]

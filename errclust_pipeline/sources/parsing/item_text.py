@@ -9,7 +9,7 @@ same identity, whatever number of examples its prompt shows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,9 +40,10 @@ class SharedText:
             self._end = prompt[-_LONGEST_SHARED:]
             return
         if not prompt.startswith(self._start):
-            self._start = _shared_start(self._start, prompt)
+            self._start = common_start((self._start, prompt))
         if not prompt.endswith(self._end):
-            self._end = _shared_start(self._end[::-1], prompt[-len(self._end) :][::-1])[::-1]
+            end = prompt[-len(self._end) :]
+            self._end = common_start((self._end[::-1], end[::-1]))[::-1]
 
     def to_options(self) -> dict[str, str]:
         """Return the shared start and end, cut where a paragraph begins and where a line ends.
@@ -88,16 +89,18 @@ class ItemText:
         return text.strip() or prompt
 
 
-def _shared_start(one: str, other: str) -> str:
-    """Return the characters that two texts share at the start."""
-    low, high = 0, min(len(one), len(other))
+def common_start(texts: Sequence[str]) -> str:
+    """Return the characters that all texts, of which there is one at least, begin with."""
+    # What the first and the last in order share, all between them share too.
+    first, last = min(texts), max(texts)
+    low, high = 0, min(len(first), len(last))
     while low < high:
         middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
+        if first[low:middle] == last[low:middle]:
             low = middle
         else:
             high = middle - 1
-    return one[:low]
+    return first[:low]
 
 
 def _without_examples(text: str, cue: str) -> str:

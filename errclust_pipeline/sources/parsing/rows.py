@@ -25,6 +25,7 @@ _FEWEST_OUTSIDE = 10
 _encode = json.JSONEncoder(default=str, allow_nan=False).encode
 UNSCORED = "unscored"
 """Name of a submission's option which says that none of its rows is expected to have a score."""
+_SUBJECT_KEYS = ("subject", "category", "topic")
 _LARGEST_CHOICE = 1_000
 """Maximum number of options of a question; a larger number is not a choice."""
 
@@ -251,6 +252,22 @@ def first_row(rows: Iterator[tuple[int, Any]]) -> dict[str, Any] | None:
     for _, (_, value) in zip(range(50), rows, strict=False):
         if isinstance(value, dict):
             return value
+    return None
+
+
+def subject_in(details: Any) -> str | None:
+    """Return the subject that a row's metadata name, or None if they name none.
+
+    Parameters
+    ----------
+    details : any
+        The metadata; anything but an object names no subject.
+    """
+    if not isinstance(details, dict):
+        return None
+    for key in _SUBJECT_KEYS:
+        if details.get(key) is not None:
+            return text_of(details[key])
     return None
 
 

@@ -1,7 +1,7 @@
 """Progress of long work: units done, rate and time left.
 
-Whoever does long work counts it here; logs and the command line's progress bars listen. Nothing is
-printed in this module.
+Code that does long work counts it here; logs and the command line's progress bars listen. This
+module prints nothing.
 """
 
 from __future__ import annotations

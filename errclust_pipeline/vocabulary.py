@@ -46,7 +46,7 @@ WINNERS = ("model_a", "model_b", "tie", "tie_bothbad")
 """How a battle ends. With ``tie_bothbad`` the judge found both responses bad."""
 
 JUDGE_KINDS = ("human", "model")
-"""Who judges a battle."""
+"""The kinds of judges of battles."""
 
 ERRORS, BEYOND_DIFFICULTY = "errors", "beyond_difficulty"
 HOT_REGION_BASES = (ERRORS, BEYOND_DIFFICULTY)

@@ -147,7 +147,7 @@ def nearest_neighbours(
         neighbour descent (Dong et al. 2011, WWW) is used, whose time grows about as n log n; it
         found 99 % of the true neighbours of 20,000 points.
     seed : int
-        Of the approximate search.
+        Random state of the approximate search.
 
     Returns
     -------

@@ -326,7 +326,7 @@ def ingest(
     hub.check_nothing_local(files)
     warehouse = data_root.warehouse()
     result = _Result()
-    # Of a leaderboard, each model counts.
+    # Each model of a leaderboard is one step of the progress.
     expected = len(files) + len(addresses) * max(hub.top or 1, 1)
     with console.run_progress(expected) as progress:
         if files:

@@ -248,7 +248,7 @@ class WantedDetails:
     Attributes
     ----------
     revision : str or None
-        Of the dataset with the details.
+        Revision of the dataset with the details.
     benchmark : str or None
         The only benchmark, or a group of benchmarks such as ``bbh``.
     timestamp : str or None

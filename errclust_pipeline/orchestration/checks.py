@@ -137,7 +137,7 @@ _CROSS_CHECKS: Mapping[str, _CrossCheck] = {
     CLUSTER_LABELS_STAGE.asset: _every_cluster_is_labelled,
     QUESTION_MAP_STAGE.asset: partial(_one_row_for_each_row_of, QUESTIONS, "questions"),
 }
-"""By asset, what must hold between its tables and those that it reads."""
+"""Maps each asset to what must hold between its tables and those that it reads."""
 
 
 @cache

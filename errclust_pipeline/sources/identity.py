@@ -25,7 +25,7 @@ _LAST_ASCII = np.uint8(0x7F)
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 """White space beyond ASCII."""
 _MOST_BYTES = 1 << 30
-"""Of texts normalised at once: Arrow counts a column's bytes in 32 bits."""
+"""Maximum size of the texts normalised at once: Arrow counts a column's bytes in 32 bits."""
 
 
 def question_id(question: str, choices: Sequence[str] | None) -> str:
@@ -43,7 +43,7 @@ def question_ids(questions: pa.Array, choices: pa.Array | None = None) -> pa.Arr
     questions : Array of string
         Without nulls.
     choices : Array of list of string, optional
-        Of the same length; null or empty where there are none. No choice is null.
+        Choices of each question; null or empty where there are none. No choice is null.
 
     Returns
     -------

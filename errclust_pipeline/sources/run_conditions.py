@@ -172,9 +172,9 @@ def difference_label(conditions: Mapping[str, str], others: Mapping[str, str]) -
     Parameters
     ----------
     conditions : mapping from name to value
-        Of the run that is described.
+        Conditions of the run that is described.
     others : mapping from name to value
-        Of the run that it is compared with.
+        Conditions of the run that it is compared with.
     """
     mine, theirs = distinguishing(conditions), distinguishing(others)
     names = [name for name in sorted({*mine, *theirs}) if mine.get(name) != theirs.get(name)]

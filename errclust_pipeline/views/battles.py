@@ -34,7 +34,7 @@ def read_judged_battles(
     store : Warehouse
     battle_set : BattleSetPartition
     prompts : QuestionMap
-        By `read_prompt_map`.
+        The result of `read_prompt_map`.
     responses : bool
         Whether to read the texts of the responses too.
 

@@ -82,7 +82,7 @@ class Storage:
         Raises
         ------
         Exception
-            Of whatever kind the store has; each has its own.
+            Any error that the store raises; each kind of store has its own.
         """
         files = self._filesystem.find(self.root, detail=True)
         return {path[len(self.root) :].lstrip("/"): dict(facts) for path, facts in files.items()}

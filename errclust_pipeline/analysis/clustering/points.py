@@ -102,7 +102,7 @@ def distinct_points(embeddings: npt.ArrayLike, k: int) -> DistinctPoints:
     """
     vectors = unit_vectors(embeddings)
     rounded = np.round(vectors, _DECIMALS) + np.float32(0)  # adding 0 turns -0 into 0
-    # By hashes: the vectors themselves as keys would be held a second time.
+    # Hashes are the keys: vectors as keys would be held in memory a second time.
     first_row: dict[bytes, int] = {}
     point_of = np.fromiter(
         (

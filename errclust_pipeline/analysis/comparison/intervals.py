@@ -28,7 +28,7 @@ def newcombe_paired_interval(
     Returns
     -------
     low, high : float
-        Of (share of the first) - (share of the second), between -1 and 1; NaN for no question.
+        Ends of the interval of the first share less the second, -1 to 1; NaN without questions.
 
     Examples
     --------

@@ -40,7 +40,7 @@ class Gate:
     regions : int
         With at least one question that only one of the two gets wrong.
     p : float
-        By permutation of who is wrong alone among those questions.
+        The p value, from permuting which of the two is wrong among those questions.
     """
 
     statistic: float
@@ -77,7 +77,7 @@ class PairComparison:
     agreement : Agreement
         Whether they fail on the same questions.
     difference : ClusteredMean
-        Of A's errors less B's, over all questions that both answered, with a standard error that
+        The mean of A's errors less B's, over all questions that both answered. Its standard error
         allows for questions of a region being alike.
     low, high : float
         Its 95 % interval.
@@ -164,8 +164,8 @@ def compare_models(
     alpha : float
         Level of discoveries; q values are to be compared with it.
     gate : Gate, optional
-        Of the same models, by `heterogeneity_gate`: if it is not passed at ``alpha``, no region's
-        gap is tested.
+        The result of `heterogeneity_gate` for the same models. If its p value is not below
+        ``alpha``, no region's gap is tested.
 
     Returns
     -------
@@ -320,7 +320,8 @@ def heterogeneity_gate(
     region : int32 array, shape (n,)
         One region a question, -1 for none: a level of the map.
     permutations, seed : int
-        Of the p value, whose smallest is ``1 / (permutations + 1)``.
+        Number of permutations, and the random state that they are drawn with. The smallest p value
+        is ``1 / (permutations + 1)``.
     """
     a, b = np.asarray(errors_a, dtype=np.float64), np.asarray(errors_b, dtype=np.float64)
     alone = ~np.isnan(a) & ~np.isnan(b) & (a != b) & (region >= 0)

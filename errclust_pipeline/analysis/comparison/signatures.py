@@ -21,15 +21,16 @@ class Signatures:
     Attributes
     ----------
     weakness : float64 array, shape (models,)
-        Of each model, over all regions.
+        Weakness of each model over all regions.
     difficulty : float64 array, shape (regions,)
-        Of each region, over all models; mean 0.
+        Difficulty of each region for all models; its mean is 0.
     deviation : float64 array, shape (models, regions)
         What is left, shrunk toward 0 where few questions speak for it: above 0, the model is worse
         here than its weakness and the region's difficulty explain.
     standard_deviation : float64 array, shape (models, regions)
-        Of the deviation (Laplace), with the region's difficulty as uncertain as it is: where models
-        are few, one model's weakness is hardly told from all others being strong.
+        Standard deviation of the deviation (Laplace approximation). It includes the uncertainty of
+        the region's difficulty: with few models, one model that is weak can hardly be told from
+        all others being strong.
     spread : float
         Estimated standard deviation of deviations over models and regions, tau.
     """

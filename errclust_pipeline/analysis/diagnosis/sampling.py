@@ -43,7 +43,7 @@ def stratified_sample(
     strata : sequence of str or None, length n
         None is a stratum like the others.
     share : float
-        Of the errors, 0 to 1.
+        Share of the errors to draw, 0 to 1.
     most : int
         Errors at most.
 

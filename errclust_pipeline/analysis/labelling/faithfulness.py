@@ -163,7 +163,7 @@ def set_aside(groups: Sequence[Rows], names: Sequence[str]) -> Mask:
     groups : sequence of arrays of int
         Rows of errors, none in two groups.
     names : sequence of str, length n
-        Of the questions: errors on the same one stay together.
+        Names of the questions. Errors on the same question stay together.
 
     Returns
     -------

@@ -230,7 +230,7 @@ class _Labeller:
         self._row_of = {name: row for row, name in enumerate(self._columns["example_id"])}
         self._vectors, self._writer, self._embed, self._known = vectors, writer, embed, known
         self._clusters = {cluster.cluster_id: cluster for cluster in found}
-        # Neither by similarity nor by a judge are the regions of a map.
+        # Labels of a map's regions are tested neither by similarity nor by a judge.
         self.is_tested = embed is not None or writer.writes_anew
         self._aside: Mask = np.zeros(len(vectors), dtype=np.bool_)
         self._unseen: dict[str, Unseen] = {}

@@ -35,9 +35,9 @@ _LONGEST_NAME_WORDS = 8
 _MOST_BEST_MEMBERS = 3
 _MOST_ITEMS = 40
 _FIXED_CHARACTERS = 2500
-"""Of a prompt, beside the texts of errors."""
+"""Number of characters that a prompt takes beside the texts of errors."""
 _FEWEST_CHARACTERS = 120
-"""Of one error in a prompt."""
+"""Minimum number of characters that an error gets in a prompt."""
 _HALVINGS = 3
 
 _NAME_INSTRUCTIONS = (

@@ -45,7 +45,7 @@ class ClusterEvidence:
     parent_id : str or None
         None at level 1.
     parent_key_phrases : tuple of str
-        Of the cluster that this one is part of; empty at level 1.
+        Key phrases of the cluster that this one is part of; empty at level 1.
     size : int
         Errors in the cluster.
     key_phrases : tuple of str
@@ -63,7 +63,7 @@ class ClusterEvidence:
     parent_label : str or None
         The name of the cluster that this one is part of.
     part_key_phrases : tuple of tuple of str
-        Of the clusters that are part of this one.
+        Key phrases of the clusters that are part of this one.
     sibling_labels : tuple of str
         Names that the clusters beside it have already.
     rejected_label, rejected_because : str or None

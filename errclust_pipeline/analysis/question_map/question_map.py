@@ -188,7 +188,7 @@ class _DistinctQuestions:
         Parameters
         ----------
         ids : sequence of str, length n
-            Of all questions.
+            Ids of all questions.
         position_of : int array, shape (n,)
             Position of the question that stands for each.
         own : bool array, shape (n,)
@@ -263,7 +263,7 @@ class QuestionMap:
     region_ids : tuple of str or None, length n
         Path of each question's smallest region.
     position_of : mapping from question id to position
-        Of all questions, near-duplicates too.
+        Position of each question on the map, near-duplicates included.
     kernel : GraphKernel, optional
         For smoothing on the map; None if it has fewer than two questions.
     """

@@ -26,7 +26,7 @@ class RankAgreement:
     spearman : float
         Correlation of the ranks.
     correlation : float
-        Of the ratings themselves.
+        Pearson's correlation of the ratings.
     """
 
     models: int
@@ -128,7 +128,7 @@ def verdicts_by_judge(
     Parameters
     ----------
     judges : sequence, length n
-        Who judged each battle.
+        The judge of each battle.
     pairs : sequence, length n
         What tells pairs of responses apart; A must be the same in all battles of a pair.
     """

@@ -72,7 +72,7 @@ class Ratings:
     low, high : float64 arrays, shape (models,)
         95 % intervals.
     covariance : float64 array, shape (models, models)
-        Of the ratings, in squared points.
+        Covariance of the ratings, in squared points.
     battles : int64 array, shape (models,)
     component : int64 array, shape (models,)
         Models of different components never met, not even by a chain of others: their ratings
@@ -89,7 +89,7 @@ class Ratings:
     tie_log_odds : float or None
         Davidson's ``ln(nu)``: two equal models tie with odds ``nu / 2``.
     coefficients : tuple of Coefficient
-        Of the covariates.
+        Coefficients of the covariates.
     """
 
     models: tuple[str, ...]
@@ -108,7 +108,7 @@ class Ratings:
 
     @property
     def standard_errors(self) -> FloatVector:
-        """Of the ratings, in points; shape (models,)."""
+        """Standard errors of the ratings, in points; shape (models,)."""
         return np.sqrt(np.diag(self.covariance))
 
     def difference(self, model: str, other: str) -> Difference:
@@ -180,12 +180,12 @@ def fit_ratings(
         One or two ways in which battles belong together, such as ``battles.prompts`` and workers.
         G then carries the usual factor c / (c - 1) for c clusters, and the intervals are Student's.
     weights : array, shape (n,), optional
-        Of the battles, positive; 1 if not given.
+        Weight of each battle, positive; 1 if not given.
     covariates : array, shape (n, covariates), optional
         A's value less B's, such as `style_differences`. Ratings are then at equal covariates. The
         coefficient of a covariate that is 0 in all battles is NaN.
     names : sequence of str
-        Of the covariates.
+        Names of the covariates.
 
     Raises
     ------
@@ -232,7 +232,7 @@ def _on_elo_scale(
     Parameters
     ----------
     sandwich : covariance, number of clusters and quantile
-        By `Problem.sandwich`.
+        The result of `Problem.sandwich`.
     names : sequence of str, length covariates
     informative : bool array, shape (covariates,)
         The covariates that have a slope in ``fit``; the others' coefficients are NaN.

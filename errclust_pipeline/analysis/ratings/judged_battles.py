@@ -34,7 +34,7 @@ class JudgedBattles:
     battles : Battles
         With positions on the map as prompts, so that near-duplicates are one prompt.
     judges : int64 array, shape (n,)
-        Who judged each battle, as a number; every unknown judge has a number of its own.
+        Number of the judge of each battle. Every unknown judge has a number of its own.
     rows : DataFrame, length n
         Rows of the table `battles`.
     """

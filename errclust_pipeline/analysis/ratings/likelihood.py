@@ -101,7 +101,7 @@ class Problem:
         separated = np.array(
             [len(np.unique(mutual[component == one])) > 1 for one in range(component.max() + 1)]
         )
-        # Of a component's mutual groups the largest is the one that others are measured against.
+        # The other mutual groups of a component are measured against its largest one.
         main = np.array([mutual[component == one].min() for one in range(component.max() + 1)])
         bounded = mutual == main[component]
         prior = np.where(separated[component], PRIOR_SPREAD**-2, 0.0)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 StyleEffects = dict[str, dict[str, float]]
-"""By feature of style, its coefficient: ``estimate``, ``low`` and ``high``, in logits."""
+"""Maps each feature of style to its coefficient: ``estimate``, ``low`` and ``high``, in logits."""
 
 
 def rating_table(

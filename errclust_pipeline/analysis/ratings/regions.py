@@ -76,7 +76,7 @@ def regional_ratings(
     ----------
     battles : Battles
     ratings : Ratings
-        Of these battles, with ties as half a win and without covariates.
+        Ratings fitted to these battles, with a tie as half a win and without covariates.
     region_of_prompt : sequence of str or None, length prompts
         Region of each prompt, by the numbers in ``battles.prompts``. Battles on prompts in no
         region count only in the overall ratings.
@@ -85,7 +85,7 @@ def regional_ratings(
     permutations : int
         For the p values; the smallest possible is ``1 / (permutations + 1)``. With 0, p is NaN.
     random_state : int
-        Of the permutations and the folds of the cross-validation.
+        Random state of the permutations and of the folds of the cross-validation.
 
     Raises
     ------

@@ -89,13 +89,13 @@ def baseline_coverage(
     Parameters
     ----------
     similarities : scipy.sparse matrix, shape (m, v)
-        Of demand points to candidates.
+        Similarities of the demand points to the candidates.
     weights : array, shape (m,)
     nearest, errors, local_rate
         As those of `baseline_picks`.
     budget : int
     repetitions : int
-        Of the random ones; the mean is returned.
+        Number of repetitions of each random baseline; their mean is returned.
     """
     found = {}
     for name in (LIKE_THE_BENCHMARK, RANDOM, RANDOM_ERRORS, DENSEST_FIRST):

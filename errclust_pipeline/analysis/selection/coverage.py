@@ -78,7 +78,8 @@ class Selection:
     attainable : float
         f of all candidates.
     newly_covered : tuple of int array
-        Of each pick, the demand points it covers better than all picks before, most gain first.
+        For each pick the demand points that it covers better than the picks before, most gain
+        first.
     evaluations : int
         How many gains were computed.
     """
@@ -275,7 +276,7 @@ def candidate_groups(similarities: Any, groups: npt.ArrayLike) -> IntVector:
     ----------
     similarities : scipy.sparse matrix, shape (m, v)
     groups : int array, shape (m,)
-        Of the demand points.
+        Group of each demand point.
 
     Returns
     -------

@@ -87,7 +87,7 @@ def demand_weights(
     hot_q : array, shape (n,), optional
         q value of more errors around than difficulty explains.
     label_error_probability : array, shape (n,), optional
-        Of `label_errors`; from one half on a question is suspected.
+        Probabilities from `label_errors`. A question is suspected from one half on.
     k : int
         Neighbours that count, at most ``k_max``.
 

@@ -147,7 +147,7 @@ class _Votes:
     counts : array, shape (n, answers)
         Models. The last columns, as many as are looked at, are answers that nobody gave.
     shares, weights : array, shape (n, answers)
-        Of the models asked, and of the sum of their accuracies.
+        Share of the models asked that gave each answer, and their share of the summed accuracies.
     favourites : int array, shape (n, 4)
         The answers with most weight, the most first.
     """

@@ -191,8 +191,8 @@ def _answer_text(answer: Answer | None, choices: Sequence[str] | None) -> str:
 def shared_suspects(rows_of_models: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Merge several models' rows of `suspected_faults`: each question once, most suspect first.
 
-    Of a question that several models err on, the row with the largest probability is kept; these
-    rows differ only if they were computed from different sets of models.
+    A question that several models err on has a row for each. The row with the largest probability
+    is kept. These rows differ only if they were computed from different sets of models.
     """
     most_suspect: dict[str, dict[str, Any]] = {}
     for rows in rows_of_models:

@@ -152,7 +152,7 @@ def target_specifications(
     Parameters
     ----------
     picks : DataFrame
-        Of `pick_table`, the candidates being the development split's questions themselves.
+        The result of `pick_table`, with the questions of the development split as candidates.
     questions : DevelopmentQuestions
     weights : float array, shape (n,)
         Demand of each of the questions.

@@ -13,13 +13,13 @@ from errclust_pipeline.analysis.arbitrary_order import arbitrary_order
 def in_development(question_ids: Sequence[str], share: float = 0.5) -> npt.NDArray[np.bool_]:
     """Say which questions belong to the development split; the others are held out.
 
-    By a hash of the question's id, so a question is in the same split for every model and run.
+    A hash of the question's id decides, so a question is in the same split for every model and run.
 
     Parameters
     ----------
     question_ids : sequence of str, length n
     share : float
-        Of the questions, 0 to 1, that may guide training.
+        Share of the questions, 0 to 1, that may guide training.
 
     Returns
     -------

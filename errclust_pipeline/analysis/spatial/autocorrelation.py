@@ -155,7 +155,7 @@ def neighbour_weights(
     scales : sequence of int
         Ascending, at most ``k_max``.
     mutual : MutualNeighbours, optional
-        Of these neighbours, to find them only once.
+        Mutual pairs of these neighbours; computed if not given.
     """
     graphs = neighbour_graphs(known, neighbours, scales)
     mutual = mutual_neighbours(neighbours[:, : scales[-1]]) if mutual is None else mutual
@@ -204,10 +204,10 @@ def global_statistics(
         For the p values; the smallest possible is ``1 / (permutations + 1)``. With 0, p is NaN.
         The z scores need no permutations.
     random_state : int
-        Of the permutations.
+        Random state of the permutations.
     weights : NeighbourWeights, optional
-        Of these neighbours, by `neighbour_weights`. Weights of other scales or other questions
-        are ignored.
+        Result of `neighbour_weights` for these neighbours. Weights of other scales or other
+        questions are ignored.
     strata : int array, shape (n,), optional
         Stratum of each question. Join counts are computed only without strata.
 
@@ -263,7 +263,8 @@ def _statistics(
         Numbered from 0.
     weights : NeighbourWeights
     permuted : sequence of float64 arrays, shape (1 + permutations,)
-        By `_permuted_forms`: of the marks as they are, then of the permuted marks.
+        Result of `_permuted_forms`: the value for the marks as they are, then for the permuted
+        marks.
     """
     n = len(present)
     deviation = present - present.mean()
@@ -400,7 +401,7 @@ def stratified_moments(
         + (own**2 + own_squares - own_sums) * fours
         - means**2
     )
-    # Of x: E[x_i x_k] = scale * (1 if i is k else 0, less 1 / n).
+    # Moments of x: E[x_i x_k] = scale * (1 if i is k else 0, less 1 / n).
     scale = _over(second, sizes - 1)
     across = np.outer(scale, scale) * (
         squares

@@ -68,7 +68,7 @@ class HotRegion:
     expected : float
         Errors to expect: at the overall rate, or by difficulty where that was given.
     log_likelihood_ratio : float
-        Of errors being more frequent inside than outside (or than expected).
+        Log likelihood ratio of errors being more frequent inside than outside (or than expected).
     walk : int
         Length of the shortest walk at which half of the core is significant: how much has to be
         averaged for the place to stand out.
@@ -124,7 +124,7 @@ def walk_test(
     marks : array, shape (n,)
         1 error, 0 none, NaN left out.
     kernel : GraphKernel
-        Of the map.
+        The map's kernel.
     expected : array, shape (n,), optional
         Probabilities of an error.
     """
@@ -149,7 +149,7 @@ def walk_test_of_values(values: npt.ArrayLike, kernel: GraphKernel) -> WalkTest:
     values : array of float, shape (n,)
         NaN left out.
     kernel : GraphKernel
-        Of the map.
+        The map's kernel.
     """
     own = np.asarray(values, dtype=np.float64)
     known = ~np.isnan(own)
@@ -196,7 +196,7 @@ class RegionLimits:
     most : int
         Maximum number of regions; those with the smallest q are kept.
     random_state : int
-        Of the community detection.
+        Random state of the community detection.
     """
 
     smallest: int = SMALLEST_REGION
@@ -222,7 +222,7 @@ def hot_regions(
     marks : array, shape (n,)
         1 error, 0 none, NaN left out.
     kernel : GraphKernel
-        Of the map, by `graph_kernel`.
+        The map's kernel, from `graph_kernel`.
     expected : array, shape (n,), optional
         Probabilities of an error by `difficulty.expected_errors`. Regions are then those where the
         model errs more than difficulty explains.
@@ -231,7 +231,7 @@ def hot_regions(
     limits : RegionLimits
         The smallest region, the number of regions and the random state.
     test : WalkTest, optional
-        Of the same marks by `walk_test`; computed if not given.
+        Result of `walk_test` for the same marks; computed if not given.
 
     Returns
     -------

@@ -207,8 +207,9 @@ def hypergeometric_tails(
 def hypergeometric_distribution(n: int, total: int, drawn: int) -> FloatVector:
     """Return the distribution of errors among questions drawn without replacement.
 
-    By the ratio of neighbouring probabilities, ``(K - c) (k - c) / ((c + 1) (N - K - k + c + 1))``,
-    which takes a fraction of the time of evaluating each.
+    Each probability is the one before it times the ratio
+    ``(K - c) (k - c) / ((c + 1) (N - K - k + c + 1))``. That takes a fraction of the time of
+    evaluating each by itself.
 
     Parameters
     ----------

@@ -107,12 +107,12 @@ def hot_region_table(
     Parameters
     ----------
     kernel : GraphKernel
-        Of the map, by `graph_kernel`.
+        The map's kernel, from `graph_kernel`.
     texts : MapTexts
-        Of the same map.
+        Names and phrases of the same map.
     errors : ErrorTests
-        Of the model. With ``expected`` and ``adjusted``, the regions beyond difficulty are found
-        as well.
+        Errors of the model, with their tests. With ``expected`` and ``adjusted``, the regions
+        beyond difficulty are found as well.
     fdr : float
         False discovery rate, between 0 and 1.
 
@@ -184,7 +184,7 @@ def hot_for_others(
     Parameters
     ----------
     question_ids : sequence of str
-        Of the place.
+        Questions of the place.
     others : mapping from model to sequences of str
         The questions of each of its hot regions.
     """
@@ -218,7 +218,7 @@ def describing_phrases(
     ----------
     regions : sequence of HotRegion or HighRegion
     phrases : sequence of sequence of str, length n
-        Of each question's text, by `labelling.phrases_of`.
+        Phrases of each question's text, from `labelling.phrases_of`.
     """
     elsewhere = np.ones(len(phrases), dtype=np.bool_)
     texts: dict[str, list[Sequence[str]]] = {}

@@ -76,7 +76,7 @@ def scan(
     permutations : int
         At least 2.
     random_state : int
-        Of the permutations.
+        Random state of the permutations.
     alpha : float
         Only zones with a Gumbel p value below this are returned.
     most : int
@@ -183,7 +183,8 @@ class _Zones:
     def largest_ratios(self, permuted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the largest ratio of all zones for each column of marks with the same total.
 
-        Of zones that hold as many questions, the one with most errors has the largest ratio.
+        Among zones of the same number of questions, the one with most errors has the largest
+        ratio.
         """
         orders = [np.argsort(in_zone, kind="stable") for in_zone in self._in_zone]
         sizes = [np.unique(in_zone, return_index=True) for in_zone in map(np.sort, self._in_zone)]

@@ -22,7 +22,7 @@ from errclust_pipeline.analysis.knn_graph import (
 from errclust_pipeline.analysis.spatial.counts import FloatVector
 
 NEIGHBOURS = 15
-"""Of the graph that is walked on; 15 is also UMAP's default."""
+"""Number of neighbours in the graph that is walked on; 15 is also UMAP's default."""
 CANDIDATES = 300
 """Nearest neighbours among which those of the graph are chosen."""
 STEPS = (1, 2, 3, 4)
@@ -46,8 +46,8 @@ class GraphKernel:
     steps : tuple of int
         Lengths of the walks.
     own_weight, squares, cubes : float64 arrays, shape (steps, n)
-        Of each question's weights at each length: the weight on itself, and the sums of their
-        squares and cubes.
+        For each question and walk length: the walk's weight on the question itself, and the sums of
+        the squares and of the cubes of its weights.
     """
 
     graph: Any
@@ -91,7 +91,8 @@ def graph_kernel(
     neighbours : int32 array, shape (n, k_max)
         Nearest first; of more than k, those of the graph are chosen by `hubness_corrected`.
     similarities : float32 array, shape (n, k_max), optional
-        Of the neighbours; without them the nearest k make the graph, hubs and all.
+        Similarities of the neighbours. Without them the nearest k make the graph, and hubs are not
+        corrected for.
     k : int
         Neighbours of each question in the graph, which is the union of both directions.
     steps : tuple of int

@@ -31,8 +31,8 @@ class Replication:
     Attributes
     ----------
     halves : int
-        Of the two halves of the questions, in how many the place where the *other* half finds the
-        region has more errors than elsewhere (one-sided exact p below 0.05). 0 to 2.
+        Number of halves of the questions, 0 to 2, that confirm the region: the place where the
+        *other* half finds it has more errors than elsewhere (one-sided exact p below 0.05).
     excess : float
         Error rate there less the overall one (or the expected one), over both halves; the errors
         counted had no part in choosing the place. NaN if neither half finds the region.
@@ -65,7 +65,7 @@ def split_half(
     marks, kernel, expected
         As of `hot_regions`.
     seed : int
-        Of the halves.
+        Random state that the halves are drawn with.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def stability(
     ----------
     region : HotRegion
     tests : sequence of LocalTest or AdjustedTest
-        Of the hypothesis that the region was found against, one a scale.
+        Tests against the hypothesis that the region was found by, one for each scale.
     alpha : float
         On q values.
     """
@@ -161,7 +161,7 @@ def smallest_visible_excess(
     would be significant with probability ``power``, at the length of walk that shows it best. A
     walk leaves the region, so it sees only the share of the excess that lies inside; the threshold
     is what Benjamini-Hochberg came to on this map, or alpha over all tests where it found nothing.
-    By the normal approximation.
+    The result uses the normal approximation.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def smallest_visible_excess(
     test : WalkTest
         That found it.
     kernel : GraphKernel
-        Of the map.
+        The map's kernel.
     alpha : float
         On q values.
     power : float
@@ -204,7 +204,7 @@ def failure_form_association(
     ----------
     regions : sequence of HotRegion
     failure_forms : sequence of str or None, length n
-        Of the response to each question on the map; None where it is right or left out.
+        Failure form of the response to each question; None where it is right or left out.
 
     Returns
     -------

@@ -53,7 +53,7 @@ class LocalAverages:
     z : array
         Standard score of their sum under conditional permutation; Getis-Ord Gi (Ord & Getis 1995).
     p_high, p_low : array
-        Of as large (as small) a sum, were marks anywhere.
+        Probability of a sum that is as large (as small), if the marks lay anywhere.
     q_high, q_low : array
         Benjamini-Hochberg over the questions.
     local_moran : array
@@ -94,12 +94,12 @@ class HighRegion:
         Positions on the map, ascending.
     size : int
     mean : float
-        Of the marks inside.
+        Mean of the marks inside.
     low, high : float
         95 % normal interval of it. The region was chosen for its marks, so the interval describes
         it and promises nothing of new questions.
     outside_mean : float
-        Of all other questions.
+        Mean of the marks of all other questions.
     walk : int
         Length of the shortest walk at which half of it is significant.
     scale : int
@@ -203,15 +203,15 @@ def high_regions(
     values : array of float, shape (n,)
         NaN for questions left out.
     kernel : GraphKernel
-        Of the map, by `graph_kernel`.
+        The map's kernel, from `graph_kernel`.
     alpha : float
         False discovery rate of questions' surroundings, over all scales.
     smallest, most : int
         Questions that make a region, and regions at most.
     seed : int
-        Of the community detection.
+        Random state of the community detection.
     test : WalkTest, optional
-        Of the same marks by `walk_test_of_values`, to do it only once.
+        Result of `walk_test_of_values` for the same marks; computed if not given.
 
     Returns
     -------

@@ -164,7 +164,7 @@ def conformal_threshold(
 
     Examples
     --------
-    Of four scores, the largest bounds four in five of further scores. No finite threshold bounds
+    The largest of four scores bounds four in five of further scores. No finite threshold bounds
     nine in ten, so sets would hold all options.
 
     >>> import numpy as np
@@ -199,7 +199,7 @@ def sets_below(
     ----------
     probabilities : float64 array, shape (n, most options)
     threshold : float, or float64 array, shape (n,)
-        By `conformal_threshold`.
+        The result of `conformal_threshold`.
     """
     _known(form, CONFORMAL_FORMS, "form")
     limit = np.broadcast_to(np.asarray(threshold, dtype=np.float64), (len(probabilities),))[:, None]
@@ -227,7 +227,7 @@ def conformal_sets(
     Parameters
     ----------
     probabilities : float64 array, shape (n, most options)
-        By `option_probabilities`; NaN where a question has fewer options.
+        The result of `option_probabilities`; NaN where a question has fewer options.
     gold : int64 array, shape (n,)
         The right option.
     calibration : bool array, shape (n,)
@@ -238,7 +238,7 @@ def conformal_sets(
     Returns
     -------
     ConformalSets
-        Of the other questions, in their order.
+        Sets of the other questions, in their order.
     """
     _checked(probabilities, gold)
     used = np.asarray(calibration, dtype=np.bool_)
@@ -316,7 +316,7 @@ def repeated_calibration(
     Parameters
     ----------
     probabilities : float64 array, shape (n, most options)
-        By `option_probabilities`; NaN where a question has fewer options.
+        The result of `option_probabilities`; NaN where a question has fewer options.
     gold : int64 array, shape (n,)
         The right option.
     strata : array, shape (n,)

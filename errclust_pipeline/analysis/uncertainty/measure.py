@@ -63,12 +63,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SIZE_FORM: ConformalForm = "paper"
-"""Of set sizes on the map. Textbook LAC sets are empty where a good model is least sure, and
-textbook APS sets hold nearly all of few options. In the paper's form, where one score makes sets of
-one size for all questions, as LAC does for a model right more often than is promised, the other
-mostly does not: hence their mean."""
+"""Form of the sets whose sizes are mapped. Textbook LAC sets are empty where a good model is least
+sure, and textbook APS sets hold nearly all of few options. In the paper's form, where one score
+makes sets of one size for all questions, as LAC does for a model right more often than is promised,
+the other mostly does not: hence their mean."""
 _PROMISE_FORM: ConformalForm = "textbook"
-"""Of coverage by region: the promise holds for however few questions there are to calibrate by."""
+"""Form of the sets whose coverage is tested by region. Its promise holds for any number of
+questions that calibrate it."""
 _EXEMPLARS = 5
 
 QUESTION_COLUMNS = (
@@ -110,7 +111,7 @@ class OptionsOnMap:
     Attributes
     ----------
     options : OptionProbabilities
-        Of n questions.
+        Probabilities of n questions.
     positions : int64 array, shape (n,)
         The position of each on the map; no position occurs twice.
     questions : QuestionMap
@@ -168,7 +169,7 @@ def measure_uncertainty(
     Parameters
     ----------
     model : OptionsOnMap
-        Of two questions at least.
+        The model's probabilities on at least two questions.
     miscoverage : float
         Share of conformal sets that may miss the right option.
     fdr : float

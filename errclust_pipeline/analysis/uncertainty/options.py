@@ -41,7 +41,7 @@ REMEDIES: Mapping[str, str] = {
         "letters"
     ),
 }
-"""By reason for leaving a question out, what it means and what to do."""
+"""Maps each reason for leaving a question out to what it means and what to do."""
 
 _SHORT_WORD = 7
 """Letters of the longest answer word that is taken for one token, as yes, False and neither."""
@@ -119,7 +119,7 @@ def option_probabilities(
     Parameters
     ----------
     log_likelihoods : sequence, length n
-        Of each question's options; None where there are none.
+        Log-likelihoods of each question's options; None where there are none.
     gold : sequence of int or None, length n
         The right option, from 0.
     lengths : sequence, length n
@@ -132,7 +132,7 @@ def option_probabilities(
     Returns
     -------
     OptionProbabilities
-        Of the questions that can be used, in their order.
+        Probabilities of the questions that can be used, in their order.
 
     Raises
     ------

@@ -62,7 +62,7 @@ def coverage_by_region(
     within : sequence of RepeatedCalibration, one a level
         Calibrated within each region (Mondrian).
     answers : GradedAnswers
-        Of the n questions.
+        Answers to the n questions.
     miscoverage : float
         Share of sets that may miss the right option; both calibrations promise it.
 

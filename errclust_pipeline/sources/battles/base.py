@@ -86,7 +86,7 @@ class BattleReader(Protocol):
         files : mapping from path to names
             With the names that `takes` was shown.
         name : str, optional
-            Of the battle set, in place of the format's own.
+            Name of the battle set, in place of the format's own.
 
         Raises
         ------
@@ -228,8 +228,8 @@ def _vote(
 ) -> Any:
     """Return the same number for a judge's verdicts on the same two responses, in either order.
 
-    Of hashes, unsigned ones of 64 bits or arrays of such, since the texts of all rows would not fit
-    into memory.
+    The values are hashes (unsigned numbers of 64 bits, or arrays of them), since the texts of all
+    rows would not fit into memory.
     """
     return _mixed(prompt, judge, turn, _mixed(model_a, response_a) + _mixed(model_b, response_b))
 

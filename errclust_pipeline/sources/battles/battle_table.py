@@ -67,7 +67,7 @@ class Layout:
     Attributes
     ----------
     name : str
-        Of the battle set, unless another one is given.
+        Name of the battle set, unless another one is given.
     needed : frozenset of str
         The columns by which a file is recognised.
     to_battle : callable

@@ -83,7 +83,7 @@ METRICS = {
     "gsm8k": "acc",
     "drop": "f1",
 }
-"""By which metric it ranked."""
+"""The metric that the leaderboard ranked by, for each task."""
 
 _DETAILS = re.compile(rf"details_harness\|(.+)\|(\d+)_{TIMESTAMP}\.parquet")
 _REPOSITORY = re.compile(r"(?:.*--)?details_(.+)")

@@ -54,7 +54,7 @@ Wanted: TypeAlias = "Iterable[str] | Callable[[str], bool]"
 _PARQUET = (".parquet",)
 _ARROW = (".arrow", ".feather")
 TABLE_ENDINGS = (*_CSV, *_TSV, *_JSON, *_JSON_LINES, *_PARQUET, *_ARROW)
-"""Of the files that are read as tables."""
+"""Endings of the files that are read as tables."""
 _INVALID_BYTE = re.compile("[\udc80-\udcff]")
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _ROWS_THAT_NAME_COLUMNS = 2_000
@@ -635,7 +635,7 @@ def _arrow_row_blocks(path: Path, columns: list[str]) -> Iterator[RowBlock]:
 
 
 def _selected(batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
-    # By places: several columns may have one name, which makes their rows unreadable.
+    # Columns are selected by place: several may have one name, which makes their rows unreadable.
     places = [place for place, name in enumerate(batch.schema.names) if name in columns]
     return batch.select(places)
 

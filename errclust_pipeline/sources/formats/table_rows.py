@@ -51,8 +51,8 @@ class RowConversion:
     columns : mapping from str to str or list of str
         The column that each thing stands in; of the question also several.
     label_names : mapping from str to sequence of str
-        Of the columns ``correct_answer`` and ``prediction``, if they hold class labels: their
-        names, in the order of their numbers.
+        Names of the class labels, in the order of their numbers, for the columns
+        ``correct_answer`` and ``prediction`` if they hold labels.
     """
 
     def __init__(

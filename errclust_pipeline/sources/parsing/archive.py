@@ -88,7 +88,7 @@ class _GuardedStream(io.RawIOBase):
 class OpenZip:
     """An open zip file of many members, guarded as `open_result_file` guards one.
 
-    Of several members of one name the last counts, as for whoever appends to an archive.
+    If several members have one name, the last counts, as it does for tools that append to archives.
     """
 
     def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:

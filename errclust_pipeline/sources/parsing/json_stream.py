@@ -30,7 +30,7 @@ MAX_ROW_BYTES = 64 << 20
 
 CHUNK_BYTES = 4 << 20
 _FIRST_BYTES = 1 << 18
-"""Of a file read first, row by row: who looks at its first rows needs no more."""
+"""Number of bytes of a file that are read first, row by row: its first rows need no more."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WHITE_SPACE = b" \t\r\n"
@@ -184,7 +184,7 @@ def read_json_object(
 def _read_lines(
     stream: io.BufferedReader[Any], number: int, size: int
 ) -> Iterator[tuple[Sequence[int], list[Any]]]:
-    # Of a block no larger than this only the last line can be too long.
+    # In a block no larger than this only the last line can be too long.
     while block := stream.read(min(size, MAX_ROW_BYTES)):
         size = CHUNK_BYTES
         is_too_long = False
